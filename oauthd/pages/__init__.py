@@ -1,0 +1,1 @@
+"""Layer 3: one file per HTML page."""

@@ -1,0 +1,1 @@
+"""Layer 2: one file per way a caller proves something."""

@@ -1,0 +1,1 @@
+"""Layer 0: the words and rules of the specifications, pure and synchronous."""

@@ -1,0 +1,1 @@
+"""Layer 5: the embedded Valkey process, the data folder, drain and signals."""

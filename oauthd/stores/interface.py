@@ -1,0 +1,137 @@
+"""The store as everybody above sees it: kinds of record, references, and a few verbs.
+
+A `Kind` says name, class and indexes. A `Ref` finds one record; references with the same `slot` share a hash slot, so
+one script may touch them together. The record's own `expires_at` decides when it ends; the server's TTL only sweeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from attrs import field, frozen
+from zope.interface import Interface
+
+R = TypeVar("R")
+
+
+class StoreUnavailable(Exception):
+    """The store did not answer, or refused to write: the outcome is unknown. Ends in a 503, never in a guess."""
+
+
+def no_indexes(record: Any) -> Iterable[str]:
+    """Most kinds are found by reference only."""
+    return ()
+
+
+@frozen
+class Kind(Generic[R]):
+    """A kind of record.
+
+    :ivar name: prefix of its keys, short; unique.
+    :ivar record: its attrs class.
+    :ivar indexes: names of the indexes that list a record of this kind.
+    :ivar lasting: its records have no end (clients, users, keys); all others have `expires_at`.
+    """
+
+    name: str
+    record: type[R]
+    indexes: Callable[[R], Iterable[str]] = field(default=no_indexes, repr=False)
+    lasting: bool = False
+
+    def at(self, ident: bytes | str, slot: str = "") -> Ref[R]:
+        """The reference of one record; `slot` is the hash tag it shares with its family."""
+        return Ref(self, ident.encode() if isinstance(ident, str) else ident, slot)
+
+
+@frozen
+class Ref(Generic[R]):
+    """Where one record stands."""
+
+    kind: Kind[R]
+    ident: bytes
+    slot: str = ""
+
+
+@frozen
+class Stored(Generic[R]):
+    """A record as it was read; `raw` is what a later `swap` or `commit` compares."""
+
+    ref: Ref[R]
+    record: R
+    raw: bytes = field(repr=False)
+
+
+@frozen
+class Write(Generic[R]):
+    """A record to be written at a reference."""
+
+    ref: Ref[R]
+    record: R
+
+
+@frozen
+class Commit:
+    """One atomic step within a slot.
+
+    :ivar expected: records that must still be exactly as read.
+    :ivar absent: references that must be unused.
+    :ivar alive: references that must exist (a grant), whatever they hold.
+    :ivar writes: what is then written; a write at an `expected` reference replaces it.
+    :ivar forgets: what is then removed.
+    """
+
+    expected: tuple[Stored[Any], ...] = ()
+    absent: tuple[Ref[Any], ...] = ()
+    alive: tuple[Ref[Any], ...] = ()
+    writes: tuple[Write[Any], ...] = ()
+    forgets: tuple[Ref[Any], ...] = ()
+
+
+@frozen
+class Page(Generic[R]):
+    """A page of a listing; `cursor` continues after it, None at the end."""
+
+    items: tuple[Stored[R], ...]
+    cursor: str | None
+
+
+class IStore(Interface):
+    """Records in a Redis-compatible server. Every verb raises `StoreUnavailable` when the outcome is unknown."""
+
+    def get(*refs: Ref[Any]) -> Awaitable[tuple[Stored[Any] | None, ...]]:
+        """Read records in one round trip, in the order asked; None for absent or expired."""
+
+    def put(*writes: Write[Any]) -> Awaitable[None]:
+        """Write records with their indexes, unconditionally, in one round trip; not atomic across records."""
+
+    def commit(commit: Commit) -> Awaitable[bool]:
+        """Carry out an atomic step; False when a condition did not hold (then nothing was written).
+
+        A retry after a lost reply sees its own write: who commits compares the record's `spent.attempt`.
+        Indexes of the written records are kept in step afterwards.
+        """
+
+    def forget(*refs: Ref[Any]) -> Awaitable[None]:
+        """Remove records."""
+
+    def scan(index: str, cursor: str | None = None, limit: int = 100) -> Awaitable[Page[Any]]:
+        """A page of an index, in the order of its scores; dead members are skipped (a page may be short).
+
+        :raises ValueError: when the cursor is not one of ours.
+        """
+
+    def next_number(name: str) -> Awaitable[int]:
+        """The next integer of a named sequence, from 1."""
+
+    def generations(client_id: str, user_id: str = "") -> Awaitable[Any]:
+        """Today's `Generations` of the world, this client and this user (0 where none is named)."""
+
+    def begin(subject: str) -> Awaitable[int]:
+        """Start a subject's generation above any it had (`client:ID`, `user:ID`, `world`); the number in force."""
+
+    def raise_generation(subject: str) -> Awaitable[int]:
+        """Kill all that was issued under the subject so far, in one step; the number now in force."""
+
+    def end(subject: str, keep: int) -> Awaitable[None]:
+        """End a subject for good; its last number is remembered for `keep` seconds."""

@@ -1,0 +1,88 @@
+"""The table of record kinds: what is stored, under which prefix, and in which lists it appears."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from oauthd.protocol import records
+from oauthd.stores.interface import Kind, Ref
+
+
+def _token_lists(record: records.AccessToken | records.RefreshToken) -> Iterable[str]:
+    """A token is listed under its client and its user, as long as it can be used."""
+    if isinstance(record, records.RefreshToken) and record.spent is not None:
+        return
+    yield f"tokens:client:{record.client_id}"
+    if record.user_id:
+        yield f"tokens:user:{record.user_id}"
+
+
+ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists)
+REFRESH_TOKEN = Kind("r", records.RefreshToken, _token_lists)
+GRANT = Kind("g", records.Grant)
+ANSWER = Kind("n", records.Answer)
+CODE = Kind("c", records.Code)
+DEVICE_CODE = Kind("d", records.DeviceCode)
+USER_CODE = Kind("u", records.UserCode)
+SESSION = Kind("s", records.Session)
+INTERACTION = Kind("i", records.Interaction)
+CONSENT = Kind("o", records.Consent)
+LOCKOUT = Kind("l", records.Lockout)
+CLIENT = Kind("client", records.Client, lambda record: ("clients",), lasting=True)
+USER = Kind("user", records.User, lambda record: ("users",), lasting=True)
+USERNAME = Kind("username", records.Username, lasting=True)
+ADMINISTRATORS = Kind("administrators", records.Administrators, lasting=True)
+SCOPES = Kind("scopes", records.Scopes, lasting=True)
+KEY_RING = Kind("keys", records.KeyRing, lasting=True)
+WORLD = Kind("world", records.World, lasting=True)
+
+KINDS: tuple[Kind[object], ...] = (
+    ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, DEVICE_CODE, USER_CODE, SESSION, INTERACTION, CONSENT, LOCKOUT,
+    CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, KEY_RING, WORLD,
+)  # type: ignore[assignment]  # Kind is invariant; the table only names them
+
+
+def digest(token: str) -> bytes:
+    """SHA-256 of the whole string: how every token, code and cookie is found (never by its value)."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def access_token(token: str) -> Ref[records.AccessToken]:
+    """Where an access token of either format stands."""
+    return ACCESS_TOKEN.at(digest(token))
+
+
+def grant(grant_id: str) -> Ref[records.Grant]:
+    """Where a grant stands; its codes and refresh tokens share its slot."""
+    return GRANT.at(b"", grant_id)
+
+
+def refresh_token(grant_id: str, token: str) -> Ref[records.RefreshToken]:
+    """Where a refresh token stands."""
+    return REFRESH_TOKEN.at(digest(token), grant_id)
+
+
+def answer(grant_id: str, token: str) -> Ref[records.Answer]:
+    """Where the answer given for a refresh token stands during the grace window."""
+    return ANSWER.at(digest(token), grant_id)
+
+
+def code(grant_id: str, value: str) -> Ref[records.Code]:
+    """Where an authorization code stands."""
+    return CODE.at(digest(value), grant_id)
+
+
+def device_code(grant_id: str, value: str) -> Ref[records.DeviceCode]:
+    """Where a device code stands."""
+    return DEVICE_CODE.at(digest(value), grant_id)
+
+
+def client(client_id: str) -> Ref[records.Client]:
+    """Where a client stands."""
+    return CLIENT.at(b"", client_id)
+
+
+def user(user_id: str) -> Ref[records.User]:
+    """Where a user stands."""
+    return USER.at(b"", user_id)

