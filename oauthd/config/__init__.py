@@ -1,0 +1,53 @@
+"""Layer 1: every setting of oauthd, declared once, and all that is computed from the declarations.
+
+`load` reads file, environment and flags into `Settings`; `flags`, `sample_toml`, `reference_markdown` and `shown` write
+what people and the command line need. Knows neither the reactor nor the store.
+"""
+
+from oauthd.config.commandline import Flag, flags
+from oauthd.config.declarations import Settings
+from oauthd.config.derived import data_folder, key_retirement, master_keys
+from oauthd.config.issuer import issuer_of
+from oauthd.config.listeners import Listener, listener
+from oauthd.config.policy import (
+    ClientSettings,
+    DeviceSettings,
+    SessionSettings,
+    TokenSettings,
+    UserinfoSettings,
+    UserSettings,
+)
+from oauthd.config.reading import SettingsError, load
+from oauthd.config.redis_url import RedisAddress, redis_address
+from oauthd.config.service import AdministratorSettings, KeySettings, LogSettings, ServerSettings, StoreSettings
+from oauthd.config.writing import reference_markdown, sample_toml, shown
+
+__all__ = [
+    "AdministratorSettings",
+    "ClientSettings",
+    "DeviceSettings",
+    "Flag",
+    "KeySettings",
+    "Listener",
+    "LogSettings",
+    "RedisAddress",
+    "ServerSettings",
+    "SessionSettings",
+    "Settings",
+    "SettingsError",
+    "StoreSettings",
+    "TokenSettings",
+    "UserSettings",
+    "UserinfoSettings",
+    "data_folder",
+    "flags",
+    "issuer_of",
+    "key_retirement",
+    "listener",
+    "load",
+    "master_keys",
+    "redis_address",
+    "reference_markdown",
+    "sample_toml",
+    "shown",
+]

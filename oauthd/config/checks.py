@@ -1,0 +1,103 @@
+"""Checks of single settings: each raises ValueError with a reason, and those of secrets never quote the value."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+
+from oauthd.config.issuer import well_formed
+from oauthd.config.listeners import listener
+from oauthd.config.redis_url import redis_address
+from oauthd.config.values import Network
+
+MASTER_KEY_BYTES = 32
+_VISIBLE = re.compile(r"[\x20-\x7e]+")
+
+
+def _all_different(values: Iterable[object]) -> None:
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError("must not name the same one twice")
+        seen.add(value)
+
+
+def listeners(value: tuple[str, ...]) -> None:
+    """At least one listener, each well formed and none twice."""
+    if not value:
+        raise ValueError("must name at least one listener")
+    for text in value:
+        listener(text)
+    _all_different(value)
+
+
+def issuer(value: str) -> None:
+    """The spelling of the issuer; whether this server may have it is a rule over several settings."""
+    well_formed(value)
+
+
+def folder(value: str) -> None:
+    """A path that the system can look up."""
+    if "\0" in value:
+        raise ValueError("must not contain the character NUL")
+
+
+def workers(value: int | str) -> None:
+    """One process, until there is code for more."""
+    if value != 1:
+        raise ValueError(f"must be 1: only 1 worker for now, not {value}")
+
+
+def proxies(value: tuple[Network, ...]) -> None:
+    """Networks that can be trusted: not the whole address space, from which every client could name its own address."""
+    for network in value:
+        if network.prefixlen == 0:
+            raise ValueError(f"must not trust every address, as {network} does")
+    _all_different(value)
+
+
+def redis(value: str) -> None:
+    """A store's URL."""
+    redis_address(value)
+
+
+def master_key(text: str) -> bytes:
+    """The 32 bytes of one master key in base64url, with or without padding. Raises ValueError otherwise."""
+    body = text.rstrip("=")
+    try:
+        if len(text) not in (len(body), 44):
+            raise ValueError
+        key = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    # The second spelling of the last character's slack bits is refused: it is a typing error more often than a key.
+    if len(key) != MASTER_KEY_BYTES or base64.urlsafe_b64encode(key).decode().rstrip("=") != body:
+        raise ValueError(f"must be {MASTER_KEY_BYTES} bytes each, in base64url")
+    return key
+
+
+def master_keys(value: tuple[str, ...]) -> None:
+    """Well-formed master keys, none twice."""
+    _all_different([master_key(text) for text in value])
+
+
+def username(value: str) -> None:
+    """A name without blanks at its ends and without control characters."""
+    if value != value.strip() or not value.isprintable() or len(value) > 255:
+        raise ValueError("must be 1 to 255 printable characters without blanks at its ends")
+
+
+def client_id(value: str) -> None:
+    """Visible ASCII, so that it survives every way of sending it."""
+    # RFC 6749 appendix A.1
+    if not _VISIBLE.fullmatch(value) or len(value) > 255:
+        raise ValueError("must be 1 to 255 visible ASCII characters")
+
+
+def client_secret(value: str) -> None:
+    """Visible ASCII and long enough: the store keeps a fast hash of it, which holds only what cannot be guessed."""
+    # RFC 6749 appendix A.2, RFC 6819 section 5.1.4.2.2
+    if not _VISIBLE.fullmatch(value) or not 32 <= len(value) <= 1024:
+        raise ValueError("must be 32 to 1024 visible ASCII characters, made at random")

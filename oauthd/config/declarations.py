@@ -1,0 +1,36 @@
+"""All settings of oauthd: every section, each declared once in `service` or `policy`.
+
+Reading, environment variables, flags, the sample file and the reference page are computed from here; a new setting is
+one field of a section, a new section one class and one line below. Rules over several settings are in `rules`.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from oauthd.config.policy import (
+    ClientSettings,
+    DeviceSettings,
+    SessionSettings,
+    TokenSettings,
+    UserinfoSettings,
+    UserSettings,
+)
+from oauthd.config.service import AdministratorSettings, KeySettings, LogSettings, ServerSettings, StoreSettings
+
+
+@attrs.frozen
+class Settings:
+    """All settings of one server, by section. Read by `load`; immutable."""
+
+    server: ServerSettings = attrs.Factory(ServerSettings)
+    store: StoreSettings = attrs.Factory(StoreSettings)
+    tokens: TokenSettings = attrs.Factory(TokenSettings)
+    device: DeviceSettings = attrs.Factory(DeviceSettings)
+    sessions: SessionSettings = attrs.Factory(SessionSettings)
+    keys: KeySettings = attrs.Factory(KeySettings)
+    clients: ClientSettings = attrs.Factory(ClientSettings)
+    users: UserSettings = attrs.Factory(UserSettings)
+    userinfo: UserinfoSettings = attrs.Factory(UserinfoSettings)
+    administrator: AdministratorSettings = attrs.Factory(AdministratorSettings)
+    log: LogSettings = attrs.Factory(LogSettings)

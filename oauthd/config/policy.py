@@ -1,0 +1,237 @@
+"""Settings of what is granted to whom: tokens, devices, sessions, clients, users and what is said about them.
+
+Times are in seconds unless a unit says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from oauthd.config.setting import DAY, HOUR, MINUTE, YEAR, setting
+
+
+@attrs.frozen
+class TokenSettings:
+    """Lifetimes and formats of what the server issues. A client's own settings come first where it has any."""
+
+    access_lifetime: int = setting(
+        30 * MINUTE,
+        help="How long an access token lives.",
+        unit="seconds",
+        spec="RFC 6749 section 5.1",
+        between=(1, 30 * DAY),
+    )
+    access_format: Literal["jwt", "opaque"] = setting(
+        "jwt",
+        help="Access tokens as signed JWTs, or opaque. Both can be introspected and revoked.",
+        spec="RFC 9068 section 2",
+    )
+    access_algorithm: Literal["ES256", "EdDSA", "RS256", "PS256"] = setting(
+        "ES256",
+        help="The algorithm that signs JWT access tokens. RSA costs more than ten times the CPU.",
+        spec="RFC 9068 section 2.1",
+    )
+    refresh_idle: int = setting(
+        7 * DAY,
+        help="How long a refresh token lives when nobody uses it.",
+        unit="seconds",
+        spec="RFC 9700 section 4.14.2",
+        between=(1, 10 * YEAR),
+    )
+    refresh_absolute: int = setting(
+        30 * DAY,
+        help="How long a grant can be refreshed in all, however often that is done.",
+        unit="seconds",
+        spec="RFC 9700 section 4.14.2",
+        between=(1, 10 * YEAR),
+    )
+    refresh_grace: int = setting(
+        10,
+        help="How long a used refresh token is still answered with the same successor, for clients that lost the "
+        "answer or raced themselves. Later use ends the grant. With 0 a lost answer locks the client out.",
+        unit="seconds",
+        spec="RFC 9700 section 4.14.2",
+        between=(0, 300),
+    )
+    code_lifetime: int = setting(
+        60,
+        help="How long an authorization code can be redeemed.",
+        unit="seconds",
+        spec="RFC 6749 section 4.1.2",
+        between=(1, 600),
+    )
+    id_token_lifetime: int = setting(
+        1 * HOUR,
+        help="How long an id_token is valid.",
+        unit="seconds",
+        spec="OpenID Connect Core section 2",
+        between=(1, 30 * DAY),
+    )
+    id_token_algorithm: Literal["RS256", "ES256", "EdDSA", "PS256"] = setting(
+        "RS256",
+        help="The algorithm that signs id_tokens for clients that ask for none in particular.",
+        spec="OpenID Connect Core section 3.1.3.7",
+    )
+    leeway: int = setting(
+        5,
+        help="How far clocks may differ when a time in somebody else's token is judged.",
+        unit="seconds",
+        spec="RFC 7519 section 4.1.4",
+        between=(0, 300),
+    )
+
+
+@attrs.frozen
+class DeviceSettings:
+    """Codes for devices without a browser, and how often they may be guessed at."""
+
+    lifetime: int = setting(
+        30 * MINUTE,
+        help="How long device code and user code live.",
+        unit="seconds",
+        spec="RFC 8628 section 3.2",
+        between=(1, 1 * DAY),
+    )
+    interval: int = setting(
+        5,
+        help="How long a device must wait between polls; one that asks sooner is told to slow down.",
+        unit="seconds",
+        spec="RFC 8628 section 3.5",
+        between=(1, 300),
+    )
+    session_tries: int = setting(
+        5,
+        help="How many wrong user codes one browser session may enter before it must sign in again.",
+        unit="wrong codes",
+        spec="RFC 8628 section 5.1",
+        between=(1, 100),
+    )
+    source_tries: int = setting(
+        10,
+        help="How many wrong user codes one source address may enter.",
+        unit="wrong codes a minute",
+        spec="RFC 8628 section 5.1",
+        between=(1, 100000),
+    )
+    total_tries: int = setting(
+        300,
+        help="How many wrong user codes may be entered by everybody together.",
+        unit="wrong codes a minute",
+        spec="RFC 8628 section 5.1",
+        between=(1, 1000000),
+    )
+
+
+@attrs.frozen
+class SessionSettings:
+    """How long people stay signed in, and what is remembered of them."""
+
+    idle: int = setting(
+        8 * HOUR, help="How long a session lives when nobody uses it.", unit="seconds", between=(1, 1 * YEAR)
+    )
+    absolute: int = setting(
+        30 * DAY,
+        help="How long after signing in a session ends, however much it is used.",
+        unit="seconds",
+        between=(1, 1 * YEAR),
+    )
+    interaction_lifetime: int = setting(
+        30 * MINUTE,
+        help="How long a person may take from the authorization request to its answer.",
+        unit="seconds",
+        between=(1, 1 * DAY),
+    )
+    consent_lifetime: int = setting(
+        1 * YEAR,
+        help="How long consent is remembered for a user, client and scopes. With 0 people are always asked.",
+        unit="seconds",
+        between=(0, 10 * YEAR),
+    )
+
+
+@attrs.frozen
+class ClientSettings:
+    """How applications are registered and what is asked of them."""
+
+    pkce_required: bool = setting(
+        False,
+        help="Demand PKCE of every client. Public clients must use it in any case.",
+        spec="RFC 9700 section 2.1.1",
+    )
+    registration: Literal["loopback", "administrator", "off"] = setting(
+        "loopback",
+        help='Who may register clients at /oauth2/register_client. "loopback": anybody while issuer, listener and '
+        'caller are all loopback and nothing was forwarded, otherwise an administrator. "administrator": only with an '
+        'administrator\'s token. "off": nobody.',
+    )
+    secret_overlap: int = setting(
+        1 * DAY,
+        help="How long the old client secret still works after a rotation.",
+        unit="seconds",
+        between=(0, 1 * YEAR),
+    )
+    machine_refresh: bool = setting(
+        False,
+        help="Give refresh tokens for client_credentials also to clients made by the admin API. Clients registered at "
+        "/oauth2/register_client get them in any case.",
+        spec="RFC 6749 section 4.4.3",
+    )
+
+
+@attrs.frozen
+class UserSettings:
+    """Passwords: how they are hashed, and what happens to those who guess."""
+
+    hash_threads: int = setting(
+        2,
+        help="How many passwords are hashed at once. Memory is this many times hash_memory.",
+        unit="threads",
+        between=(1, 64),
+    )
+    hash_queue: int = setting(
+        64, help="How many sign-ins may wait for a thread; further ones are 503.", unit="sign-ins", between=(1, 10000)
+    )
+    hash_memory: int = setting(
+        65536,
+        help="Argon2id memory for one hash.",
+        unit="KiB",
+        spec="RFC 9106 section 4",
+        between=(7168, 4194304),
+    )
+    hash_time: int = setting(3, help="Argon2id passes.", unit="passes", spec="RFC 9106 section 4", between=(1, 100))
+    hash_parallelism: int = setting(4, help="Argon2id lanes.", unit="lanes", spec="RFC 9106 section 4", between=(1, 64))
+    lock_free_failures: int = setting(
+        4,
+        help="How many wrong passwords in a row go without delay, for each account and for each source. From the next "
+        "one on the delay grows.",
+        unit="failures",
+        between=(0, 100),
+    )
+    lock_after: int = setting(
+        10, help="After how many wrong passwords in a row sign-in is locked.", unit="failures", between=(1, 1000)
+    )
+    lock_time: int = setting(15 * MINUTE, help="How long that lock lasts.", unit="seconds", between=(1, 1 * DAY))
+    password_min_length: int = setting(
+        8, help="The shortest password that may be chosen.", unit="characters", between=(1, 128)
+    )
+    password_max_length: int = setting(
+        1024, help="The longest password that is looked at.", unit="bytes", between=(64, 4096)
+    )
+
+
+@attrs.frozen
+class UserinfoSettings:
+    """What an application learns about a person."""
+
+    identity_with_openid: bool = setting(
+        True,
+        help="Give username and email to every client that was granted openid, and say so at consent. When off they "
+        "need the scopes profile and email.",
+        spec="OpenID Connect Core section 5.4",
+    )
+    account_by_read_write: bool = setting(
+        True,
+        help="Let the scope read_write, like account, change the user's own profile and password.",
+    )

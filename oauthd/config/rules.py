@@ -1,0 +1,103 @@
+"""Rules that look at several settings at once.
+
+Each rule names the settings it looks at, so that `load` can leave it out where one of them was refused already and can
+say where each came from. The check raises ValueError with a sentence that never quotes a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from oauthd.config import issuer
+from oauthd.config.declarations import Settings
+
+
+@attrs.frozen
+class Rule:
+    """Settings, as `section.name`, and what must hold between them."""
+
+    keys: tuple[str, ...]
+    check: Callable[[Settings], None]
+
+
+def not_above(lower: str, upper: str, *, equal: bool = True) -> Rule:
+    """One number may not exceed another, or, when `equal` is false, must be below it."""
+
+    def check(settings: Settings) -> None:
+        low, high = _value(settings, lower), _value(settings, upper)
+        if low > high or (low == high and not equal):
+            raise ValueError(f"{lower} ({low}) must {'not be above' if equal else 'be below'} {upper} ({high})")
+
+    return Rule((lower, upper), check)
+
+
+def _value(settings: Settings, key: str) -> float:
+    section, _, name = key.partition(".")
+    value = getattr(getattr(settings, section), name)
+    assert isinstance(value, int | float)  # noqa: S101 - the rules below name numbers
+    return value
+
+
+def _issuer(settings: Settings) -> None:
+    try:
+        issuer.judge(settings.server)
+    except ValueError as reason:
+        raise ValueError(f"server.issuer {reason}") from None
+
+
+def _rotation(settings: Settings) -> None:
+    keys = settings.keys
+    if 0 < keys.rotation_period <= keys.announce:
+        raise ValueError(
+            f"keys.rotation_period ({keys.rotation_period}) must be above keys.announce ({keys.announce}), "
+            "or 0 for rotation by command only"
+        )
+
+
+def _argon2(settings: Settings) -> None:
+    users = settings.users
+    # RFC 9106 section 3.1: eight blocks of 1 KiB for each lane.
+    if users.hash_memory < 8 * users.hash_parallelism:
+        raise ValueError(f"users.hash_memory ({users.hash_memory}) must be at least 8 times users.hash_parallelism")
+
+
+def _administrator(settings: Settings) -> None:
+    given = attrs.astuple(settings.administrator)
+    names = [field.name for field in attrs.fields(type(settings.administrator))]
+    missing = [f"administrator.{name}" for name, value in zip(names, given, strict=True) if value is None]
+    if 0 < len(missing) < len(names):
+        raise ValueError(f"all four or none of [administrator] must be set; missing: {', '.join(missing)}")
+
+
+def _administrator_password(settings: Settings) -> None:
+    password = settings.administrator.password
+    users = settings.users
+    if password is None:
+        return
+    if len(password) < users.password_min_length:
+        raise ValueError("administrator.password is shorter than users.password_min_length")
+    if len(password.encode()) > users.password_max_length:
+        raise ValueError("administrator.password is longer than users.password_max_length")
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(("server.issuer", "server.listen", "server.insecure_issuer"), _issuer),
+    # A store that does not reply must be noticed before the request itself is given up.
+    not_above("store.reply_timeout", "server.answer_timeout", equal=False),
+    not_above("tokens.refresh_idle", "tokens.refresh_absolute"),
+    not_above("tokens.refresh_grace", "tokens.refresh_idle", equal=False),
+    not_above("device.interval", "device.lifetime", equal=False),
+    not_above("device.source_tries", "device.total_tries"),
+    not_above("sessions.idle", "sessions.absolute"),
+    Rule(("keys.rotation_period", "keys.announce"), _rotation),
+    Rule(("users.hash_memory", "users.hash_parallelism"), _argon2),
+    not_above("users.lock_free_failures", "users.lock_after", equal=False),
+    not_above("users.password_min_length", "users.password_max_length"),
+    Rule(
+        ("administrator.username", "administrator.password", "administrator.client_id", "administrator.client_secret"),
+        _administrator,
+    ),
+    Rule(("administrator.password", "users.password_min_length", "users.password_max_length"), _administrator_password),
+)

@@ -1,0 +1,180 @@
+"""Settings of the service itself: where it listens and stores, its keys, its first administrator, its log.
+
+Times are in seconds unless a unit says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from oauthd.config import checks
+from oauthd.config.setting import DAY, YEAR, setting
+from oauthd.config.values import Network
+
+
+@attrs.frozen
+class ServerSettings:
+    """Where the server listens, how it is called, and how long it waits for whom."""
+
+    listen: tuple[str, ...] = setting(
+        ("tcp:8000:interface=127.0.0.1",),
+        help="Where to listen, as Twisted endpoint strings: tcp:, ssl:, unix: or systemd:.",
+        flag="listen",
+        check=checks.listeners,
+    )
+    issuer: str | None = setting(
+        None,
+        help="The issuer identifier: scheme and host, with a port where it is not the scheme's own, without a path and "
+        "without a slash at the end. When not set it follows the first loopback listener (http://localhost:8000); a "
+        "server without one must have it set. https is required unless the host is loopback.",
+        spec="RFC 8414 section 2",
+        flag="issuer",
+        check=checks.issuer,
+    )
+    insecure_issuer: bool = setting(
+        False,
+        help="Accept an http issuer whose host is not loopback. All that is sent can then be read and changed on the "
+        "way.",
+        flag="insecure-issuer",
+    )
+    data: str | None = setting(
+        None,
+        help="The folder for the master key, the administrator's credentials and the embedded store. When not set: "
+        "STATE_DIRECTORY as the service manager gives it, else oauthd in the user's data folder.",
+        flag="data",
+        check=checks.folder,
+    )
+    workers: int | Literal["auto"] = setting(
+        1,
+        help="How many processes serve. Only 1 for now.",
+        flag="workers",
+        check=checks.workers,
+    )
+    trusted_proxies: tuple[Network, ...] = setting(
+        (),
+        help="Addresses or networks of the proxies whose forwarded headers count. From anybody else they are ignored.",
+        check=checks.proxies,
+    )
+    header_timeout: float = setting(
+        10.0,
+        help="How long a client may take from the first byte of a request to the end of its headers.",
+        unit="seconds",
+        between=(0.1, 300),
+    )
+    body_timeout: float = setting(
+        20.0, help="How long a client may take to send the body.", unit="seconds", between=(0.1, 300)
+    )
+    answer_timeout: float = setting(
+        10.0, help="How long an answer may take before it is 503.", unit="seconds", between=(0.1, 300)
+    )
+    idle_timeout: float = setting(
+        60.0, help="How long a connection may stay open between requests.", unit="seconds", between=(0.1, 3600)
+    )
+    drain_timeout: float = setting(
+        10.0,
+        help="How long requests in flight may take to finish when the server is told to stop.",
+        unit="seconds",
+        between=(0, 300),
+    )
+    body_limit: int = setting(
+        65536,
+        help="The largest request body that is read; a larger one is 413.",
+        unit="bytes",
+        between=(1024, 16777216),
+    )
+    max_connections: int = setting(
+        1000,
+        help="How many connections may be open at once. Keep it below the process's limit of open files.",
+        unit="connections",
+        between=(1, 1000000),
+    )
+
+
+@attrs.frozen
+class StoreSettings:
+    """The Redis-compatible server that holds everything. With none, an embedded Valkey runs in the data folder."""
+
+    redis: str | None = setting(
+        None,
+        help="redis://[user:password@]host[:port][/db], rediss://... for TLS (?ca_file=/path for own authorities) or "
+        "unix:///path/of/socket[?db=N]. When not set, an embedded Valkey is used. On a command line others on this "
+        "machine can read a password.",
+        secret=True,
+        flag="redis",
+        check=checks.redis,
+    )
+    connections: int = setting(8, help="How many connections to keep open.", unit="connections", between=(1, 256))
+    connect_timeout: float = setting(
+        1.0, help="How long one attempt to connect may take.", unit="seconds", between=(0.05, 30)
+    )
+    reply_timeout: float = setting(
+        1.0,
+        help="How long a reply may take before the request that waits for it is 503.",
+        unit="seconds",
+        between=(0.05, 10),
+    )
+
+
+@attrs.frozen
+class KeySettings:
+    """Signing keys, and the master key that seals them in the store."""
+
+    master_keys: tuple[str, ...] = setting(
+        (),
+        help="Master keys, each 32 bytes in base64url (43 characters). The first seals, all open, so a new one goes in "
+        "front and the old one leaves after everything was sealed again. When not set: master.key in the data folder.",
+        secret=True,
+        check=checks.master_keys,
+    )
+    rotation_period: int = setting(
+        90 * DAY,
+        help="How long a key signs before the next one takes over. With 0 keys change only by command.",
+        unit="seconds",
+        between=(0, 10 * YEAR),
+    )
+    announce: int = setting(
+        1 * DAY,
+        help="How long a new key stands in the published key set before it signs, so that caches have seen it.",
+        unit="seconds",
+        between=(0, 1 * YEAR),
+    )
+    retire_after: int = setting(
+        0,
+        help="How long a key that no longer signs stays in the published key set. It is never shorter than the longest "
+        "token it signed can live, whatever is set here.",
+        unit="seconds",
+        between=(0, 10 * YEAR),
+    )
+
+
+@attrs.frozen
+class AdministratorSettings:
+    """The first administrator, made once on an empty store.
+
+    Set all four, or none: then random ones are made and written to admin-credentials.json in the data folder.
+    """
+
+    username: str | None = setting(None, help="The administrator's user name.", check=checks.username)
+    password: str | None = setting(None, help="The administrator's password.", secret=True)
+    client_id: str | None = setting(
+        None, help="The id of the admin client for scripts.", spec="RFC 6749 appendix A.1", check=checks.client_id
+    )
+    client_secret: str | None = setting(
+        None,
+        help="The secret of the admin client: random, at least 32 characters.",
+        secret=True,
+        spec="RFC 6749 appendix A.2",
+        check=checks.client_secret,
+    )
+
+
+@attrs.frozen
+class LogSettings:
+    """What is written to the log, and how."""
+
+    level: Literal["debug", "info", "warn", "error", "critical"] = setting(
+        "info", help="The least important events that are written.", flag="log-level"
+    )
+    json: bool = setting(False, help="Write each event as one line of JSON.", flag="log-json")
