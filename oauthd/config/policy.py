@@ -195,6 +195,7 @@ class UserSettings:
     )
     hash_memory: int = setting(
         65536,
+        # The least is far above the eight KiB that each lane needs (RFC 9106 section 3.1).
         help="Argon2id memory for one hash.",
         unit="KiB",
         spec="RFC 9106 section 4",

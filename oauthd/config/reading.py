@@ -208,7 +208,8 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given | _Problem]
         elif name in files:
             yield _Given(files[name], name, _text_file(files[name], environ[name]))
         elif _is_settings_like(name, environ[name], [*names, *files]):
-            yield _Problem(f"{name}: no such setting{_perhaps(name, [*names, *files])}")
+            rest = [known.removeprefix("OAUTHD_") for known in (*names, *files)]
+            yield _Problem(f"{name}: no such setting{_perhaps(name.removeprefix('OAUTHD_'), rest, 'OAUTHD_')}")
 
 
 def _is_settings_like(name: str, value: str, known: Sequence[str]) -> bool:
@@ -270,6 +271,6 @@ def _unknown_name(section: str, name: str) -> str:
     return f"no such setting{_perhaps(name, here)}"
 
 
-def _perhaps(name: str, known: Sequence[str]) -> str:
+def _perhaps(name: str, known: Sequence[str], prefix: str = "") -> str:
     nearest = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"; did you mean {prefix}{nearest[0]}?" if nearest else ""

@@ -56,13 +56,6 @@ def _rotation(settings: Settings) -> None:
         )
 
 
-def _argon2(settings: Settings) -> None:
-    users = settings.users
-    # RFC 9106 section 3.1: eight blocks of 1 KiB for each lane.
-    if users.hash_memory < 8 * users.hash_parallelism:
-        raise ValueError(f"users.hash_memory ({users.hash_memory}) must be at least 8 times users.hash_parallelism")
-
-
 def _administrator(settings: Settings) -> None:
     given = attrs.astuple(settings.administrator)
     names = [field.name for field in attrs.fields(type(settings.administrator))]
@@ -92,7 +85,6 @@ RULES: tuple[Rule, ...] = (
     not_above("device.source_tries", "device.total_tries"),
     not_above("sessions.idle", "sessions.absolute"),
     Rule(("keys.rotation_period", "keys.announce"), _rotation),
-    Rule(("users.hash_memory", "users.hash_parallelism"), _argon2),
     not_above("users.lock_free_failures", "users.lock_after", equal=False),
     not_above("users.password_min_length", "users.password_max_length"),
     Rule(
