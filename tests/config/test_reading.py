@@ -418,8 +418,25 @@ class MasterKeyTests(Sources):
         self.assertIn("must not name the same one twice", problem)
 
 
-class ProxyTests(Sources):
-    """Trusted proxies."""
+class ServerTests(Sources):
+    """Settings of the server that have checks of their own."""
+
+    def test_listeners(self) -> None:
+        """No listener at all, one named twice and one that is none are refused."""
+        one = "tcp:8000:interface=127.0.0.1"
+        for text, expected in (
+            ("", "must name at least one listener"),
+            (f"{one}, {one}", "must not name the same one twice"),
+            (f"{one}, udp:1", "a listener begins with one of tcp:, ssl:, unix:, systemd:; 'udp:1' does not"),
+        ):
+            self.assertEqual(self.problems(None, {"OAUTHD_SERVER_LISTEN": text}), [f"OAUTHD_SERVER_LISTEN: {expected}"])
+
+    def test_data_folder_that_cannot_be(self) -> None:
+        """A folder whose name no system can look up is refused."""
+        self.assertEqual(
+            self.problems('[server]\ndata = "/a\\u0000b"\n'),
+            ["oauthd.toml: server.data: must not contain the character NUL"],
+        )
 
     def test_everybody_is_not_trusted(self) -> None:
         """A network of all addresses, a network named twice and a host name are refused."""

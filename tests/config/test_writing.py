@@ -99,6 +99,7 @@ class ReferenceTests(unittest.SynchronousTestCase):
         changing, fixed = declared(Example)["section"]
         self.assertIn("Reloaded without a restart", list(writing._facts(changing)))
         self.assertNotIn("Reloaded without a restart", list(writing._facts(fixed)))
+        self.assertEqual(writing._accepted(changing), "A whole number, 0 to 9. Reloaded without a restart.")
 
 
 @attrs.frozen
