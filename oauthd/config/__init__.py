@@ -6,7 +6,7 @@ what people and the command line need. Knows neither the reactor nor the store.
 
 from oauthd.config.commandline import Flag, flags
 from oauthd.config.declarations import Settings
-from oauthd.config.derived import data_folder, key_retirement, master_keys
+from oauthd.config.derived import key_retirement, master_keys
 from oauthd.config.issuer import issuer_of
 from oauthd.config.listeners import Listener, listener
 from oauthd.config.policy import (
@@ -39,7 +39,6 @@ __all__ = [
     "TokenSettings",
     "UserSettings",
     "UserinfoSettings",
-    "data_folder",
     "flags",
     "issuer_of",
     "key_retirement",

@@ -1,33 +1,9 @@
-"""Values that follow from settings: where the data lies, the master keys as bytes, how long old keys are published.
-
-Pure: the environment is handed in, and whether a folder exists is found out by whoever opens it.
-"""
+"""Values that follow from settings: the master keys as bytes, and how long old signing keys stay published."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from oauthd.config.checks import master_key
 from oauthd.config.declarations import Settings
-
-
-def data_folder(settings: Settings, environ: Mapping[str, str]) -> str:
-    """The path of the data folder, not made absolute when it was set as a relative one.
-
-    The setting, else STATE_DIRECTORY (the service manager's, the first where it names several), else `oauthd` in the
-    user's data folder (XDG_DATA_HOME, else ~/.local/share). Raises ValueError when none of them is known.
-    """
-    if settings.server.data is not None:
-        return settings.server.data
-    state = environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if state:
-        return state
-    home = environ.get("XDG_DATA_HOME", "")
-    if home.startswith("/"):  # the XDG base directory specification ignores relative ones
-        return f"{home.rstrip('/')}/oauthd"
-    if environ.get("HOME"):
-        return f"{environ['HOME'].rstrip('/')}/.local/share/oauthd"
-    raise ValueError("server.data must be set, because neither STATE_DIRECTORY nor HOME is known")
 
 
 def master_keys(settings: Settings) -> tuple[bytes, ...]:

@@ -455,18 +455,6 @@ class ServerTests(Sources):
 class DerivedTests(Sources):
     """Values that follow from settings."""
 
-    def test_data_folder(self) -> None:
-        """The setting, else the service manager's folder, else the user's."""
-        settings = config.Settings()
-        everything = {"STATE_DIRECTORY": "/var/lib/oauthd:/var/lib/b", "XDG_DATA_HOME": "/x/", "HOME": "/home/a/"}
-        self.assertEqual(config.data_folder(self.read(None, {}, {"data": "here"}), everything), "here")
-        self.assertEqual(config.data_folder(settings, everything), "/var/lib/oauthd")
-        self.assertEqual(config.data_folder(settings, {**everything, "STATE_DIRECTORY": ""}), "/x/oauthd")
-        relative = {"XDG_DATA_HOME": "x", "HOME": "/home/a/"}
-        self.assertEqual(config.data_folder(settings, relative), "/home/a/.local/share/oauthd")
-        with self.assertRaisesRegex(ValueError, "server.data must be set"):
-            config.data_folder(settings, {})
-
     def test_key_retirement(self) -> None:
         """A key stays published for as long as anything it signed lives, and longer when so set."""
         self.assertEqual(config.key_retirement(config.Settings()), 3605)
