@@ -1,0 +1,312 @@
+"""The signing keys of a store, and the master key that seals them there.
+
+Every key of every node stands in one record, the ring; its rules are in `oauthd.protocol.rotation`. A change is one
+commit against the ring as it was read, so of two nodes that rotate at once the second sees the first one's work. The
+first node to open an empty store founds it: its keys and the fingerprint of its master key are written in one step.
+
+What a key is and may do is believed from its seal alone: algorithm and kid are sealed with the private key, and the
+published key is computed from it. So whoever can write to the store still cannot add a key of his own to the set.
+
+Refused is a store that was sealed with a master key which is not among those given. When `tend` is called, how
+`in_thread` bounds its threads, and where master keys are kept, is for the wiring; first scopes and the first
+administrator are for others, too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from attrs import define, evolve, field, frozen
+from twisted.internet.defer import DeferredLock
+
+from oauthd.protocol import jose, rotation
+from oauthd.protocol.records import KeyRing, SealedKey, World
+from oauthd.protocol.rotation import Stage
+from oauthd.protocol.seals import SealBroken, Seals
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, IStore, Stored, StoreUnavailable, Write
+
+WORLD: Final = kinds.WORLD.at(b"", "world")
+RING: Final = kinds.KEY_RING.at(b"", "world")  # the same slot: a store is founded in one step
+
+DAY: Final = 86400
+_TRIES = 20
+
+Choice = Callable[[KeyRing, float], tuple[str, ...]]
+"""Which algorithms need a new key, given the ring and the time."""
+
+
+class MasterKeyMismatch(Exception):
+    """The store is sealed with a master key that was not given; the text tells the operator what to do."""
+
+
+class NoSigningKey(LookupError):
+    """No key signs with this algorithm."""
+
+
+@frozen
+class KeyState:
+    """A key as people are shown it; times in seconds since the epoch.
+
+    :ivar retires_at: when it leaves the published set; None while it has no successor.
+    """
+
+    kid: str
+    algorithm: str
+    stage: Stage
+    created_at: int
+    signs_from: int
+    retires_at: int | None
+
+
+@frozen
+class _Opened:
+    """A key whose seal has been opened."""
+
+    public: dict[str, Any]
+    signer: jose.Signer
+
+
+@frozen
+class _Term:
+    """Who signs from when until when."""
+
+    signer: jose.Signer
+    begins: float
+    ends: float
+
+
+@frozen
+class _Outcome:
+    """What a change came to: the keys it made, and whether it founded the store."""
+
+    kids: tuple[str, ...] = ()
+    founded: bool = False
+
+
+@define(eq=False)
+class Keys:
+    """The signing keys of this store. Call `open` once before anything else.
+
+    :ivar clock: wall-clock seconds.
+    :ivar in_thread: calls its first argument with the others, outside the reactor's thread.
+    :ivar period: seconds that a key signs before `tend` replaces it; 0 for never.
+    :ivar announce: seconds that a key is published before it signs: longer than anybody, our own other nodes
+        included, holds on to a key set.
+    :ivar retirement: seconds from a key's last signature until the last thing it signed has ended.
+    :ivar algorithms: those that have keys.
+    """
+
+    store: IStore
+    seals: Seals
+    clock: Callable[[], float]
+    in_thread: Callable[..., Awaitable[Any]]
+    period: int = 90 * DAY
+    announce: int = DAY
+    retirement: int = DAY
+    algorithms: tuple[str, ...] = jose.ALGORITHMS
+    _ring: Stored[KeyRing] | None = field(default=None, init=False, repr=False)
+    _opened: dict[str, _Opened] = field(factory=dict, init=False, repr=False)
+    _terms: dict[tuple[str, str], _Term] = field(factory=dict, init=False, repr=False)
+    _lock: DeferredLock = field(factory=DeferredLock, init=False, repr=False)
+
+    async def open(self) -> bool:
+        """Read the keys and make those that are missing; True when this founded the store.
+
+        :raises MasterKeyMismatch: with the reason.
+        :raises StoreUnavailable: when the store does not answer.
+        """
+        return (await self._change(self._missing, 0)).founded
+
+    async def refresh(self) -> None:
+        """Read the ring again. What is known stays in force when this fails.
+
+        :raises MasterKeyMismatch: when a key does not open.
+        :raises StoreUnavailable: when the store does not answer.
+        """
+        await self._read()
+
+    async def rotate(self, announce: int | None = None) -> tuple[str, ...]:
+        """Make a new key for each algorithm; it signs `announce` seconds from now, and the old one then retires.
+
+        With 0 it signs at once: verifiers that have cached the set meet a kid that they must fetch it again for, and
+        find it only at nodes that have refreshed.
+
+        :returns: the new keys' kids.
+        """
+        delay = self.announce if announce is None else announce
+        return (await self._change(lambda ring, now: self.algorithms, delay)).kids
+
+    async def tend(self) -> tuple[str, ...]:
+        """Do what is due: read the ring, drop retired keys, make a missing key, rotate by the period.
+
+        To be called about every minute, well within `rotation.LATE`: from here a node learns of other nodes' keys.
+
+        :returns: the kids of keys that this call made.
+        """
+        missing = await self._change(self._missing, 0)
+        rotated = await self._change(self._due, self.announce)
+        return missing.kids + rotated.kids
+
+    async def reseal(self) -> int:
+        """Seal with the first master key what an older one sealed; the number of keys that were.
+
+        After this the older master keys may go, as far as signing keys are concerned; see `Seals` about digests.
+        """
+        for _ in range(_TRIES):
+            world, ring = await self._read()
+            if world is None or ring is None:
+                raise StoreUnavailable("the store has no signing keys")
+            old = {key.kid for key in ring.record.keys if not self.seals.is_current(key.sealed)}
+            if not old and world.record.master == self.seals.fingerprint:
+                return 0
+            keys = tuple(self._resealed(key) if key.kid in old else key for key in ring.record.keys)
+            writes = (Write(WORLD, evolve(world.record, master=self.seals.fingerprint)), Write(RING, KeyRing(keys)))
+            if await self.store.commit(Commit(expected=(world, ring), writes=writes)):
+                return len(old)
+        raise StoreUnavailable("the key ring keeps changing")
+
+    def signer(self, algorithm: str, typ: str = "JWT") -> jose.Signer:
+        """The key that signs now with this algorithm, under that `typ`.
+
+        :raises NoSigningKey: when there is none.
+        """
+        now = self.clock()
+        term = self._terms.get((algorithm, typ))
+        if term is None or not term.begins <= now < term.ends:
+            term = self._terms[algorithm, typ] = self._term(algorithm, typ, now)
+        return term.signer
+
+    def public_jwks(self) -> dict[str, list[dict[str, Any]]]:
+        """The published set (RFC 7517 section 5): announced, signing and retired keys, by algorithm, oldest first."""
+        return {"keys": [dict(self._opened[key.kid].public) for key in self._published()]}
+
+    def states(self) -> tuple[KeyState, ...]:
+        """The keys of the set with their stages, in its order."""
+        now, ring = self.clock(), self._known()
+        return tuple(
+            KeyState(
+                kid=key.kid,
+                algorithm=key.algorithm,
+                stage=rotation.stage(ring, key, now),
+                created_at=key.created_at,
+                signs_from=key.signs_from,
+                retires_at=key.retires_at,
+            )
+            for key in self._published()
+        )
+
+    def _term(self, algorithm: str, typ: str, now: float) -> _Term:
+        key = rotation.signing(self._known(), algorithm, now)
+        if key is None:
+            raise NoSigningKey(algorithm)
+        later = (other.signs_from for other in rotation.of_algorithm(self._known(), algorithm))
+        ends = min((begin for begin in later if begin > now), default=math.inf)
+        return _Term(self._opened[key.kid].signer.typed(typ), min(key.signs_from, now), ends)
+
+    def _known(self) -> KeyRing:
+        return self._ring.record if self._ring is not None else KeyRing()
+
+    def _published(self) -> tuple[SealedKey, ...]:
+        return rotation.published(self._known(), self.algorithms, self.clock())
+
+    def _missing(self, ring: KeyRing, now: float) -> tuple[str, ...]:
+        return rotation.missing(ring, self.algorithms)
+
+    def _due(self, ring: KeyRing, now: float) -> tuple[str, ...]:
+        return rotation.due(ring, self.algorithms, now, self.period, self.announce)
+
+    async def _read(self) -> tuple[Stored[World] | None, Stored[KeyRing] | None]:
+        """World and ring as they stand; the ring's keys are known afterwards."""
+        await self._lock.acquire()  # a slow reader must not put an older ring in place of a newer one
+        try:
+            world, ring = await self.store.get(WORLD, RING)
+            if world is None and self._ring is not None:
+                raise StoreUnavailable("the store was emptied while we were running")
+            if world is not None and world.record.master not in self.seals.fingerprints:
+                raise MasterKeyMismatch(
+                    f"the store belongs to master key {world.record.master}, but given is"
+                    f" {' and '.join(self.seals.fingerprints)}: add the old master key after the new one,"
+                    " or use the store that belongs to this one"
+                )
+            if ring is not None and (self._ring is None or ring.raw != self._ring.raw):
+                self._opened = {key.kid: await self._unsealed(key) for key in ring.record.keys}
+                self._ring = ring
+                self._terms.clear()
+            return world, ring
+        finally:
+            self._lock.release()
+
+    async def _unsealed(self, key: SealedKey) -> _Opened:
+        known = self._opened.get(key.kid)
+        if known is not None:
+            return known
+        try:
+            private = self.seals.open(_purpose(key.algorithm, key.kid), key.sealed)
+        except SealBroken:
+            raise MasterKeyMismatch(
+                f"the signing key {key.kid} is damaged, or sealed with a master key that is not given"
+            ) from None
+        loaded: _Opened = await self.in_thread(_load, private, key.algorithm)  # RSA: tens of milliseconds
+        return loaded
+
+    async def _change(self, choice: Choice, delay: int) -> _Outcome:
+        """Make the keys of a choice, which sign from `delay` seconds on, and sweep the ring."""
+        made: dict[str, jose.KeyPair] = {}
+        founding = False
+        for _ in range(_TRIES):
+            world, ring = await self._read()
+            before = ring.record if ring is not None else KeyRing()
+            kids = tuple(pair.kid for pair in made.values())
+            if made and set(kids) <= {key.kid for key in before.keys}:
+                return _Outcome(kids, founding)  # our own commit, whose answer was lost
+            chosen = choice(before, self.clock())
+            for algorithm in chosen:
+                if algorithm not in made:
+                    made[algorithm] = await self.in_thread(jose.generate, algorithm)
+            now = int(self.clock())
+            fresh = [self._sealed(made[algorithm], now, now + delay) for algorithm in chosen]
+            after = rotation.joined(rotation.swept(before, now), fresh, self.retirement)
+            founding = world is None
+            if after == before and not founding:
+                return _Outcome()
+            if await self._commit(world, ring, after, now):
+                await self._read()
+                return _Outcome(tuple(key.kid for key in fresh), founding)
+        raise StoreUnavailable("the key ring keeps changing")
+
+    async def _commit(
+        self, world: Stored[World] | None, ring: Stored[KeyRing] | None, after: KeyRing, now: int
+    ) -> bool:
+        writes: tuple[Write[Any], ...] = (Write(RING, after),)
+        if world is None:
+            writes = (Write(WORLD, World(founded_at=now, master=self.seals.fingerprint)), *writes)
+        absent = tuple(ref for ref, stored in ((WORLD, world), (RING, ring)) if stored is None)
+        expected = () if ring is None else (ring,)
+        return await self.store.commit(Commit(expected=expected, absent=absent, writes=writes))
+
+    def _sealed(self, pair: jose.KeyPair, now: int, signs_from: int) -> SealedKey:
+        return SealedKey(
+            kid=pair.kid,
+            algorithm=pair.algorithm,
+            public=pair.public,
+            sealed=self.seals.seal(_purpose(pair.algorithm, pair.kid), pair.private),
+            created_at=now,
+            signs_from=signs_from,
+        )
+
+    def _resealed(self, key: SealedKey) -> SealedKey:
+        purpose = _purpose(key.algorithm, key.kid)
+        return evolve(key, sealed=self.seals.seal(purpose, self.seals.open(purpose, key.sealed)))
+
+
+def _purpose(algorithm: str, kid: str) -> str:
+    return f"signing key {algorithm} {kid}"
+
+
+def _load(private: bytes, algorithm: str) -> _Opened:
+    key = jose.load(private)
+    public = jose.public_jwk(key, algorithm)
+    return _Opened(public, jose.Signer(key, algorithm, public["kid"]))
