@@ -1,0 +1,46 @@
+"""The Lua scripts, each a step that nothing can come between.
+
+A script checks everything before its first write, because Redis does not roll back. All its keys stand in KEYS and
+share a hash tag or are one key. It is called by its SHA-1; the source is sent only when the server has forgotten it
+(restart, failover, SCRIPT FLUSH), which `oauthd.stores.connection` does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+
+from attrs import field, frozen
+
+Word = bytes | str | int | float
+
+
+@frozen
+class Script:
+    """One Lua script.
+
+    :ivar name: its file, without the ending; stands in logs.
+    :ivar sha: hexadecimal SHA-1 of the source, by which the server knows it.
+    """
+
+    name: str
+    source: bytes = field(repr=False)
+    sha: str = field(repr=False)
+
+    def on(self, *keys: bytes, args: tuple[Word, ...] = ()) -> tuple[Script | Word, ...]:
+        """The command that runs the script on these keys."""
+        return (self, len(keys), *keys, *args)
+
+
+def _script(name: str) -> Script:
+    source = files("oauthd.stores").joinpath("scripts", f"{name}.lua").read_bytes()
+    return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
+
+
+COMMIT = _script("commit")
+INDEX = _script("index")
+PAGE = _script("page")
+DROP = _script("drop")
+BEGIN = _script("begin")
+RAISE = _script("raise")
+END = _script("end")
