@@ -156,6 +156,13 @@ class Scopes:
 
 
 @frozen
+class Resources:
+    """Resource indicators (RFC 8707) and the clients that own each: only the operator declares them."""
+
+    owners: dict[str, Any] = as_("o", factory=dict)
+
+
+@frozen
 class Spent:
     """Who spent a single-use record: the attempt recognises itself when a commit is retried after a lost reply."""
 
@@ -337,6 +344,14 @@ class Lockout:
 
     failures: int = as_("f")
     blocked_until: float = as_("b")
+    expires_at: int = as_("e")
+
+
+@frozen
+class Tally:
+    """How often something was tried within a window that ends at `expires_at`."""
+
+    count: int = as_("n")
     expires_at: int = as_("e")
 
 

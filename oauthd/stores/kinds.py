@@ -29,17 +29,19 @@ SESSION = Kind("s", records.Session)
 INTERACTION = Kind("i", records.Interaction)
 CONSENT = Kind("o", records.Consent)
 LOCKOUT = Kind("l", records.Lockout)
+TALLY = Kind("t", records.Tally)
 CLIENT = Kind("client", records.Client, lambda record: ("clients",), lasting=True)
 USER = Kind("user", records.User, lambda record: ("users",), lasting=True)
 USERNAME = Kind("username", records.Username, lasting=True)
 ADMINISTRATORS = Kind("administrators", records.Administrators, lasting=True)
 SCOPES = Kind("scopes", records.Scopes, lasting=True)
+RESOURCES = Kind("resources", records.Resources, lasting=True)
 KEY_RING = Kind("keys", records.KeyRing, lasting=True)
 WORLD = Kind("world", records.World, lasting=True)
 
 KINDS: tuple[Kind[object], ...] = (
     ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, DEVICE_CODE, USER_CODE, SESSION, INTERACTION, CONSENT, LOCKOUT,
-    CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, KEY_RING, WORLD,
+    TALLY, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES, KEY_RING, WORLD,
 )  # type: ignore[assignment]  # Kind is invariant; the table only names them
 
 
@@ -76,6 +78,11 @@ def code(grant_id: str, value: str) -> Ref[records.Code]:
 def device_code(grant_id: str, value: str) -> Ref[records.DeviceCode]:
     """Where a device code stands."""
     return DEVICE_CODE.at(digest(value), grant_id)
+
+
+def user_code(code: str) -> Ref[records.UserCode]:
+    """Where the pointer from a normalised user code to its device stands."""
+    return USER_CODE.at(digest(code))
 
 
 def client(client_id: str) -> Ref[records.Client]:

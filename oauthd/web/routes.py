@@ -51,7 +51,7 @@ ROUTES: tuple[Route, ...] = (
     _row("/.well-known/openid-configuration /oauth2/.well-known/openid-configuration", cors=True, GET="metadata"),
     _row("/.well-known/oauth-authorization-server", cors=True, GET="metadata"),
     # pages
-    _row("/", PAGE, GET="welcome"),
+    _row("/", PAGE, GET="home"),
     _row("/login", PAGE, GET="login", POST="login"),
     _row("/consent", PAGE, GET="consent", POST="consent"),
     _row("/device", PAGE, GET="device", POST="device"),

@@ -1,0 +1,203 @@
+"""The authorization endpoint (RFC 6749 section 3.1, OpenID Connect Core section 3.1.2).
+
+A state machine over one stored interaction: pages write what they learned and return here, and only here the next step
+is decided. A wrong client or redirect URI never redirects (RFC 9700 section 4.11.2); every redirect, errors included,
+carries `state` and `iss` (RFC 9207).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from attrs import frozen
+
+from oauthd.config import Settings
+from oauthd.events import Events
+from oauthd.proofs.id_token_hint import IdTokenHint
+from oauthd.protocol import authorization, opaque, scopes
+from oauthd.protocol.authorization import Asked, Context, Step
+from oauthd.protocol.cookies import Cookie
+from oauthd.protocol.errors import ACCESS_DENIED, INVALID_REQUEST, OAuthError
+from oauthd.protocol.messages import Parameters, Request, Response, see_other
+from oauthd.protocol.records import Client, Code, Grant, Interaction, Session, User
+from oauthd.protocol.redirects import RedirectUri, choose
+from oauthd.stores import kinds
+from oauthd.stores.clients import Clients
+from oauthd.stores.consents import Consents
+from oauthd.stores.interface import Commit, IStore, Stored, Write
+from oauthd.stores.scopes import ScopeCatalogue
+from oauthd.stores.sessions import Interactions, Sessions
+from oauthd.stores.users import Users, is_administrator
+
+LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
+KEPT = frozenset(
+    ["response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "display", "prompt", "max_age", "ui_locales", "id_token_hint", "login_hint", "acr_values", "code_challenge", "code_challenge_method", "resource", "request", "request_uri", "registration"]
+)
+
+
+@frozen
+class Flow:
+    """One authorization request on its way."""
+
+    parameters: Parameters
+    client: Client
+    redirect: RedirectUri
+    stored: Stored[Interaction] | None = None
+
+    @property
+    def interaction(self) -> Interaction | None:
+        """What the pages have learned so far."""
+        return self.stored.record if self.stored else None
+
+
+@frozen
+class Authorize:
+    """Decides each next step and answers with a code."""
+
+    store: IStore
+    clients: Clients
+    users: Users
+    scopes: ScopeCatalogue
+    sessions: Sessions
+    interactions: Interactions
+    consents: Consents
+    hints: IdTokenHint
+    events: Events
+    settings: Settings
+    issuer: str
+    path: str
+    session_cookie: Cookie
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer an authorization request, or go on with one."""
+        if request.method == "POST":
+            query = urlencode(list(request.form))
+            if len(query) <= LONGEST_QUERY:
+                # A POST from another site comes without our cookies (SameSite=Lax); the GET after it has them.
+                return see_other(f"{self.path}?{query}")
+        flow = await self._flow(request)
+        try:
+            return await self._decide(request, flow)
+        except OAuthError as error:
+            return await self._refuse(flow, error)
+
+    async def _flow(self, request: Request) -> Flow:
+        """The request with its client and redirect URI; what is wrong here is told on a page."""
+        identifier = request.query.one("interaction") if request.method == "GET" else None
+        if identifier is None:
+            parameters, stored = request.parameters, None
+        else:
+            stored = await self.interactions.find(identifier, request)
+            if stored is None or stored.record.purpose != "authorize":
+                raise INVALID_REQUEST("this sign-in has expired, or it was begun in another browser")
+            parameters = kept(stored.record.parameters)
+        client = await self.clients.find(parameters.required("client_id"))
+        if client is None or not client.is_active:
+            raise INVALID_REQUEST("the client_id is unknown")
+        presented = parameters.one("redirect_uri")
+        if presented is None and "openid" in (parameters.one("scope") or "").split():
+            raise INVALID_REQUEST("redirect_uri is missing")  # OpenID Connect Core section 3.1.2.1
+        return Flow(parameters, client, choose(client.redirect_uris, presented), stored)
+
+    async def _decide(self, request: Request, flow: Flow) -> Response:
+        asked = await self._asked(flow)
+        if flow.interaction is not None and flow.interaction.denied:
+            raise ACCESS_DENIED("the person refused")
+        session, user = await self._signed_in(request)
+        if user is not None:
+            # Narrower than before: an administrator's scope is for administrators only.
+            requested = flow.parameters.one("scope")
+            scopes.granted(requested, flow.client, await self.scopes.all(), is_administrator(user))
+        remembered = await self.consents.find(user, flow.client) if user else ()
+        step = authorization.next_step(
+            asked, flow.client, flow.redirect, session, flow.interaction, remembered, self.clock()
+        )
+        if step is Step.ANSWER and session is not None and user is not None:
+            return await self._answer(flow, asked, session, user)
+        return await self._page(request, flow, step)
+
+    async def _asked(self, flow: Flow) -> Asked:
+        resources = await self.clients.resources() if "resource" in flow.parameters else {}
+        context = Context(
+            parameters=flow.parameters,
+            client=flow.client,
+            scopes=await self.scopes.all(),
+            resources=frozenset(resources),
+            pkce_always=self.settings.clients.pkce_required,
+            subject_of_hint=self.hints.subject,
+        )
+        return authorization.check(authorization.AUTHORIZE, context)
+
+    async def _signed_in(self, request: Request) -> tuple[Session | None, User | None]:
+        session = await self.sessions.find(self.session_cookie.read(request))
+        user = await self.users.find(session.user_id) if session else None
+        return (session, user) if user is not None and user.is_active else (None, None)
+
+    async def _page(self, request: Request, flow: Flow, step: Step) -> Response:
+        """Send the browser to the page that can take this step."""
+        page = "/login" if step is Step.LOGIN else "/consent"
+        if flow.stored is not None:
+            return see_other(f"{page}?interaction={request.query.required('interaction')}")
+        return await self.interactions.begin(request, "authorize", keep(flow.parameters), page)
+
+    async def _answer(self, flow: Flow, asked: Asked, session: Session, user: User) -> Response:
+        if flow.stored is not None and not await self.interactions.finish(flow.stored):
+            raise INVALID_REQUEST("this request was answered already")
+        now = int(self.clock())
+        generations = await self.store.generations(flow.client.client_id, user.user_id)
+        grant_id = opaque.new_grant_id(self.entropy)
+        value = opaque.make(opaque.CODE, self.entropy, grant_id)
+        ends = now + self.settings.tokens.code_lifetime
+        grant = Grant(
+            client_id=flow.client.client_id,
+            user_id=user.user_id,
+            username=user.username,
+            grant_type="authorization_code",
+            scope=asked.scope,
+            generations=generations,
+            issued_at=now,
+            ends_at=now + self.settings.tokens.refresh_absolute,
+            expires_at=ends,
+            audience=asked.audience,
+            auth_time=session.auth_time,
+            nonce=asked.nonce,
+        )
+        code = Code(
+            client_id=flow.client.client_id,
+            redirect_uri=flow.parameters.one("redirect_uri") or "",
+            code_challenge=asked.code_challenge,
+            expires_at=ends,
+        )
+        writes = (Write(kinds.grant(grant_id), grant), Write(kinds.code(grant_id, value), code))
+        await self.store.commit(Commit(absent=(kinds.grant(grant_id),), writes=writes))
+        self.events.tell("code.issued", client_id=flow.client.client_id, user_id=user.user_id)
+        return self._redirect(flow, ("code", value))
+
+    async def _refuse(self, flow: Flow, error: OAuthError) -> Response:
+        """Tell the client by redirect (RFC 6749 section 4.1.2.1); the flow is over."""
+        if flow.stored is not None:
+            await self.interactions.finish(flow.stored)
+        self.events.tell("authorization.refused", client_id=flow.client.client_id, error=error.kind.code)
+        return self._redirect(flow, ("error", error.kind.code), ("error_description", error.description))
+
+    def _redirect(self, flow: Flow, *pairs: tuple[str, str]) -> Response:
+        states = [value for name, value in flow.parameters if name == "state"]
+        state = (("state", states[0]),) if len(states) == 1 and states[0] else ()
+        return see_other(flow.redirect.with_parameters((*pairs, *state, ("iss", self.issuer))))  # RFC 9207 section 2
+
+
+def keep(parameters: Parameters) -> dict[str, str]:
+    """The parameters that a later step needs, as an interaction stores them."""
+    found = {name: value for name, value in parameters if name in KEPT and name != "resource"}
+    resources = parameters.all("resource")
+    return found | ({"resource": " ".join(resources)} if resources else {})
+
+
+def kept(stored: dict[str, str]) -> Parameters:
+    """The parameters again, as they were sent."""
+    pairs = [(name, value) for name, value in stored.items() if name != "resource"]
+    pairs += [("resource", uri) for uri in stored.get("resource", "").split()]
+    return Parameters(tuple(pairs))

@@ -1,0 +1,71 @@
+"""Discovery: OpenID Connect Discovery section 4 and RFC 8414, one document for both, computed from what is on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from oauthd.protocol.claims import CLAIMS_OF
+from oauthd.protocol.messages import Request, Response
+
+MAX_AGE = 300  # seconds a copy may be kept
+
+
+@frozen
+class Metadata:
+    """The metadata document.
+
+    :ivar endpoints: name of the metadata member to path, from the route table.
+    :ivar grant_types: those that are on.
+    :ivar methods: client authentication methods, without `none`.
+    :ivar id_token_algorithms: those that there are keys for.
+    """
+
+    issuer: str
+    endpoints: Mapping[str, str]
+    grant_types: Sequence[str]
+    methods: Sequence[str]
+    id_token_algorithms: Sequence[str]
+    prompts: Sequence[str] = ("none", "login", "consent", "select_account")
+    body: bytes = field(init=False, repr=False)
+
+    @body.default
+    def _computed(self) -> bytes:
+        return json.dumps(self.document(), indent=1).encode()
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer with the document, the same bytes at every address of it."""
+        headers = (("Content-Type", "application/json"), ("Cache-Control", f"public, max-age={MAX_AGE}"))
+        return Response(200, headers, self.body)
+
+    def document(self) -> dict[str, Any]:
+        """The members of the document."""
+        secret_methods = list(self.methods)
+        claims = sorted({name for names in CLAIMS_OF.values() for name in names} | {"username"})
+        return {
+            "issuer": self.issuer,
+            **{name: self.issuer + path for name, path in self.endpoints.items()},
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": list(self.grant_types),
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": list(self.id_token_algorithms),
+            "token_endpoint_auth_methods_supported": [*secret_methods, "none"],
+            "introspection_endpoint_auth_methods_supported": secret_methods,
+            "revocation_endpoint_auth_methods_supported": [*secret_methods, "none"],
+            "code_challenge_methods_supported": ["S256"],  # RFC 8414 section 2
+            "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
+            "claims_supported": [
+                "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", *claims,
+            ],
+            "claim_types_supported": ["normal"],
+            "prompt_values_supported": list(self.prompts),
+            "display_values_supported": ["page"],
+            "claims_parameter_supported": False,
+            "request_parameter_supported": False,
+            "request_uri_parameter_supported": False,  # its default is true (Discovery section 3)
+            "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
+        }

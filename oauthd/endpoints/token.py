@@ -1,0 +1,142 @@
+"""The token endpoint (RFC 6749 section 3.2): every shared step, each a line; only `redeem` belongs to the grant.
+
+Read, decide, mint, commit once: nothing is spent before the answer is ready, and one atomic step spends the record and
+stores what the answer stands on. Whoever loses that step asks the grant again, which then sees what happened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve, frozen
+
+from oauthd.events import Events
+from oauthd.grants.interface import Ask, GrantType, Redemption, Repeated
+from oauthd.grants.refresh_token import Refresh
+from oauthd.minting import Minting, Order
+from oauthd.proofs.client_authentication import ClientAuthentication
+from oauthd.protocol import opaque
+from oauthd.protocol.errors import (
+    INVALID_GRANT,
+    TEMPORARILY_UNAVAILABLE,
+    UNAUTHORIZED_CLIENT,
+    UNSUPPORTED_GRANT_TYPE,
+    OAuthError,
+)
+from oauthd.protocol.messages import NO_STORE, Request, Response
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, IStore, Write
+
+ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
+REPEATABLE = ("resource",)  # RFC 8707 section 2
+
+
+@frozen
+class Token:
+    """Exchanges what a grant stands for against tokens."""
+
+    store: IStore
+    authentication: ClientAuthentication
+    grants: Mapping[str, GrantType]
+    refresh: Refresh
+    minting: Minting
+    events: Events
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a token request (RFC 6749 sections 5.1 and 5.2)."""
+        request.form.refuse_repeats(REPEATABLE)
+        client, generations = await self.authentication.client(request)
+        now = self.clock()
+        attempt = opaque.new_identifier(self.entropy)
+        ask = Ask(client, request.form, generations, int(now), now, attempt, request.connection.source)
+        try:
+            body = await self._body(ask, self._grant(ask))
+        except OAuthError as error:
+            self.events.tell("token.refused", client_id=client.client_id, error=error.kind.code)
+            raise
+        return Response(200, (("Content-Type", "application/json"), *NO_STORE), body)
+
+    def _grant(self, ask: Ask) -> GrantType:
+        grant = self.grants.get(ask.parameters.required("grant_type"))
+        if grant is None:
+            raise UNSUPPORTED_GRANT_TYPE("the grant_type is not supported")
+        if grant.grant_type not in ask.client.grant_types:
+            raise UNAUTHORIZED_CLIENT("the client is not registered for this grant_type")
+        return grant
+
+    async def _body(self, ask: Ask, grant: GrantType) -> bytes:
+        for _ in range(ROUNDS):
+            redemption = await grant.redeem(ask)
+            if isinstance(redemption, Repeated):
+                return redemption.body
+            body, access, writes = await self._mint(ask, redemption)
+            await self.store.put(access)  # before the commit: one that is never handed out harms nobody
+            if not writes or await self._commit(ask, redemption, body, writes):
+                self._tell(ask, grant, redemption, access)
+                return body
+        raise TEMPORARILY_UNAVAILABLE("the request is being repeated too often at once", headers={"Retry-After": "1"})
+
+    async def _mint(self, ask: Ask, redemption: Redemption) -> tuple[bytes, Write[Any], list[Write[Any]]]:
+        """The answer, the access token's record, and what is to be written in the commit."""
+        grant = redemption.grant or await self._standing(redemption)
+        access_token, access = await self.minting.access_token(
+            Order(
+                client=ask.client,
+                scope=redemption.scope,
+                generations=redemption.generations,
+                user_id=grant.user_id if grant else "",
+                username=grant.username if grant else "",
+                grant_id=redemption.grant_id,
+                audience=redemption.audience,
+                auth_time=grant.auth_time if grant else 0,
+            )
+        )
+        answer: dict[str, Any] = {
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": access.record.expires_at - access.record.issued_at,
+        }
+        writes: list[Write[Any]] = list(redemption.commit.writes)
+        if redemption.grant is not None:
+            writes.append(Write(kinds.grant(redemption.grant_id), redemption.grant))
+        if redemption.refresh and grant is not None:
+            answer["refresh_token"], write = self.minting.refresh_token(
+                redemption.grant_id, grant, redemption.refresh_scope, redemption.refresh_audience
+            )
+            writes.append(write)
+        elif redemption.same_refresh:
+            answer["refresh_token"] = redemption.same_refresh
+        if redemption.scope:
+            answer["scope"] = " ".join(redemption.scope)
+        if grant is not None and grant.user_id and "openid" in redemption.scope:
+            answer["id_token"] = await self.minting.id_token(ask.client, grant, access_token, redemption.nonce)
+        return json.dumps(answer, separators=(",", ":")).encode(), access, writes
+
+    async def _standing(self, redemption: Redemption) -> Any:
+        """The grant that the redemption leaves as it is."""
+        if not redemption.grant_id:
+            return None
+        (stored,) = await self.store.get(kinds.grant(redemption.grant_id))
+        if stored is None:
+            raise INVALID_GRANT("the authorization has been withdrawn")
+        return stored.record
+
+    async def _commit(self, ask: Ask, redemption: Redemption, body: bytes, writes: list[Write[Any]]) -> bool:
+        commit: Commit = evolve(redemption.commit, writes=tuple(writes))
+        if redemption.replay_key:
+            kept = self.refresh.kept(ask, redemption.replay_key, redemption.grant_id, body)
+            commit = evolve(commit, writes=(*commit.writes, kept))
+        return await self.store.commit(commit)
+
+    def _tell(self, ask: Ask, grant: GrantType, redemption: Redemption, access: Write[Any]) -> None:
+        self.events.tell(
+            "token.issued",
+            grant_type=grant.grant_type,
+            client_id=ask.client.client_id,
+            user_id=access.record.user_id or None,
+            scope=" ".join(redemption.scope),
+        )

@@ -1,0 +1,75 @@
+"""One stream of things that happened; log, metrics and audit listen to it.
+
+Each event is declared once in `EVENTS`. Facts are identifiers (client_id, user_id, token_id), counts and words: never
+a token, code, secret or password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import field, frozen
+
+Fact = str | int | float | bool | None
+
+EVENTS: Mapping[str, str] = {
+    "founded": "the store was founded by this node: keys, first scopes and administrator were made",
+    "token.issued": "an access token was handed out",
+    "token.refused": "a token request was refused",
+    "token.revoked": "a token was revoked",
+    "grant.ended": "a grant and all its tokens were ended",
+    "grant.replayed": "a code or refresh token was used again by its own client; its grant is ended",
+    "code.issued": "an authorization code was handed out",
+    "authorization.refused": "an authorization request was refused",
+    "consent.given": "a person agreed to an authorization",
+    "consent.denied": "a person refused an authorization",
+    "sign_in.succeeded": "a person signed in",
+    "sign_in.failed": "a sign-in failed",
+    "sign_in.locked": "a sign-in was refused without a look at the password: too many failures",
+    "sign_out": "a browser session was ended",
+    "device.requested": "a device asked for authorization",
+    "device.approved": "a person approved a device",
+    "device.denied": "a person denied a device",
+    "client.created": "a client was registered",
+    "client.updated": "a client was changed",
+    "client.deleted": "a client was deleted and its tokens with it",
+    "client.secret_rotated": "a client got a new secret",
+    "client.refused": "a client failed to authenticate",
+    "user.created": "a user was created",
+    "user.updated": "a user was changed",
+    "user.deactivated": "a user was deactivated and its tokens with it",
+    "user.reactivated": "a user may sign in again",
+    "user.password_changed": "a user's password was changed",
+    "scope.created": "a scope was created",
+    "scope.updated": "a scope was changed",
+    "scope.deleted": "a scope was deleted",
+    "revoked.everything": "every token was revoked",
+    "revoked.client": "every token of a client was revoked",
+    "revoked.user": "every token of a user was revoked",
+    "keys.rotated": "new signing keys were announced",
+    "store.lost": "the store stopped answering",
+    "store.found": "the store answers again",
+}
+
+
+@frozen
+class Event:
+    """Something that happened: a name of `EVENTS` and its facts."""
+
+    name: str
+    facts: Mapping[str, Fact]
+
+
+@frozen
+class Events:
+    """The stream. An observer must not raise and must not wait."""
+
+    observers: list[Callable[[Event], None]] = field(factory=list)
+
+    def tell(self, name: str, **facts: Fact) -> None:
+        """Tell every observer; `name` must be declared in `EVENTS`."""
+        if name not in EVENTS:
+            raise LookupError(f"undeclared event {name}")
+        event = Event(name, facts)
+        for observer in self.observers:
+            observer(event)

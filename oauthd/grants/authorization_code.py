@@ -1,0 +1,81 @@
+"""Authorization code (RFC 6749 section 4.1) with PKCE (RFC 7636) and the id token of OpenID Connect Core section 3.1.3.
+
+Refused without a trace: a code of another client, a wrong redirect_uri, a wrong or missing verifier (RFC 9700 section
+4.5: only a *valid* replay ends the grant).
+"""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from oauthd.events import Events
+from oauthd.grants.interface import Ask, Redemption, ScopePolicy
+from oauthd.grants.resources import narrowed_audience
+from oauthd.protocol import opaque, pkce
+from oauthd.protocol.errors import INVALID_GRANT
+from oauthd.protocol.records import Code, Grant, Spent
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, IStore, Write
+from oauthd.stores.tokens import Tokens
+
+UNKNOWN = "the code is expired, used or unknown"
+
+
+@frozen
+class AuthorizationCode:
+    """The grant type `authorization_code`."""
+
+    store: IStore
+    tokens: Tokens
+    events: Events
+    access_lifetime: int
+
+    grant_type = "authorization_code"
+    scope_policy = ScopePolicy.GRANTED
+
+    async def redeem(self, ask: Ask) -> Redemption:
+        """Tokens for the authorization that the code stands for."""
+        value = ask.parameters.required("code")
+        grant_id = opaque.parse(opaque.CODE, value)
+        if grant_id is None:
+            raise INVALID_GRANT(UNKNOWN)
+        stored_code, stored_grant = await self.store.get(kinds.code(grant_id, value), kinds.grant(grant_id))
+        if stored_code is None or stored_grant is None:
+            raise INVALID_GRANT(UNKNOWN)
+        code: Code = stored_code.record
+        grant: Grant = stored_grant.record
+        self._check(ask, code)
+        if code.spent is not None:
+            # RFC 6749 section 4.1.2: used more than once, and every check above held: end what it gave.
+            await self.tokens.end_grant(grant_id)
+            self.events.tell("grant.replayed", client_id=code.client_id, user_id=grant.user_id, grant_type="code")
+            raise INVALID_GRANT(UNKNOWN)
+        if not await self.tokens.covers(grant):
+            raise INVALID_GRANT("the authorization has been withdrawn")
+        refresh = "refresh_token" in ask.client.grant_types
+        until = grant.ends_at if refresh else ask.now + self.access_lifetime
+        spent = evolve(code, spent=Spent(ask.attempt, ask.now))
+        return Redemption(
+            scope=grant.scope,
+            generations=grant.generations,
+            grant_id=grant_id,
+            grant=evolve(grant, expires_at=max(until, code.expires_at)),
+            audience=narrowed_audience(grant.audience, ask.parameters.all("resource")),
+            commit=Commit(
+                expected=(stored_code,), alive=(kinds.grant(grant_id),), writes=(Write(stored_code.ref, spent),)
+            ),
+            refresh=refresh,
+            refresh_scope=grant.scope,
+            refresh_audience=grant.audience,
+            nonce=grant.nonce,
+        )
+
+    def _check(self, ask: Ask, code: Code) -> None:
+        if code.client_id != ask.client.client_id:  # RFC 6749 section 4.1.3: issued to this client
+            raise INVALID_GRANT(UNKNOWN)
+        # Section 4.1.3: redirect_uri is required exactly when the authorization request had it, and then identical.
+        if (ask.parameters.one("redirect_uri") or "") != code.redirect_uri and (
+            code.redirect_uri or ask.parameters.one("redirect_uri")
+        ):
+            raise INVALID_GRANT("redirect_uri differs from the authorization request")
+        pkce.verify(code.code_challenge, ask.parameters.one("code_verifier"))  # RFC 7636 section 4.6

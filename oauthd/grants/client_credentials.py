@@ -1,0 +1,67 @@
+"""Client credentials (RFC 6749 section 4.4): a confidential client for itself.
+
+One expiring record and no grant, unless the client is configured to get a refresh token, against section 4.4.3, as the
+simple registration document prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from oauthd.grants.interface import Ask, Redemption, ScopePolicy
+from oauthd.grants.resources import asked_audience
+from oauthd.protocol import opaque, scopes
+from oauthd.protocol.errors import UNAUTHORIZED_CLIENT
+from oauthd.protocol.records import Grant
+from oauthd.stores import kinds
+from oauthd.stores.clients import Clients
+from oauthd.stores.interface import Commit
+from oauthd.stores.scopes import ScopeCatalogue
+
+
+@frozen
+class ClientCredentials:
+    """The grant type `client_credentials`."""
+
+    clients: Clients
+    scopes: ScopeCatalogue
+    entropy: Callable[[int], bytes]
+    refresh_absolute: int
+
+    grant_type = "client_credentials"
+    scope_policy = ScopePolicy.REQUESTED
+
+    async def redeem(self, ask: Ask) -> Redemption:
+        """A token for the client itself."""
+        if not ask.client.confidential:
+            raise UNAUTHORIZED_CLIENT("only a confidential client may use this grant")  # RFC 6749 section 4.4
+        scope = scopes.granted_to_client(ask.parameters.one("scope"), ask.client, await self.scopes.all())
+        audience = await asked_audience(ask, self.clients)
+        if not ask.client.machine_refresh:
+            return Redemption(scope=scope, generations=ask.generations, audience=audience)
+        grant_id = opaque.new_grant_id(self.entropy)
+        ends_at = ask.now + self.refresh_absolute
+        grant = Grant(
+            client_id=ask.client.client_id,
+            user_id="",
+            grant_type=self.grant_type,
+            scope=scope,
+            generations=ask.generations,
+            issued_at=ask.now,
+            ends_at=ends_at,
+            expires_at=ends_at,
+            audience=audience,
+        )
+        return Redemption(
+            scope=scope,
+            generations=ask.generations,
+            grant_id=grant_id,
+            grant=grant,
+            audience=audience,
+            commit=Commit(absent=(kinds.grant(grant_id),)),
+            refresh=True,
+            refresh_scope=scope,
+            refresh_audience=audience,
+        )

@@ -1,0 +1,75 @@
+"""Device code (RFC 8628 section 3.4): polled until the person has decided on another screen.
+
+Denial is final. The first poll is free; only a poll that really came too early raises the interval (section 3.5).
+"""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from oauthd.grants.interface import Ask, Redemption, ScopePolicy
+from oauthd.protocol import opaque
+from oauthd.protocol.errors import ACCESS_DENIED, AUTHORIZATION_PENDING, EXPIRED_TOKEN, INVALID_GRANT, SLOW_DOWN
+from oauthd.protocol.records import DeviceCode, Grant, Spent
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, IStore, Stored, Write
+from oauthd.stores.tokens import Tokens
+
+SLOWER_BY = 5  # seconds, RFC 8628 section 3.5
+
+
+@frozen
+class Device:
+    """The grant type of RFC 8628."""
+
+    store: IStore
+    tokens: Tokens
+    access_lifetime: int
+
+    grant_type = "urn:ietf:params:oauth:grant-type:device_code"
+    scope_policy = ScopePolicy.GRANTED
+
+    async def redeem(self, ask: Ask) -> Redemption:
+        """Tokens for the approved device; otherwise the error that tells what to do."""
+        value = ask.parameters.required("device_code")
+        grant_id = opaque.parse(opaque.DEVICE_CODE, value)
+        if grant_id is None:
+            raise INVALID_GRANT("the device code is unknown")
+        stored, stored_grant = await self.store.get(kinds.device_code(grant_id, value), kinds.grant(grant_id))
+        if stored is None:
+            raise EXPIRED_TOKEN("the device code has expired")  # well-formed, so it was ours
+        device: DeviceCode = stored.record
+        if device.client_id != ask.client.client_id or device.spent is not None:
+            raise INVALID_GRANT("the device code is used, or it belongs to another client")
+        if device.status == "denied":
+            raise ACCESS_DENIED("the person denied the request")
+        if device.status != "approved":
+            await self._poll(ask, stored)
+        if stored_grant is None or not await self.tokens.covers(stored_grant.record):
+            raise INVALID_GRANT("the authorization has been withdrawn")
+        grant: Grant = stored_grant.record
+        refresh = "refresh_token" in ask.client.grant_types
+        until = grant.ends_at if refresh else ask.now + self.access_lifetime
+        spent = evolve(device, spent=Spent(ask.attempt, ask.now))
+        return Redemption(
+            scope=grant.scope,
+            generations=grant.generations,
+            grant_id=grant_id,
+            grant=evolve(grant, expires_at=max(until, device.expires_at)),
+            audience=grant.audience,
+            commit=Commit(expected=(stored,), alive=(kinds.grant(grant_id),), writes=(Write(stored.ref, spent),)),
+            refresh=refresh,
+            refresh_scope=grant.scope,
+            refresh_audience=grant.audience,
+        )
+
+    async def _poll(self, ask: Ask, stored: Stored[DeviceCode]) -> None:
+        """Remember the poll and say that the person has not decided yet."""
+        device = stored.record
+        early = bool(device.polled_at) and ask.exact_now < device.polled_at + device.interval
+        interval = device.interval + SLOWER_BY if early else device.interval
+        polled = evolve(device, polled_at=ask.exact_now, interval=interval)
+        kept = await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, polled),)))
+        if early or not kept:
+            raise SLOW_DOWN("the device polls faster than the interval")
+        raise AUTHORIZATION_PENDING("the person has not decided yet")

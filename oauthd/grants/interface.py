@@ -1,0 +1,100 @@
+"""What a grant is: it reads one single-use thing and decides; everything shared stands in the token endpoint.
+
+`redeem` refuses without touching what it read. The token endpoint mints, and one atomic step spends the record and
+stores the answer; when somebody was faster, `redeem` is asked again and sees what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from enum import Enum
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from oauthd.protocol.messages import Parameters
+from oauthd.protocol.records import Client, Generations, Grant
+from oauthd.stores.interface import Commit
+
+
+class ScopePolicy(Enum):
+    """Where the scope of the answer comes from."""
+
+    REQUESTED = "what the request asks, within what client and user may have"
+    GRANTED = "what was granted before; the request has no say"
+    NARROWED = "what was granted before, or less of it (RFC 6749 section 6)"
+
+
+@frozen
+class Ask:
+    """One token request after client authentication.
+
+    :ivar generations: those of the world and the client, read before the client was.
+    :ivar scope: for `ScopePolicy.REQUESTED` the scope that this client may have without a user.
+    :ivar now: whole seconds; one instant for the whole request.
+    :ivar exact_now: the same instant with fractions.
+    :ivar attempt: random; by it a retried commit recognises itself.
+    :ivar source: address of the caller.
+    """
+
+    client: Client
+    parameters: Parameters
+    generations: Generations
+    now: int
+    exact_now: float
+    attempt: str
+    source: str
+
+
+@frozen
+class Redemption:
+    """What a grant decided, not yet done.
+
+    :ivar grant: the grant as it will stand; None for a machine token that needs none.
+    :ivar scope: of the access token.
+    :ivar generations: those the tokens are issued under.
+    :ivar commit: the condition and the writes of the grant's own; refresh token and grant are added to it.
+    :ivar refresh: hand out a refresh token.
+    :ivar refresh_scope: what the refresh token can give at most.
+    :ivar same_refresh: the refresh token presented stays in use (no rotation).
+    :ivar nonce: for the id token of this answer.
+    :ivar replay_key: the presented refresh token: the answer is kept sealed for its holder.
+    """
+
+    scope: tuple[str, ...]
+    generations: Generations
+    grant_id: str = ""
+    grant: Grant | None = None
+    audience: tuple[str, ...] = ()
+    commit: Commit = Commit()
+    refresh: bool = False
+    refresh_scope: tuple[str, ...] = ()
+    refresh_audience: tuple[str, ...] = ()
+    same_refresh: str = ""
+    nonce: str = ""
+    replay_key: str = ""
+
+
+@frozen
+class Repeated:
+    """The answer was given before and is given again, byte for byte."""
+
+    body: bytes
+
+
+class GrantType(Protocol):
+    """A file of this folder.
+
+    :ivar grant_type: its name on the wire.
+    :ivar scope_policy: see `ScopePolicy`.
+    """
+
+    grant_type: str
+    scope_policy: ScopePolicy
+
+    def redeem(self, ask: Ask) -> Awaitable[Redemption | Repeated]:
+        """Decide; refuse with an `OAuthError`. Writes nothing that a correct repeat would miss."""
+        ...
+
+
+Fields = dict[str, Any]

@@ -1,0 +1,75 @@
+"""Resource owner password credentials (RFC 6749 section 4.3): only for clients registered for it (RFC 9700 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+
+from oauthd.grants.interface import Ask, Redemption, ScopePolicy
+from oauthd.grants.resources import asked_audience
+from oauthd.protocol import opaque, scopes
+from oauthd.protocol.errors import INVALID_GRANT
+from oauthd.protocol.records import Grant
+from oauthd.sign_in import SignIn
+from oauthd.stores import kinds
+from oauthd.stores.clients import Clients
+from oauthd.stores.interface import Commit, IStore
+from oauthd.stores.scopes import ScopeCatalogue
+from oauthd.stores.users import is_administrator
+
+
+@frozen
+class Password:
+    """The grant type `password`."""
+
+    store: IStore
+    clients: Clients
+    scopes: ScopeCatalogue
+    sign_in: SignIn
+    entropy: Callable[[int], bytes]
+    refresh_absolute: int
+    access_lifetime: int
+
+    grant_type = "password"
+    scope_policy = ScopePolicy.REQUESTED
+
+    async def redeem(self, ask: Ask) -> Redemption:
+        """Tokens for the user whose password was given."""
+        username = ask.parameters.required("username")
+        password = ask.parameters.required("password")
+        person = await self.sign_in.by_password(username, password, ask.source)
+        if person is None:
+            raise INVALID_GRANT("the username or password is wrong")
+        user = person.user
+        known = await self.scopes.all()
+        scope = scopes.granted(ask.parameters.one("scope"), ask.client, known, is_administrator(user))
+        audience = await asked_audience(ask, self.clients)
+        grant_id = opaque.new_grant_id(self.entropy)
+        refresh = "refresh_token" in ask.client.grant_types
+        ends_at = ask.now + (self.refresh_absolute if refresh else self.access_lifetime)
+        generations = evolve(ask.generations, user=person.generation)
+        grant = Grant(
+            client_id=ask.client.client_id,
+            user_id=user.user_id,
+            username=user.username,
+            grant_type=self.grant_type,
+            scope=scope,
+            generations=generations,
+            issued_at=ask.now,
+            ends_at=ends_at,
+            expires_at=ends_at,
+            audience=audience,
+            auth_time=ask.now,
+        )
+        return Redemption(
+            scope=scope,
+            generations=generations,
+            grant_id=grant_id,
+            grant=grant,
+            audience=audience,
+            commit=Commit(absent=(kinds.grant(grant_id),)),
+            refresh=refresh,
+            refresh_scope=scope,
+            refresh_audience=audience,
+        )

@@ -1,0 +1,114 @@
+"""Refresh (RFC 6749 section 6) with rotation and one successor per token (RFC 9700 section 4.14.2).
+
+A repeat by the same client with equal parameters inside the grace window gets the same answer, byte for byte: a race, a
+lost reply and a crash look alike. Reuse after the window ends the grant. A token of another client changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+from attrs import evolve, frozen
+
+from oauthd.events import Events
+from oauthd.grants.interface import Ask, Redemption, Repeated, ScopePolicy
+from oauthd.grants.resources import narrowed_audience
+from oauthd.protocol import opaque, scopes
+from oauthd.protocol.errors import INVALID_GRANT, INVALID_REQUEST
+from oauthd.protocol.records import Answer, Grant, RefreshToken, Spent
+from oauthd.protocol.seals import SealBroken, Seals
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, IStore, Write
+from oauthd.stores.tokens import Tokens
+
+UNKNOWN = "the refresh token is expired, revoked or unknown"
+
+
+@frozen
+class Refresh:
+    """The grant type `refresh_token`.
+
+    :ivar grace: seconds in which a repeat gets the same answer; 0 for none.
+    :ivar refresh_idle: seconds that a refresh token lives unused.
+    """
+
+    store: IStore
+    tokens: Tokens
+    events: Events
+    seals: Seals
+    grace: int
+    refresh_idle: int
+
+    grant_type = "refresh_token"
+    scope_policy = ScopePolicy.NARROWED
+
+    async def redeem(self, ask: Ask) -> Redemption | Repeated:
+        """The successor's tokens; or those of the first time, inside the grace window."""
+        value = ask.parameters.required("refresh_token")
+        grant_id = opaque.parse(opaque.REFRESH_TOKEN, value)
+        if grant_id is None:
+            raise INVALID_GRANT(UNKNOWN)
+        stored, stored_grant, answer = await self.store.get(
+            kinds.refresh_token(grant_id, value), kinds.grant(grant_id), kinds.answer(grant_id, value)
+        )
+        if stored is None or stored_grant is None or stored.record.client_id != ask.client.client_id:
+            raise INVALID_GRANT(UNKNOWN)
+        grant: Grant = stored_grant.record
+        if not await self.tokens.covers(grant):
+            raise INVALID_GRANT(UNKNOWN)
+        if stored.record.spent is not None:
+            return await self._repeat(ask, value, grant_id, grant, stored.record, answer.record if answer else None)
+        refresh: RefreshToken = stored.record
+        scope = scopes.narrowed(ask.parameters.one("scope"), refresh.scope)
+        audience = narrowed_audience(refresh.audience, ask.parameters.all("resource"))
+        rotates = ask.client.rotates_refresh
+        changed = (
+            evolve(refresh, spent=Spent(ask.attempt, ask.now))
+            if rotates
+            else evolve(refresh, expires_at=min(ask.now + self.refresh_idle, grant.ends_at))
+        )
+        return Redemption(
+            scope=scope,
+            generations=grant.generations,
+            grant_id=grant_id,
+            grant=None,
+            audience=audience,
+            commit=Commit(expected=(stored,), alive=(kinds.grant(grant_id),), writes=(Write(stored.ref, changed),)),
+            refresh=rotates,
+            # Section 6: the new refresh token's scope is that of the old one, whatever this answer was narrowed to.
+            refresh_scope=refresh.scope,
+            refresh_audience=refresh.audience,
+            same_refresh="" if rotates else value,
+            replay_key=value if rotates and self.grace else "",
+        )
+
+    def kept(self, ask: Ask, value: str, grant_id: str, body: bytes) -> Write[Answer]:
+        """The finished answer, sealed for whoever holds the presented refresh token."""
+        plain = json.dumps([_fingerprint(ask), body.decode()]).encode()
+        answer = Answer(sealed=self.seals.seal_for(value, plain), expires_at=ask.now + self.grace)
+        return Write(kinds.answer(grant_id, value), answer)
+
+    async def _repeat(
+        self, ask: Ask, value: str, grant_id: str, grant: Grant, refresh: RefreshToken, answer: Answer | None
+    ) -> Repeated:
+        if answer is None:
+            # RFC 9700 section 4.14.2: reuse; which of the two holders is the thief is unknown, so both lose it.
+            await self.tokens.end_grant(grant_id)
+            self.events.tell(
+                "grant.replayed", client_id=refresh.client_id, user_id=refresh.user_id, grant_type=grant.grant_type
+            )
+            raise INVALID_GRANT(UNKNOWN)
+        try:
+            fingerprint, body = json.loads(self.seals.open_for(value, answer.sealed))
+        except SealBroken as error:
+            raise INVALID_GRANT(UNKNOWN) from error
+        if fingerprint != _fingerprint(ask):
+            raise INVALID_REQUEST("the refresh token was just used with other parameters")
+        return Repeated(body.encode())
+
+
+def _fingerprint(ask: Ask) -> str:
+    """What must be equal for a repeat to be one: the client and what it asked for."""
+    asked = [ask.client.client_id, ask.parameters.one("scope"), list(ask.parameters.all("resource"))]
+    return sha256(json.dumps(asked).encode()).hexdigest()

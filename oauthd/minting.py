@@ -1,0 +1,141 @@
+"""What the token endpoint hands out: access tokens (RFC 9068 JWT or opaque), refresh tokens and id tokens.
+
+Nothing is stored here: each mint returns the string and the write that makes it real, and the caller commits. ES256 and
+EdDSA are signed inline; RSA goes to the signing pool, for it would hold the reactor up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from oauthd.config import Settings
+from oauthd.keys import Keys
+from oauthd.protocol import opaque
+from oauthd.protocol.jose import Signer, at_hash
+from oauthd.protocol.records import AccessToken, Client, Generations, Grant, RefreshToken
+from oauthd.stores import kinds
+from oauthd.stores.interface import Write
+
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 section 2.1
+
+
+@frozen
+class Order:
+    """What an access token is to say.
+
+    :ivar subject: user id, or client id where no user is involved (RFC 9068 section 2.2).
+    :ivar grant_id: its grant, "" for none.
+    """
+
+    client: Client
+    scope: tuple[str, ...]
+    generations: Generations
+    user_id: str = ""
+    username: str = ""
+    grant_id: str = ""
+    audience: tuple[str, ...] = ()
+    auth_time: int = 0
+
+    @property
+    def subject(self) -> str:
+        """The `sub` of the token."""
+        return self.user_id or self.client.client_id
+
+
+@frozen
+class Minting:
+    """Makes tokens as the settings and the client say."""
+
+    issuer: str
+    settings: Settings
+    keys: Keys
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+    in_thread: Callable[..., Awaitable[Any]]
+
+    async def access_token(self, order: Order) -> tuple[str, Write[AccessToken]]:
+        """An access token and the record that makes it live."""
+        now = int(self.clock())
+        record = AccessToken(
+            client_id=order.client.client_id,
+            scope=order.scope,
+            issued_at=now,
+            expires_at=now + self.settings.tokens.access_lifetime,
+            jti=opaque.new_identifier(self.entropy),
+            generations=order.generations,
+            user_id=order.user_id,
+            username=order.username,
+            grant=order.grant_id,
+            audience=order.audience,
+            auth_time=order.auth_time,
+        )
+        if (order.client.access_format or self.settings.tokens.access_format) == "opaque":
+            token = opaque.make(opaque.ACCESS_TOKEN, self.entropy)
+        else:
+            token = await self._signed(self._access_signer(), self._access_claims(order, record))
+        return token, Write(kinds.access_token(token), record)
+
+    def refresh_token(
+        self, grant_id: str, grant: Grant, scope: tuple[str, ...], audience: tuple[str, ...]
+    ) -> tuple[str, Write[RefreshToken]]:
+        """A refresh token of a grant: idle lifetime, never past the grant's absolute end."""
+        now = int(self.clock())
+        token = opaque.make(opaque.REFRESH_TOKEN, self.entropy, grant_id)
+        record = RefreshToken(
+            client_id=grant.client_id,
+            user_id=grant.user_id,
+            scope=scope,
+            issued_at=now,
+            expires_at=min(now + self.settings.tokens.refresh_idle, grant.ends_at),
+            generations=grant.generations,
+            audience=audience,
+        )
+        return token, Write(kinds.refresh_token(grant_id, token), record)
+
+    async def id_token(self, client: Client, grant: Grant, access_token: str, nonce: str) -> str:
+        """An id token (OpenID Connect Core section 2) for the grant's user."""
+        now = int(self.clock())
+        algorithm = client.id_token_algorithm or self.settings.tokens.id_token_algorithm
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": grant.user_id,
+            "aud": client.client_id,
+            "exp": now + self.settings.tokens.id_token_lifetime,
+            "iat": now,
+            "at_hash": at_hash(access_token, algorithm),  # Core section 3.1.3.6
+        }
+        if grant.auth_time:
+            claims["auth_time"] = grant.auth_time
+        if nonce:
+            claims["nonce"] = nonce
+        return await self._signed(self.keys.signer(algorithm), claims)
+
+    def _access_signer(self) -> Signer:
+        return self.keys.signer(self.settings.tokens.access_algorithm, ACCESS_TOKEN_TYPE)
+
+    def _access_claims(self, order: Order, record: AccessToken) -> Mapping[str, Any]:
+        # RFC 9068 section 2.2; without a resource the audience is the default one, the issuer (section 3).
+        audience = order.audience or (self.issuer,)
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": order.subject,
+            "aud": audience[0] if len(audience) == 1 else list(audience),
+            "exp": record.expires_at,
+            "iat": record.issued_at,
+            "jti": record.jti,
+            "client_id": record.client_id,
+        }
+        if record.scope:
+            claims["scope"] = " ".join(record.scope)
+        if record.auth_time:
+            claims["auth_time"] = record.auth_time
+        return claims
+
+    async def _signed(self, signer: Signer, claims: Mapping[str, Any]) -> str:
+        if signer.slow:
+            token: str = await self.in_thread(signer.sign, claims)
+            return token
+        return signer.sign(claims)

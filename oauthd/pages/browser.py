@@ -1,0 +1,95 @@
+"""What every page needs of the browser before it: its cookies, its session, the flow it is in, its form's token.
+
+Here a page is refused that belongs to another browser, a form without the token we gave it, a flow that has ended.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from oauthd.pages.rendering import Pages, page_headers
+from oauthd.protocol.cookies import Cookie
+from oauthd.protocol.errors import INVALID_REQUEST
+from oauthd.protocol.messages import Request, Response
+from oauthd.protocol.records import Interaction, Session, User
+from oauthd.stores.interface import Stored
+from oauthd.stores.sessions import Interactions, Sessions
+from oauthd.stores.users import Users
+
+EXPIRED = "this page has expired, or it was opened in another browser; go back to the application and start again"
+
+
+@frozen
+class Flow:
+    """The browser flow that a page is part of."""
+
+    identifier: str
+    browser: str
+    stored: Stored[Interaction]
+
+    @property
+    def state(self) -> Interaction:
+        """What is known of it."""
+        return self.stored.record
+
+    def back(self, authorize: str) -> str:
+        """The address that decides the next step of this flow."""
+        homes = {"authorize": authorize, "device": "/device", "logout": "/logout"}
+        home = homes.get(self.state.purpose)
+        return "/" if home is None else f"{home}?interaction={self.identifier}"
+
+
+@frozen
+class Browser:
+    """Reads what a browser sends and writes what it is shown."""
+
+    pages: Pages
+    users: Users
+    sessions: Sessions
+    interactions: Interactions
+    session_cookie: Cookie
+
+    async def flow(self, request: Request, *purposes: str) -> Flow:
+        """The flow that the request names, if it is this browser's.
+
+        :raises OAuthError: `invalid_request`.
+        """
+        identifier = request.parameters.one("interaction") or ""
+        stored = await self.interactions.find(identifier, request)
+        if stored is None or (purposes and stored.record.purpose not in purposes):
+            raise INVALID_REQUEST(EXPIRED)
+        return Flow(identifier, self.interactions.cookie.read(request), stored)
+
+    async def posted(self, request: Request, *purposes: str) -> Flow:
+        """The flow of a form that we gave to this browser.
+
+        :raises OAuthError: `invalid_request`.
+        """
+        request.form.refuse_repeats()
+        flow = await self.flow(request, *purposes)
+        if not self.interactions.csrf_fits(flow.browser, flow.identifier, request.form.one("csrf") or ""):
+            raise INVALID_REQUEST(EXPIRED)
+        return flow
+
+    async def signed_in(self, request: Request) -> tuple[Session, User] | None:
+        """Session and user of the browser."""
+        session = await self.sessions.find(self.session_cookie.read(request))
+        user = await self.users.find(session.user_id) if session else None
+        return (session, user) if session is not None and user is not None and user.is_active else None
+
+    async def save(self, flow: Flow, changed: Interaction) -> None:
+        """Write down what a page learned.
+
+        :raises OAuthError: `invalid_request` when the same page was answered twice at once.
+        """
+        if not await self.interactions.save(flow.stored, changed):
+            raise INVALID_REQUEST("this page was answered already")
+
+    def hidden(self, flow: Flow) -> dict[str, str]:
+        """The hidden fields of this flow's forms."""
+        csrf = self.interactions.csrf(flow.browser, flow.identifier)
+        return {"csrf": csrf, "interaction": flow.identifier}
+
+    def show(self, page: str, status: int = 200, targets: tuple[str, ...] = (), **context: object) -> Response:
+        """A rendered page; `targets` are the addresses its form may lead to."""
+        return Response(status, page_headers(targets), self.pages.render(page, **context))

@@ -1,0 +1,96 @@
+"""The consent page: which application asks, for what, and where the person will be sent; allow, deny or switch."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from attrs import evolve, frozen
+
+from oauthd.events import Events
+from oauthd.pages.browser import Browser, Flow
+from oauthd.pages.rendering import destination
+from oauthd.pages.scope_list import described
+from oauthd.protocol import scopes as rules
+from oauthd.protocol.errors import INVALID_REQUEST
+from oauthd.protocol.messages import Request, Response, see_other
+from oauthd.protocol.records import Client, User
+from oauthd.protocol.redirects import RedirectUri, choose
+from oauthd.stores.clients import Clients
+from oauthd.stores.consents import Consents
+from oauthd.stores.scopes import ScopeCatalogue
+
+
+@frozen
+class ConsentPage:
+    """GET shows what is asked, POST takes the answer.
+
+    :ivar identity_with_openid: `openid` alone lets username and email out, and the page says so.
+    """
+
+    browser: Browser
+    clients: Clients
+    scopes: ScopeCatalogue
+    consents: Consents
+    events: Events
+    authorize: str
+    identity_with_openid: bool
+
+    async def __call__(self, request: Request) -> Response:
+        """Show or answer the consent form."""
+        answering = request.method == "POST"
+        flow = await (self.browser.posted if answering else self.browser.flow)(request, "authorize")
+        signed_in = await self.browser.signed_in(request)
+        if signed_in is None:  # signed out meanwhile: the authorization endpoint knows what to do
+            return see_other(flow.back(self.authorize))
+        client, redirect = await self._client(flow)
+        if answering:
+            return await self._answer(request, flow, signed_in[1], client, redirect)
+        return await self._form(flow, signed_in[1], client, redirect)
+
+    async def _client(self, flow: Flow) -> tuple[Client, RedirectUri]:
+        client = await self.clients.find(flow.state.parameters.get("client_id", ""))
+        if client is None:
+            raise INVALID_REQUEST("the application does not exist any more")
+        return client, choose(client.redirect_uris, flow.state.parameters.get("redirect_uri"))
+
+    async def _answer(
+        self, request: Request, flow: Flow, user: User, client: Client, redirect: RedirectUri
+    ) -> Response:
+        decision = request.form.one("decision")
+        if decision == "switch":
+            await self.browser.sessions.end(self.browser.session_cookie.read(request))
+            return see_other(flow.back(self.authorize)).adding(self.browser.session_cookie.drop())
+        if decision == "deny":
+            await self.browser.save(flow, evolve(flow.state, denied=True))
+            self.events.tell("consent.denied", client_id=client.client_id, user_id=user.user_id)
+            return see_other(flow.back(self.authorize))
+        if decision != "allow":
+            raise INVALID_REQUEST("the form has no answer")
+        scope = await self._asked(flow, client)
+        if request.form.one("subject") != user.user_id:  # what one person was shown, another may not agree to
+            return see_other(f"/consent?interaction={flow.identifier}")
+        await self.browser.save(flow, evolve(flow.state, consented=scope, user_id=user.user_id))
+        if client.confidential or not redirect.native:
+            await self.consents.remember(user, client, scope)
+        self.events.tell("consent.given", client_id=client.client_id, user_id=user.user_id, scope=" ".join(scope))
+        return see_other(flow.back(self.authorize))
+
+    async def _form(self, flow: Flow, user: User, client: Client, redirect: RedirectUri) -> Response:
+        return self.browser.show(
+            "consent",
+            200,
+            (redirect.value,),
+            action="/consent",
+            hidden=self.browser.hidden(flow) | {"subject": user.user_id},
+            client_name=client.name,
+            client_host=urlsplit(client.client_uri).hostname or None,
+            person=user.claims.get("name") or user.username,
+            scopes=described(
+                await self._asked(flow, client), (await self.scopes.all()).scopes, self.identity_with_openid
+            ),
+            destination=destination(redirect.value),
+        )
+
+    async def _asked(self, flow: Flow, client: Client) -> tuple[str, ...]:
+        known = await self.scopes.all()
+        return rules.granted(flow.state.parameters.get("scope"), client, known, True)

@@ -1,0 +1,200 @@
+"""The page where a person enters a device's code and decides (RFC 8628 section 3.3).
+
+One signs in first, then enters the code, then sees which application asks for what, with the code once more to compare
+(section 5.4). Guessing is limited per flow, per source and altogether (section 5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import evolve, frozen
+
+from oauthd.config import Settings
+from oauthd.events import Events
+from oauthd.guessing import Guessing
+from oauthd.pages.browser import Browser, Flow
+from oauthd.pages.scope_list import described
+from oauthd.protocol import scopes as rules
+from oauthd.protocol import user_code
+from oauthd.protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
+from oauthd.protocol.messages import Request, Response, see_other
+from oauthd.protocol.records import Client, DeviceCode, Grant, Session, User
+from oauthd.stores import kinds
+from oauthd.stores.clients import Clients
+from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
+from oauthd.stores.scopes import ScopeCatalogue
+from oauthd.stores.users import is_administrator
+
+WRONG = "This code is not known, or it has expired. Compare it with the one on your device."
+
+
+@frozen
+class DevicePage:
+    """GET shows where the flow stands, POST takes the code or the decision."""
+
+    browser: Browser
+    store: IStore
+    clients: Clients
+    scopes: ScopeCatalogue
+    guessing: Guessing
+    events: Events
+    settings: Settings
+    clock: Callable[[], float]
+
+    async def __call__(self, request: Request) -> Response:
+        """Show or answer the page of the step that the flow is at."""
+        if request.method == "GET" and request.query.one("interaction") is None:
+            code = user_code.normalise(request.query.one("user_code") or "") or ""
+            return await self.browser.interactions.begin(request, "device", {"user_code": code}, "/device")
+        answering = request.method == "POST"
+        flow = await (self.browser.posted if answering else self.browser.flow)(request, "device")
+        if "outcome" in flow.state.parameters:
+            return await self._done(flow)
+        if flow.state.denied:  # refused on the sign-in page
+            return self._entry(flow, "")
+        signed_in = await self.browser.signed_in(request)
+        if signed_in is None:
+            return see_other(f"/login?interaction={flow.identifier}")
+        found = await self._device(flow)
+        if answering:
+            return await (self._decide if found else self._enter)(request, flow, signed_in, found)
+        if found:
+            return await self._confirm(flow, signed_in[1], found)
+        if flow.state.parameters["user_code"] and not flow.state.tries:
+            return await self._take(request, flow, flow.state.parameters["user_code"])
+        return self._entry(flow, flow.state.parameters["user_code"])
+
+    async def _enter(
+        self, request: Request, flow: Flow, signed_in: tuple[Session, User], found: Stored[DeviceCode] | None
+    ) -> Response:
+        typed = request.form.one("user_code") or ""
+        code = user_code.normalise(typed)
+        if code is None:
+            return self._entry(flow, typed[:32], "A code has eight letters, such as BCDF-GHJK.", 400)
+        return await self._take(request, flow, code)
+
+    async def _take(self, request: Request, flow: Flow, code: str) -> Response:
+        """Look a code up, counting the try before it is known whether it is right."""
+        if flow.state.tries >= self.settings.device.session_tries:
+            raise INVALID_REQUEST("there were too many wrong codes; start again on your device")
+        await self.guessing.count(request.connection.source)
+        (pointer,) = await self.store.get(kinds.user_code(code))
+        learned = flow.state.parameters | {"user_code": code}
+        if pointer is not None:
+            learned |= {"grant": pointer.record.grant, "device": pointer.record.digest.hex()}
+        await self.browser.save(flow, evolve(flow.state, parameters=learned, tries=flow.state.tries + 1))
+        if pointer is None:
+            stored = await self.browser.flow(request, "device")
+            return self._entry(stored, user_code.shown(code), WRONG, 400)
+        await self.guessing.give_back(request.connection.source)
+        return see_other(f"/device?interaction={flow.identifier}")
+
+    async def _device(self, flow: Flow) -> Stored[DeviceCode] | None:
+        """The pending device that the flow has found."""
+        parameters = flow.state.parameters
+        if "device" not in parameters:
+            return None
+        ref: Ref[DeviceCode] = kinds.DEVICE_CODE.at(bytes.fromhex(parameters["device"]), parameters["grant"])
+        (stored,) = await self.store.get(ref)
+        if stored is None or stored.record.status != "pending":
+            raise INVALID_REQUEST("the code has expired, or it was used already; start again on your device")
+        found: Stored[DeviceCode] = stored
+        return found
+
+    async def _decide(
+        self, request: Request, flow: Flow, signed_in: tuple[Session, User], found: Stored[DeviceCode] | None
+    ) -> Response:
+        assert found is not None  # noqa: S101 - the caller's choice between `_enter` and `_decide`
+        session, user = signed_in
+        decision = request.form.one("decision")
+        if decision == "switch":
+            await self.browser.sessions.end(self.browser.session_cookie.read(request))
+            return see_other(f"/device?interaction={flow.identifier}").adding(self.browser.session_cookie.drop())
+        if decision not in ("allow", "deny"):
+            raise INVALID_REQUEST("the form has no answer")
+        if decision == "allow" and request.form.one("subject") == user.user_id:
+            outcome = await self._approve(found, session, user)
+        elif decision == "deny":
+            outcome = await self._settle(found, evolve(found.record, status="denied"))
+            self.events.tell("device.denied", client_id=found.record.client_id, user_id=user.user_id)
+        else:
+            return see_other(f"/device?interaction={flow.identifier}")
+        if not outcome:
+            raise INVALID_REQUEST("the code was used already; start again on your device")
+        learned = flow.state.parameters | {"outcome": decision, "client_id": found.record.client_id}
+        await self.browser.save(flow, evolve(flow.state, parameters=learned))
+        return see_other(f"/device?interaction={flow.identifier}")
+
+    async def _approve(self, found: Stored[DeviceCode], session: Session, user: User) -> bool:
+        device, now = found.record, int(self.clock())
+        generations = await self.store.generations(device.client_id, user.user_id)
+        client = await self._client(device)
+        rules.granted(" ".join(device.scope), client, await self.scopes.all(), is_administrator(user))
+        grant = Grant(
+            client_id=device.client_id,
+            user_id=user.user_id,
+            username=user.username,
+            grant_type="urn:ietf:params:oauth:grant-type:device_code",
+            scope=device.scope,
+            generations=generations,
+            issued_at=now,
+            ends_at=now + self.settings.tokens.refresh_absolute,
+            expires_at=device.expires_at,
+            audience=device.audience,
+            auth_time=session.auth_time,
+        )
+        approved = evolve(device, status="approved", user_id=user.user_id, auth_time=session.auth_time)
+        done = await self._settle(found, approved, Write(kinds.grant(found.ref.slot), grant))
+        if done:
+            self.events.tell("device.approved", client_id=device.client_id, user_id=user.user_id)
+        return done
+
+    async def _settle(self, found: Stored[DeviceCode], settled: DeviceCode, *more: Write[Any]) -> bool:
+        """Write the decision, once; polls of the device change the record meanwhile, decisions do not mix."""
+        for _ in range(20):
+            writes: tuple[Write[Any], ...] = (Write(found.ref, settled), *more)
+            if await self.store.commit(Commit(expected=(found,), writes=writes)):
+                await self.store.forget(kinds.user_code(settled.user_code))
+                return True
+            (now,) = await self.store.get(found.ref)
+            if now is None or now.record.status != "pending":
+                return False
+            settled = evolve(settled, polled_at=now.record.polled_at, interval=now.record.interval)
+            found = now
+        return False
+
+    async def _client(self, device: DeviceCode) -> Client:
+        client = await self.clients.find(device.client_id)
+        if client is None or not client.is_active:
+            raise INVALID_REQUEST("the application does not exist any more")
+        return client
+
+    async def _confirm(self, flow: Flow, user: User, found: Stored[DeviceCode]) -> Response:
+        known, client = await self.scopes.all(), await self._client(found.record)
+        try:
+            rules.granted(" ".join(found.record.scope), client, known, is_administrator(user))
+        except OAuthError as error:
+            raise INVALID_SCOPE("the device asks for what only an administrator can give") from error
+        return self.browser.show(
+            "device_confirm",
+            action="/device",
+            hidden=self.browser.hidden(flow) | {"subject": user.user_id},
+            client_name=client.name,
+            person=user.claims.get("name") or user.username,
+            scopes=described(found.record.scope, known.scopes, self.settings.userinfo.identity_with_openid),
+            user_code=user_code.shown(found.record.user_code),
+        )
+
+    async def _done(self, flow: Flow) -> Response:
+        client = await self.clients.find(flow.state.parameters["client_id"])
+        approved = flow.state.parameters["outcome"] == "allow"
+        return self.browser.show(
+            "device_done", approved=approved, client_name=client.name if client else "The application"
+        )
+
+    def _entry(self, flow: Flow, code: str, error: str | None = None, status: int = 200) -> Response:
+        return self.browser.show(
+            "device_code", status, action="/device", hidden=self.browser.hidden(flow), user_code=code, error=error
+        )

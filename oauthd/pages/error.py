@@ -1,0 +1,32 @@
+"""The error page: what went wrong in words for the person, and the code for the application's developer."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from oauthd.pages.rendering import Pages, page_headers
+from oauthd.protocol.messages import Response
+
+SENTENCES = {
+    404: ("There is no such page.", "Check the address."),
+    405: ("This page cannot be used that way.", "Go back to the application and start again."),
+    429: ("There were too many attempts.", "Wait a little and try again."),
+    500: ("Something went wrong on our side.", "Try again in a moment; if it stays, tell those who run this server."),
+    503: ("The server cannot answer just now.", "Try again in a moment."),
+}
+REFUSED = ("This request cannot be carried out.", "Go back to the application and start again.")
+
+
+@frozen
+class ErrorPage:
+    """Renders errors of rows that are delivered as pages."""
+
+    pages: Pages
+
+    def __call__(self, status: int, code: str, description: str) -> Response:
+        """The page for an error."""
+        message, advice = SENTENCES.get(status, REFUSED)
+        body = self.pages.render(
+            "error", message=message, advice=advice, error=code, description=description, reference=None
+        )
+        return Response(status, page_headers(), body)

@@ -1,0 +1,97 @@
+"""The sign-in page: proves who sits at the browser, writes it down and goes back to where the flow came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+
+from oauthd.pages.browser import Browser, Flow
+from oauthd.protocol.cookies import Cookie
+from oauthd.protocol.errors import TOO_MANY_REQUESTS, OAuthError
+from oauthd.protocol.messages import Request, Response, see_other
+from oauthd.protocol.records import Client
+from oauthd.sign_in import Person, SignIn
+from oauthd.stores.clients import Clients
+
+KNOWN_FOR = 180 * 86400  # seconds a browser stays known to an account
+LONGEST = 1024  # characters of a name or a password
+
+
+@frozen
+class Login:
+    """GET shows the form, POST answers it."""
+
+    browser: Browser
+    clients: Clients
+    sign_in: SignIn
+    authorize: str
+    known_cookie: Cookie
+    clock: Callable[[], float]
+
+    async def __call__(self, request: Request) -> Response:
+        """Show or answer the sign-in form."""
+        if request.method == "POST":
+            return await self._answer(request)
+        if request.query.one("interaction") is None:
+            return await self.browser.interactions.begin(request, "home", {}, "/login")
+        flow = await self.browser.flow(request)
+        return await self._form(flow, flow.state.parameters.get("login_hint", ""))
+
+    async def _answer(self, request: Request) -> Response:
+        flow = await self.browser.posted(request)
+        if request.form.one("decision") == "deny":
+            await self.browser.save(flow, evolve(flow.state, denied=True))
+            return see_other(flow.back(self.authorize))
+        name, password = request.form.one("login") or "", request.form.one("password") or ""
+        if not name or not password or max(len(name), len(password)) > LONGEST:
+            return await self._form(flow, name[:LONGEST], "Enter your username and your password.", 400)
+        try:
+            person = await self.sign_in.by_password(
+                name, password, request.connection.source, self.known_cookie.read(request)
+            )
+        except OAuthError as error:
+            if error.kind is not TOO_MANY_REQUESTS:
+                raise
+            wait = error.headers.get("Retry-After", "60")
+            sentence = f"There were too many failed attempts. Wait {_spoken(int(wait))} and try again."
+            return (await self._form(flow, name, sentence, 429)).adding(("Retry-After", wait))
+        if person is None:
+            return await self._form(flow, name, "The username or the password is wrong.", 400)
+        return await self._signed_in(request, flow, person)
+
+    async def _signed_in(self, request: Request, flow: Flow, person: Person) -> Response:
+        user = person.user
+        signed_in = evolve(flow.state, signed_in_at=int(self.clock()), user_id=user.user_id, consented=None)
+        await self.browser.save(flow, signed_in)
+        former = self.browser.session_cookie.read(request)
+        value, _ = await self.browser.sessions.start(user.user_id, former, person.generation)
+        return see_other(flow.back(self.authorize)).adding(
+            self.browser.session_cookie.set(value),
+            self.known_cookie.set(self.sign_in.known_cookie(user.username), KNOWN_FOR),
+        )
+
+    async def _form(self, flow: Flow, name: str, error: str | None = None, status: int = 200) -> Response:
+        client = await self._client(flow)
+        target = flow.state.parameters.get("redirect_uri", "")
+        targets = client.redirect_uris if client and not target else (target,)
+        return self.browser.show(
+            "login",
+            status,
+            tuple(targets),
+            action="/login",
+            hidden=self.browser.hidden(flow),
+            client_name=client.name if client else None,
+            login=name,
+            error=error,
+        )
+
+    async def _client(self, flow: Flow) -> Client | None:
+        client_id = flow.state.parameters.get("client_id", "")
+        return await self.clients.find(client_id) if client_id else None
+
+
+def _spoken(seconds: int) -> str:
+    if seconds < 90:
+        return f"{seconds} second{'' if seconds == 1 else 's'}"
+    return f"{-(-seconds // 60)} minutes"

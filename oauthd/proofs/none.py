@@ -1,0 +1,25 @@
+"""`none`: a public client names itself and proves nothing (RFC 6749 section 3.2.1)."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from oauthd.proofs.interface import Credentials
+from oauthd.protocol.messages import Request
+from oauthd.protocol.records import Client
+
+
+@frozen
+class NoProof:
+    """Reads the `client_id` of the form."""
+
+    method = "none"
+
+    def presented(self, request: Request) -> Credentials | None:
+        """The bare client_id."""
+        client_id = request.form.one("client_id")
+        return None if client_id is None else Credentials(client_id)
+
+    def proves(self, client: Client | None, credentials: Credentials) -> bool:
+        """Only a public client needs no proof."""
+        return client is not None and not client.confidential

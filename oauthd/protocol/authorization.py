@@ -1,0 +1,279 @@
+"""The grid of checks that every request for an authorization passes: rows are checks in order, columns the endpoints.
+
+Client and redirect URI are settled before (a wrong one never redirects); what is refused here may be told by redirect.
+Afterwards `next_step` says what stands between the request and its answer: a sign-in, a consent, or nothing. Parameters
+that are not known are ignored (RFC 6749 section 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from enum import Enum
+from typing import Any
+
+from attrs import field, frozen
+
+from oauthd.protocol import pkce, scopes
+from oauthd.protocol.errors import (
+    CONSENT_REQUIRED,
+    INVALID_REQUEST,
+    INVALID_TARGET,
+    LOGIN_REQUIRED,
+    REGISTRATION_NOT_SUPPORTED,
+    REQUEST_NOT_SUPPORTED,
+    REQUEST_URI_NOT_SUPPORTED,
+    UNAUTHORIZED_CLIENT,
+    UNSUPPORTED_RESPONSE_TYPE,
+    ErrorKind,
+)
+from oauthd.protocol.messages import Parameters
+from oauthd.protocol.records import Client, Interaction, Scopes, Session
+from oauthd.protocol.redirects import RedirectUri
+
+REPEATABLE = ("resource",)  # RFC 8707 section 2
+PROMPTS = ("none", "login", "consent", "select_account")  # OpenID Connect Core section 3.1.2.1
+DISPLAYS = ("page", "popup", "touch", "wap")
+LONGEST_MAX_AGE = 10**10
+
+
+@frozen
+class Context:
+    """What the checks look at.
+
+    :ivar resources: the resource indicators that exist.
+    :ivar pkce_always: PKCE is demanded of confidential clients too.
+    :ivar subject_of_hint: the `sub` of an id token of ours; raises `OAuthError` for any other.
+    """
+
+    parameters: Parameters
+    client: Client
+    scopes: Scopes
+    resources: Collection[str] = ()
+    pkce_always: bool = False
+    subject_of_hint: Callable[[str], str] = field(default=lambda hint: "", repr=False)
+
+
+@frozen
+class Asked:
+    """A request for an authorization that passed every check."""
+
+    scope: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    code_challenge: str = ""
+    nonce: str = ""
+    prompt: frozenset[str] = frozenset()
+    max_age: int | None = None
+    subject: str = ""
+    login_hint: str = ""
+
+
+Found = Mapping[str, Any]
+Check = Callable[[Context], Found]
+
+
+def no_repeats(c: Context) -> Found:
+    """RFC 6749 section 3.1: no parameter more than once."""
+    c.parameters.refuse_repeats(REPEATABLE)
+    return {}
+
+
+def no_request_objects(c: Context) -> Found:
+    """OpenID Connect Core section 3.1.2.6: what is not supported has errors of its own."""
+    for name, kind in _UNSUPPORTED:
+        if c.parameters.one(name) is not None:
+            raise kind(f"the parameter {name} is not supported")
+    return {}
+
+
+_UNSUPPORTED: tuple[tuple[str, ErrorKind], ...] = (
+    ("request", REQUEST_NOT_SUPPORTED),
+    ("request_uri", REQUEST_URI_NOT_SUPPORTED),
+    ("registration", REGISTRATION_NOT_SUPPORTED),
+)
+
+
+def response_type(c: Context) -> Found:
+    """RFC 6749 section 4.1.1; nothing but `code` (RFC 9700 section 2.1.2)."""
+    if c.parameters.required("response_type") != "code":
+        raise UNSUPPORTED_RESPONSE_TYPE("the response_type is not supported")
+    if "authorization_code" not in c.client.grant_types:
+        raise UNAUTHORIZED_CLIENT("the client is not registered for the authorization code grant")
+    return {}
+
+
+def response_mode(c: Context) -> Found:
+    """OAuth 2.0 Multiple Response Types section 2.1: `query`, which is the default for a code."""
+    if c.parameters.one("response_mode") not in (None, "query"):
+        raise INVALID_REQUEST("the response_mode is not supported")
+    return {}
+
+
+def device_grant(c: Context) -> Found:
+    """RFC 8628 section 3.1: only clients registered for the grant."""
+    if "urn:ietf:params:oauth:grant-type:device_code" not in c.client.grant_types:
+        raise UNAUTHORIZED_CLIENT("the client is not registered for the device code grant")
+    return {}
+
+
+def code_challenge(c: Context) -> Found:
+    """RFC 7636 section 4.3; demanded of public clients always (RFC 9700 section 2.1.1)."""
+    challenge = pkce.accept(c.parameters.one("code_challenge"), c.parameters.one("code_challenge_method"))
+    if not challenge and (not c.client.confidential or c.client.pkce_required or c.pkce_always):
+        raise INVALID_REQUEST("code_challenge is missing; this client must use PKCE with S256")
+    return {"code_challenge": challenge}
+
+
+def scope(c: Context) -> Found:
+    """RFC 6749 section 3.3; whether the user may have an administrator's scope is asked when the user is known."""
+    return {"scope": scopes.granted(c.parameters.one("scope"), c.client, c.scopes, True)}
+
+
+def resource(c: Context) -> Found:
+    """RFC 8707 section 2: only what the operator has declared."""
+    asked = tuple(dict.fromkeys(c.parameters.all("resource")))
+    if any(uri not in c.resources for uri in asked):
+        raise INVALID_TARGET("a requested resource is unknown")
+    return {"audience": asked}
+
+
+def prompt(c: Context) -> Found:
+    """OpenID Connect Core section 3.1.2.1."""
+    prompts = frozenset((c.parameters.one("prompt") or "").split())
+    if not prompts <= set(PROMPTS):
+        raise INVALID_REQUEST("a prompt value is unknown")
+    if "none" in prompts and len(prompts) > 1:
+        raise INVALID_REQUEST("prompt=none goes with no other value")
+    return {"prompt": prompts}
+
+
+def max_age(c: Context) -> Found:
+    """OpenID Connect Core section 3.1.2.1: whole seconds."""
+    text = c.parameters.one("max_age")
+    if text is None:
+        return {}
+    if not (text.isascii() and text.isdigit()) or int(text[:20]) > LONGEST_MAX_AGE or len(text) > 20:
+        raise INVALID_REQUEST("max_age is not a number of seconds")
+    return {"max_age": int(text)}
+
+
+def id_token_hint(c: Context) -> Found:
+    """OpenID Connect Core section 3.1.2.1: an id token of ours, which may have expired."""
+    hint = c.parameters.one("id_token_hint")
+    return {} if hint is None else {"subject": c.subject_of_hint(hint)}
+
+
+def display(c: Context) -> Found:
+    """OpenID Connect Core section 3.1.2.1: every value gets the one page, which fits all sizes."""
+    if c.parameters.one("display") not in (None, *DISPLAYS):
+        raise INVALID_REQUEST("the display value is unknown")
+    return {}
+
+
+def carried(c: Context) -> Found:
+    """What is carried along: `nonce` to the id token, `login_hint` to the page; the rest are wishes."""
+    for name in ("acr_values", "ui_locales", "claims_locales", "state"):
+        c.parameters.one(name)
+    return {"nonce": c.parameters.one("nonce") or "", "login_hint": c.parameters.one("login_hint") or ""}
+
+
+AUTHORIZE, DEVICE = "authorize", "device_authorization"
+
+GRID: tuple[tuple[Check, frozenset[str]], ...] = (
+    (no_repeats, frozenset({AUTHORIZE, DEVICE})),
+    (no_request_objects, frozenset({AUTHORIZE})),
+    (response_type, frozenset({AUTHORIZE})),
+    (device_grant, frozenset({DEVICE})),
+    (response_mode, frozenset({AUTHORIZE})),
+    (code_challenge, frozenset({AUTHORIZE})),
+    (scope, frozenset({AUTHORIZE, DEVICE})),
+    (resource, frozenset({AUTHORIZE, DEVICE})),
+    (prompt, frozenset({AUTHORIZE})),
+    (max_age, frozenset({AUTHORIZE})),
+    (id_token_hint, frozenset({AUTHORIZE})),
+    (display, frozenset({AUTHORIZE})),
+    (carried, frozenset({AUTHORIZE})),
+)
+
+
+def check(endpoint: str, context: Context) -> Asked:
+    """Pass the request through the endpoint's column of the grid.
+
+    :raises OAuthError: of the first check that refuses it.
+    """
+    found: dict[str, Any] = {}
+    for one, endpoints in GRID:
+        if endpoint in endpoints:
+            found |= one(context)
+    return Asked(**found)
+
+
+class Step(Enum):
+    """What stands between an authorization request and its answer."""
+
+    LOGIN = "login"
+    CONSENT = "consent"
+    ANSWER = "answer"
+
+
+def next_step(
+    asked: Asked,
+    client: Client,
+    redirect: RedirectUri,
+    session: Session | None,
+    interaction: Interaction | None,
+    remembered: Collection[str],
+    now: float,
+) -> Step:
+    """Decide the next step of the browser flow from what is known.
+
+    :param interaction: the flow so far, None at its beginning.
+    :param remembered: scopes that the user agreed to before.
+    :raises OAuthError: `login_required` or `consent_required` where the request forbids to ask (prompt=none).
+    """
+    fresh = (
+        interaction is not None
+        and session is not None
+        and interaction.signed_in_at > 0
+        and interaction.user_id == session.user_id
+    )
+    if session is None or _sign_in_again(asked, session, fresh, now):
+        if "none" in asked.prompt:
+            raise LOGIN_REQUIRED("the person is not signed in as the request wants it")
+        if fresh and session is not None and asked.subject and session.user_id != asked.subject:
+            raise LOGIN_REQUIRED("another person has signed in than the id_token_hint names")
+        return Step.LOGIN
+    if _ask_consent(asked, client, redirect, session, interaction, remembered):
+        if "none" in asked.prompt:
+            raise CONSENT_REQUIRED("the person has not agreed to this yet")
+        return Step.CONSENT
+    return Step.ANSWER
+
+
+def _sign_in_again(asked: Asked, session: Session, fresh: bool, now: float) -> bool:
+    if asked.subject and session.user_id != asked.subject:
+        return True
+    if fresh:
+        return False
+    if asked.prompt & {"login", "select_account"}:
+        return True
+    return asked.max_age is not None and now - session.auth_time > asked.max_age
+
+
+def _ask_consent(
+    asked: Asked,
+    client: Client,
+    redirect: RedirectUri,
+    session: Session,
+    interaction: Interaction | None,
+    remembered: Collection[str],
+) -> bool:
+    agreed = interaction.consented if interaction is not None and interaction.user_id == session.user_id else None
+    if agreed is not None and set(asked.scope) <= set(agreed):
+        return False
+    if "consent" in asked.prompt:
+        return True
+    if client.first_party:
+        return False
+    if not client.confidential and redirect.native:
+        return True  # RFC 8252 section 8.6: any application on the device could be asking in its name
+    return not set(asked.scope) <= set(remembered) or not remembered

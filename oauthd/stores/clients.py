@@ -1,0 +1,168 @@
+"""Clients: found, registered, changed, given secrets, deleted.
+
+A client's generation is begun before its record appears and ended before the record goes, so that a token can never
+outlive it. Secrets are kept as keyed digests and compared in constant time.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve, frozen
+
+from oauthd.protocol import opaque
+from oauthd.protocol.errors import CONFLICT, NOT_FOUND
+from oauthd.protocol.records import Client, ClientSecret, Generations, Resources
+from oauthd.protocol.seals import Seals
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, IStore, Page, Stored, Write
+
+SECRET_PURPOSE = "client secret"  # noqa: S105 - the name of a digest's purpose
+LONGEST_ID = 128
+RETRIES = 20
+
+
+@frozen
+class Clients:
+    """Every client of the store.
+
+    :ivar secret_overlap: seconds a rotated-out secret still works.
+    :ivar keep: seconds a deleted client's last generation is remembered (the longest life of a token).
+    """
+
+    store: IStore
+    seals: Seals
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+    secret_overlap: int
+    keep: int
+
+    async def find(self, client_id: str) -> Client | None:
+        """The client of that id, active or not; None for an unknown one."""
+        if not 0 < len(client_id) <= LONGEST_ID:
+            return None
+        (stored,) = await self.store.get(kinds.client(client_id))
+        return None if stored is None else _client(stored)
+
+    async def find_with_generations(self, client_id: str) -> tuple[Client | None, Generations]:
+        """The client and the generations to issue under.
+
+        Generations are read first: what is issued under older ones is dead, never live by mistake.
+        """
+        if not 0 < len(client_id) <= LONGEST_ID:
+            return None, Generations(None, None)
+        generations: Generations = await self.store.generations(client_id)
+        return await self.find(client_id), generations
+
+    def knows_secret(self, client: Client | None, secret: str) -> bool:
+        """Is it one of the client's live secrets? An unknown client costs the same."""
+        presented = self.seals.digests(SECRET_PURPOSE, secret.encode("utf-8", "surrogatepass"))
+        now = self.clock()
+        live = [s for s in client.secrets if s.expires_at is None or s.expires_at > now] if client else []
+        known = [s.digest for s in live] or [b"\0" * len(presented[0])]
+        matches = [hmac.compare_digest(one, other) for one in presented for other in known]
+        return bool(live) and any(matches)
+
+    async def register(self, client: Client, secret: str | None = None) -> tuple[Client, str | None]:
+        """Store a new client; a confidential one gets a secret, made here unless it is given.
+
+        `client.client_id` may be "" (an id is made) and `number`, times and secrets are set here.
+
+        :raises OAuthError: `conflict` when the id is taken.
+        """
+        now = int(self.clock())
+        if client.confidential and secret is None:
+            secret = opaque.make(opaque.CLIENT_SECRET, self.entropy)
+        client = evolve(
+            client,
+            client_id=client.client_id or opaque.new_identifier(self.entropy),
+            number=await self.store.next_number("client"),
+            created_at=now,
+            updated_at=now,
+            secrets=(self._secret(secret, now),) if client.confidential and secret else (),
+        )
+        await self.store.begin(f"client:{client.client_id}")
+        ref = kinds.client(client.client_id)
+        if not await self.store.commit(Commit(absent=(ref,), writes=(Write(ref, client),))):
+            raise CONFLICT("a client with this client_id exists", fields={"client_id": "is taken"})
+        await self._own((), client.resources, client.client_id)
+        return client, secret if client.confidential else None
+
+    async def update(self, client_id: str, change: Callable[[Client], Client]) -> Client:
+        """Apply `change` to the client as it is now; repeated when somebody else was faster.
+
+        :raises OAuthError: `not_found`; whatever `change` raises.
+        """
+        for _ in range(RETRIES):
+            (stored,) = await self.store.get(kinds.client(client_id))
+            if stored is None:
+                raise NOT_FOUND("there is no such client")
+            old = _client(stored)
+            new = evolve(change(old), updated_at=int(self.clock()))
+            if await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, new),))):
+                await self._own(old.resources, new.resources, client_id)
+                return new
+        raise CONFLICT("the client is being changed by others; try again")
+
+    async def rotate_secret(self, client_id: str, overlap: int | None = None) -> tuple[Client, str]:
+        """Give the client a new secret; the former one works for `overlap` seconds more, older ones end now."""
+        secret = opaque.make(opaque.CLIENT_SECRET, self.entropy)
+        now = int(self.clock())
+        ends = now + (self.secret_overlap if overlap is None else overlap)
+
+        def rotated(client: Client) -> Client:
+            if not client.confidential:
+                raise CONFLICT("a public client has no secret")
+            former = [evolve(s, expires_at=ends) for s in client.secrets if s.expires_at is None and ends > now]
+            return evolve(client, secrets=(self._secret(secret, now), *former))
+
+        return await self.update(client_id, rotated), secret
+
+    async def delete(self, client_id: str) -> None:
+        """End the client and every token of it.
+
+        :raises OAuthError: `not_found`.
+        """
+        client = await self.find(client_id)
+        if client is None:
+            raise NOT_FOUND("there is no such client")
+        await self.store.end(f"client:{client_id}", self.keep)  # from here on its tokens are dead
+        await self.store.forget(kinds.client(client_id))
+        await self._own(client.resources, (), client_id)
+
+    async def page(self, cursor: str | None, limit: int) -> Page[Client]:
+        """A page of clients by the time they were made."""
+        page: Page[Client] = await self.store.scan("clients", cursor, limit)
+        return page
+
+    async def resources(self) -> Mapping[str, tuple[str, ...]]:
+        """Every declared resource indicator and the clients that own it."""
+        (stored,) = await self.store.get(kinds.RESOURCES.at("all"))
+        return {} if stored is None else {uri: tuple(owners) for uri, owners in stored.record.owners.items()}
+
+    async def _own(self, former: tuple[str, ...], now: tuple[str, ...], client_id: str) -> None:
+        """Keep the table of resource owners in step with one client's list."""
+        if former == now:
+            return
+        ref = kinds.RESOURCES.at("all")
+        for _ in range(RETRIES):
+            (stored,) = await self.store.get(ref)
+            owners = {} if stored is None else {uri: list(ids) for uri, ids in stored.record.owners.items()}
+            for uri in former:
+                owners[uri] = [one for one in owners.get(uri, []) if one != client_id]
+            for uri in now:
+                owners[uri] = sorted({*owners.get(uri, []), client_id})
+            table = Resources({uri: ids for uri, ids in owners.items() if ids})
+            condition: dict[str, Any] = {"absent": (ref,)} if stored is None else {"expected": (stored,)}
+            if await self.store.commit(Commit(writes=(Write(ref, table),), **condition)):
+                return
+        raise CONFLICT("the resources are being changed by others; try again")
+
+    def _secret(self, secret: str, now: int) -> ClientSecret:
+        return ClientSecret(self.seals.digest(SECRET_PURPOSE, secret.encode("utf-8", "surrogatepass")), now)
+
+
+def _client(stored: Stored[Client]) -> Client:
+    return stored.record

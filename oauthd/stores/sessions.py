@@ -1,0 +1,144 @@
+"""Browser sessions and the state of browser flows.
+
+A session cookie's value is random and found by its digest; it changes at every sign-in (R-SESSION). A session ends with
+its user's generation: a deactivated user or a changed password signs out everywhere. An interaction is bound to the
+browser that began it by the digest of a cookie of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+
+from oauthd.protocol.cookies import Cookie
+from oauthd.protocol.messages import Request, Response, see_other
+from oauthd.protocol.records import Interaction, Session
+from oauthd.protocol.seals import Seals
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, IStore, Stored, Write
+
+TOUCH_AFTER = 60  # seconds: an idle end is not rewritten more often than this
+
+
+def _random(entropy: Callable[[int], bytes]) -> str:
+    return base64.urlsafe_b64encode(entropy(32)).rstrip(b"=").decode()
+
+
+@frozen
+class Sessions:
+    """Who is signed in, by cookie.
+
+    :ivar idle: seconds without use after which a session ends.
+    :ivar absolute: seconds after sign-in at which it ends whatever happens.
+    """
+
+    store: IStore
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+    idle: int
+    absolute: int
+
+    async def start(self, user_id: str, former: str, generation: int) -> tuple[str, Session]:
+        """Sign a browser in; the cookie it had before (`former`) is worth nothing afterwards.
+
+        :param generation: the user's, read before the password was checked: a deactivation since then leaves a
+            session that is dead.
+        """
+        now = int(self.clock())
+        value = _random(self.entropy)
+        session = Session(
+            user_id=user_id,
+            auth_time=now,
+            user_generation=generation,
+            ends_at=now + self.absolute,
+            expires_at=now + min(self.idle, self.absolute),
+        )
+        await self.store.put(Write(kinds.SESSION.at(kinds.digest(value)), session))
+        await self.end(former)
+        return value, session
+
+    async def find(self, value: str) -> Session | None:
+        """The live session of a cookie value; its idle end moves on."""
+        if not 0 < len(value) <= 128:
+            return None
+        (stored,) = await self.store.get(kinds.SESSION.at(kinds.digest(value)))
+        if stored is None:
+            return None
+        session: Session = stored.record
+        today = await self.store.generations("", session.user_id)
+        if today.user is None or session.user_generation < today.user:
+            return None
+        until = min(int(self.clock()) + self.idle, session.ends_at)
+        if until - session.expires_at >= TOUCH_AFTER:
+            # A swap, so that a session ended meanwhile is not written back.
+            await self.store.commit(
+                Commit(expected=(stored,), writes=(Write(stored.ref, evolve(session, expires_at=until)),))
+            )
+        return session
+
+    async def end(self, value: str) -> None:
+        """Sign the browser out."""
+        if value:
+            await self.store.forget(kinds.SESSION.at(kinds.digest(value)))
+
+
+@frozen
+class Interactions:
+    """The browser flows under way, each bound to one browser by a cookie."""
+
+    store: IStore
+    seals: Seals
+    cookie: Cookie
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+    lifetime: int
+
+    async def begin(self, request: Request, purpose: str, parameters: dict[str, str], page: str) -> Response:
+        """Begin a flow in the browser that sent the request, and send it to the page that takes the first step."""
+        browser, cookies = self.cookie.read(request), list[tuple[str, str]]()
+        if not browser:
+            browser = _random(self.entropy)
+            cookies.append(self.cookie.set(browser))
+        now = int(self.clock())
+        identifier = _random(self.entropy)
+        record = Interaction(
+            purpose=purpose,
+            parameters=parameters,
+            browser=kinds.digest(browser),
+            created_at=now,
+            expires_at=now + self.lifetime,
+        )
+        await self.store.put(Write(kinds.INTERACTION.at(kinds.digest(identifier)), record))
+        return see_other(f"{page}?interaction={identifier}").adding(*cookies)
+
+    async def find(self, identifier: str, request: Request) -> Stored[Interaction] | None:
+        """The flow of that id, if it is this browser's."""
+        browser = self.cookie.read(request)
+        if not (0 < len(identifier) <= 128 and 0 < len(browser) <= 128):
+            return None
+        (stored,) = await self.store.get(kinds.INTERACTION.at(kinds.digest(identifier)))
+        if stored is None or not hmac.compare_digest(stored.record.browser, kinds.digest(browser)):
+            return None
+        found: Stored[Interaction] = stored
+        return found
+
+    async def save(self, stored: Stored[Interaction], changed: Interaction) -> bool:
+        """Write down what a page learned; False when another request was faster."""
+        return await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, changed),)))
+
+    async def finish(self, stored: Stored[Interaction]) -> bool:
+        """End the flow; True for the one request that ends it."""
+        return await self.store.commit(Commit(expected=(stored,), forgets=(stored.ref,)))
+
+    def csrf(self, browser: str, subject: str) -> str:
+        """The token that forms of this browser carry for `subject` (an interaction's id, or a page's name)."""
+        mac = self.seals.digest("csrf", f"{browser}\n{subject}".encode("utf-8", "surrogatepass"))
+        return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+    def csrf_fits(self, browser: str, subject: str, token: str) -> bool:
+        """Did the form come from a page that we gave to this browser?"""
+        expected = self.csrf(browser, subject).encode()
+        return bool(browser) and hmac.compare_digest(expected, token.encode("utf-8", "surrogatepass"))

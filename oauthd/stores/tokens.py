@@ -1,0 +1,170 @@
+"""Issued tokens: found alive, listed, ended.
+
+A token is alive while its record exists, its generations are today's, and its grant (if it has one) stands. Ending is
+constant in cost whatever it covers: one token, a grant, all of a user or client, everything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+from attrs import evolve, frozen
+
+from oauthd.protocol import opaque
+from oauthd.protocol.records import AccessToken, Grant, RefreshToken
+from oauthd.stores import kinds
+from oauthd.stores.interface import IStore, Page, Ref, Stored
+
+Token = AccessToken | RefreshToken
+LONGEST_TOKEN = 16384  # bytes; nothing that we hand out is longer
+
+
+@frozen
+class Listed:
+    """A token as lists show it: `token_id` is derived from its digest and safe to show."""
+
+    token_id: str
+    kind: str
+    token: Token
+
+
+def token_id(ref: Ref[Any]) -> str:
+    """The id by which an administrator names a token: its kind, its digest and its family, never its value."""
+    return ref.kind.name + ref.slot + "." + base64.urlsafe_b64encode(ref.ident).rstrip(b"=").decode()
+
+
+def _ref_of(identifier: str) -> Ref[Any] | None:
+    """The reference that a `token_id` names; None when it is none."""
+    head, _, encoded = identifier.partition(".")
+    try:
+        ident = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if len(ident) != 32 or not head.isascii() or not (head[1:].isalnum() or not head[1:]):
+        return None
+    if head == kinds.ACCESS_TOKEN.name:
+        return kinds.ACCESS_TOKEN.at(ident)
+    if head[:1] == kinds.REFRESH_TOKEN.name and 0 < len(head[1:]) <= 32:
+        return kinds.REFRESH_TOKEN.at(ident, head[1:])
+    return None
+
+
+@frozen
+class Tokens:
+    """Every issued token of the store."""
+
+    store: IStore
+    clock: Callable[[], float]
+
+    async def find_access(self, token: str) -> AccessToken | None:
+        """The live access token of that value, of either format; None for anything else."""
+        if not 0 < len(token) <= LONGEST_TOKEN:
+            return None
+        (stored,) = await self.store.get(kinds.access_token(token))
+        if stored is None or not await self._live([stored]):
+            return None
+        found: AccessToken = stored.record
+        return found
+
+    async def find_refresh(self, token: str) -> tuple[str, RefreshToken] | None:
+        """Grant id and record of a live, unspent refresh token; None for anything else."""
+        grant_id = opaque.parse(opaque.REFRESH_TOKEN, token)
+        if not grant_id:
+            return None
+        (stored,) = await self.store.get(kinds.refresh_token(grant_id, token))
+        if stored is None or not await self._live([stored]):
+            return None
+        return grant_id, stored.record
+
+    async def covers(self, grant: Grant) -> bool:
+        """Are the generations that the grant was made under still in force?"""
+        today = await self.store.generations(grant.client_id, grant.user_id)
+        return bool(today.covers(grant.generations))
+
+    async def end_access(self, token: str) -> None:
+        """End one access token by its value."""
+        await self.store.forget(kinds.access_token(token))
+
+    async def end_grant(self, grant_id: str) -> None:
+        """End a grant: every token, code and grace answer of it is dead with the grant's record."""
+        await self.store.forget(kinds.grant(grant_id))
+
+    async def end_by_id(self, identifier: str) -> Listed | None:
+        """End the token of that `token_id`: an access token ends itself, a refresh token its grant."""
+        listed = await self.show(identifier)
+        ref = _ref_of(identifier)
+        if listed is None or ref is None:
+            return None
+        if ref.kind is kinds.ACCESS_TOKEN:
+            await self.store.forget(ref)
+        else:
+            await self.end_grant(ref.slot)
+        return listed
+
+    async def end_all_of_user(self, user_id: str) -> None:
+        """End every token and session of a user."""
+        await self.store.raise_generation(f"user:{user_id}")
+
+    async def end_all_of_client(self, client_id: str) -> None:
+        """End every token of a client."""
+        await self.store.raise_generation(f"client:{client_id}")
+
+    async def end_everything(self) -> None:
+        """End every token there is."""
+        await self.store.raise_generation("world")
+
+    async def show(self, identifier: str) -> Listed | None:
+        """The live token of that `token_id`."""
+        ref = _ref_of(identifier)
+        if ref is None:
+            return None
+        (stored,) = await self.store.get(ref)
+        live = [] if stored is None else await self._live([stored])
+        return live[0] if live else None
+
+    async def page(
+        self, client_id: str, user_id: str, kind: str, cursor: str | None, limit: int
+    ) -> tuple[list[Listed], str | None]:
+        """A page of the live tokens of a client, of a user, or of both; `kind` is `access`, `refresh` or "".
+
+        :raises ValueError: when the cursor is not one of ours.
+        """
+        index = f"tokens:user:{user_id}" if user_id else f"tokens:client:{client_id}"
+        page: Page[Token] = await self.store.scan(index, cursor, limit)
+        wanted = [
+            stored
+            for stored in page.items
+            if not (user_id and client_id and stored.record.client_id != client_id) and kind in ("", _kind(stored))
+        ]
+        return await self._live(wanted), page.cursor
+
+    async def _live(self, found: list[Stored[Token]]) -> list[Listed]:
+        """Those of them that are alive: generations once for each subject, all grants in one read."""
+        subjects = {(one.record.client_id, one.record.user_id) for one in found}
+        today = {subject: await self.store.generations(*subject) for subject in subjects}
+        grant_ids = sorted({_grant_id(one) for one in found} - {""})
+        grants = await self.store.get(*(kinds.grant(grant_id) for grant_id in grant_ids)) if grant_ids else ()
+        standing = {"", *(grant_id for grant_id, grant in zip(grant_ids, grants, strict=True) if grant is not None)}
+        return [
+            Listed(token_id(one.ref), _kind(one), one.record)
+            for one in found
+            if today[one.record.client_id, one.record.user_id].covers(one.record.generations)
+            and _grant_id(one) in standing
+            and getattr(one.record, "spent", None) is None
+        ]
+
+
+def _kind(stored: Stored[Token]) -> str:
+    return "refresh" if isinstance(stored.record, RefreshToken) else "access"
+
+
+def _grant_id(stored: Stored[Token]) -> str:
+    return stored.ref.slot if isinstance(stored.record, RefreshToken) else stored.record.grant
+
+
+def extended(grant: Grant, until: int) -> Grant:
+    """The grant living on to `until`, never past its absolute end (ASVS 10.4.8)."""
+    return evolve(grant, expires_at=min(max(grant.expires_at, until), grant.ends_at))

@@ -1,0 +1,138 @@
+"""Users: found by id or name, created, changed, deactivated; and the list of administrators.
+
+The canonical form of a username (NFKC, case-folded) is what is unique. The administrators stand in a record of their
+own, so that the last one cannot be removed by two requests at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import evolve, frozen
+
+from oauthd.protocol import opaque
+from oauthd.protocol.errors import CONFLICT, NOT_FOUND, OAuthError
+from oauthd.protocol.lockout import canonical_name
+from oauthd.protocol.records import Administrators, User, Username
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, IStore, Page, Write
+
+ADMINISTRATOR = "admin"
+RETRIES = 20
+
+
+def is_administrator(user: User) -> bool:
+    """May this user administer the server?"""
+    return user.is_active and ADMINISTRATOR in user.roles
+
+
+@frozen
+class Users:
+    """Every user of the store."""
+
+    store: IStore
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+
+    async def find(self, user_id: str) -> User | None:
+        """The user of that id, active or not."""
+        if not 0 < len(user_id) <= 128:
+            return None
+        (stored,) = await self.store.get(kinds.user(user_id))
+        if stored is None:
+            return None
+        user: User = stored.record
+        return user
+
+    async def find_by_name(self, username: str) -> User | None:
+        """The user of that name in any spelling."""
+        (stored,) = await self.store.get(_name(username))
+        return None if stored is None else await self.find(stored.record.user_id)
+
+    async def create(self, user: User) -> User:
+        """Store a new user; `user_id` (when "") and times are set here, `password` is already a hash.
+
+        :raises OAuthError: `conflict` when the name is taken.
+        """
+        now = int(self.clock())
+        user = evolve(user, user_id=user.user_id or opaque.new_identifier(self.entropy), created_at=now, updated_at=now)
+        # The record first: a crash in between leaves a user without a name, never a name without a user.
+        await self.store.begin(f"user:{user.user_id}")
+        ref = kinds.user(user.user_id)
+        if not await self.store.commit(Commit(absent=(ref,), writes=(Write(ref, user),))):
+            raise CONFLICT("a user of this id exists", fields={"user_id": "is taken"})
+        try:
+            await self._take_name(user)
+        except OAuthError:
+            await self.store.forget(ref)
+            raise
+        if is_administrator(user):
+            await self._administrators(user.user_id, True)
+        return user
+
+    async def update(self, user_id: str, change: Callable[[User], User]) -> User:
+        """Apply `change` to the user as it is now; repeated when somebody else was faster.
+
+        :raises OAuthError: `not_found`; `conflict` when the new name is taken or the last administrator would go.
+        """
+        for _ in range(RETRIES):
+            (stored,) = await self.store.get(kinds.user(user_id))
+            if stored is None:
+                raise NOT_FOUND("there is no such user")
+            old: User = stored.record
+            new = evolve(change(old), updated_at=int(self.clock()))
+            await self._take_name(new)
+            if is_administrator(old) and not is_administrator(new):
+                await self._administrators(user_id, False)
+            if await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, new),))):
+                if is_administrator(new) and not is_administrator(old):
+                    await self._administrators(user_id, True)
+                if _name(old.username) != _name(new.username):
+                    await self.store.forget(_name(old.username))
+                return new
+        raise CONFLICT("the user is being changed by others; try again")
+
+    async def deactivate(self, user_id: str) -> User:
+        """The user cannot sign in any more, and every token and session of it is dead.
+
+        :raises OAuthError: `not_found`; `conflict` for the last administrator.
+        """
+        user = await self.update(user_id, lambda user: evolve(user, is_active=False))
+        await self.store.raise_generation(f"user:{user_id}")  # after the record: nothing issued in between survives
+        return user
+
+    async def page(self, cursor: str | None, limit: int) -> Page[User]:
+        """A page of users by the time they were made."""
+        page: Page[User] = await self.store.scan("users", cursor, limit)
+        return page
+
+    async def _take_name(self, user: User) -> None:
+        """Point the canonical name at the user, unless it is somebody else's."""
+        ref = _name(user.username)
+        if await self.store.commit(Commit(absent=(ref,), writes=(Write(ref, Username(user.user_id)),))):
+            return
+        (stored,) = await self.store.get(ref)
+        if stored is None or stored.record.user_id != user.user_id:
+            raise CONFLICT("a user of this name exists", fields={"username": "is taken"})
+
+    async def _administrators(self, user_id: str, present: bool) -> None:
+        """Put a user on the list of administrators or take it off.
+
+        :raises OAuthError: `conflict` when it is the last one.
+        """
+        ref = kinds.ADMINISTRATORS.at("all")
+        for _ in range(RETRIES):
+            (stored,) = await self.store.get(ref)
+            others = [] if stored is None else [one for one in stored.record.user_ids if one != user_id]
+            if not present and not others:
+                raise CONFLICT("this is the last administrator")
+            table = Administrators((*others, user_id) if present else tuple(others))
+            condition: dict[str, Any] = {"absent": (ref,)} if stored is None else {"expected": (stored,)}
+            if await self.store.commit(Commit(writes=(Write(ref, table),), **condition)):
+                return
+        raise CONFLICT("the administrators are being changed by others; try again")
+
+
+def _name(username: str) -> Any:
+    return kinds.USERNAME.at(canonical_name(username))
