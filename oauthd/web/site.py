@@ -1,0 +1,154 @@
+"""All connections of a process: their limits, their number, and how they end.
+
+A drain goes in this order: every answer from now on is the last of its connection; after a short grace, in which a
+request that was already on its way is still answered, idle connections are closed; requests in flight, half-sent ones
+included, have until the time-out; then what is half sent is refused and what is half answered is cut. The listening
+ports are closed by others, before.
+"""
+
+# ruff: noqa: N802 - names of twisted.web
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Protocol
+from twisted.web.http import Request
+from twisted.web.resource import IResource
+from twisted.web.server import Site as TwistedSite
+
+from oauthd.web.channel import Channel, Limits
+from oauthd.web.shield import Shield
+
+Access = Callable[[str, str, int, float], None]
+"""Told of each request: method, path of the route, status, seconds. `-` where there is none."""
+
+
+def _nobody(method: str, route: str, status: int, seconds: float) -> None:
+    """Nobody wants to know."""
+
+
+class _Full(Protocol):
+    """A connection beyond the limit: cut before anything is read. (A factory that gives None breaks TLS.)"""
+
+    def connectionMade(self) -> None:
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+
+class Site(TwistedSite):
+    """The factory of channels.
+
+    :ivar shield: counts the work that a drain waits for.
+    :ivar access: told of the requests that no endpoint saw.
+    :ivar channel: the class of its connections.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        resource: IResource,
+        shield: Shield,
+        reactor: IReactorTime,
+        limits: Limits | None = None,
+        access: Access = _nobody,
+        channel: type[Channel] = Channel,
+    ) -> None:
+        self.limits = limits or Limits()
+        super().__init__(resource, reactor=reactor, timeout=self.limits.idle_seconds)
+        self.shield = shield
+        self.access = access
+        self.channel = channel
+        self.channels: set[Channel] = set()
+        self.draining = False
+        self._drained: list[Deferred[None]] = []
+        self._grace = 0.0
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:  # type: ignore[override]
+        """A channel; one that closes at once when there are too many.
+
+        Not the inherited way, which puts a proxy in front of each channel and offers HTTP/2 where a package for it is
+        installed: that would go past every limit here.
+        """
+        if len(self.channels) >= self.limits.connections:
+            return _Full()
+        channel = self.channel()
+        channel.factory = self
+        channel.site = self
+        channel.callLater = self.reactor.callLater  # type: ignore[assignment, method-assign]
+        channel.timeOut = self.limits.idle_seconds  # type: ignore[assignment]
+        return channel
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """HTTP/1.1 alone."""
+        return [b"http/1.1"]
+
+    def startFactory(self) -> None:
+        """No log file, and no timer that keeps the time for one."""
+
+    def stopFactory(self) -> None:
+        """Nothing was started."""
+
+    def log(self, request: Request) -> None:
+        """The access log of twisted.web shows queries, and with them codes: it is off."""
+
+    def opened(self, channel: Channel) -> None:
+        """A connection was made."""
+        self.channels.add(channel)
+        if self.draining:
+            self._close_soon(channel)
+
+    def closed(self, channel: Channel) -> None:
+        """A connection is gone."""
+        self.channels.discard(channel)
+        self._look()
+
+    def drain(self, seconds: float = 10.0, grace: float = 0.25) -> Deferred[None]:
+        """End all connections; the Deferred fires when none is left and no work is running, or a little after the end.
+
+        :param seconds: how long requests in flight may take.
+        :param grace: how long idle connections stay open.
+        """
+        drained: Deferred[None] = Deferred()
+        self._drained.append(drained)
+        if not self.draining:
+            self.draining = True
+            self._grace = grace
+            for channel in self.channels:
+                self._close_soon(channel)
+            self._end = self.reactor.callLater(seconds, self._cut)
+        self._look()
+        return drained
+
+    def _close_soon(self, channel: Channel) -> None:
+        def close() -> None:
+            if channel in self.channels and channel.idle:
+                channel.loseConnection()
+
+        self.reactor.callLater(self._grace, close)
+
+    def _look(self) -> None:
+        if not self.draining or self.channels:
+            return
+        if self.shield.running:  # by a client that hung up
+            self.shield.settled().addCallback(lambda _: self._look())
+        else:
+            self._finish()
+
+    def _cut(self) -> None:
+        for channel in tuple(self.channels):
+            channel.stop()
+        # Those who are refused now get the time to read why.
+        self._end = self.reactor.callLater(self.limits.linger_seconds, self._finish)
+
+    def _finish(self) -> None:
+        if self._end.active():
+            self._end.cancel()
+        for channel in tuple(self.channels):
+            channel.forceAbortClient()
+        drained, self._drained = self._drained, []
+        for waiting in drained:
+            waiting.callback(None)
