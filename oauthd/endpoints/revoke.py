@@ -45,7 +45,8 @@ class Revoke:
         return True
 
     async def _end_refresh(self, token: str, client_id: str | None) -> bool:
-        found = await self.tokens.find_refresh(token)
+        # A rotated-out token as well: who gives it back wants the authorization ended.
+        found = await self.tokens.find_refresh(token, even_spent=True)
         if found is None or client_id not in (None, found[1].client_id):
             return False
         await self.tokens.end_grant(found[0])

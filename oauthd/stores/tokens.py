@@ -69,13 +69,16 @@ class Tokens:
         found: AccessToken = stored.record
         return found
 
-    async def find_refresh(self, token: str) -> tuple[str, RefreshToken] | None:
-        """Grant id and record of a live, unspent refresh token; None for anything else."""
+    async def find_refresh(self, token: str, even_spent: bool = False) -> tuple[str, RefreshToken] | None:
+        """Grant id and record of a live refresh token; None for anything else.
+
+        :param even_spent: also one that has a successor: its holder may still end the grant.
+        """
         grant_id = opaque.parse(opaque.REFRESH_TOKEN, token)
         if not grant_id:
             return None
         (stored,) = await self.store.get(kinds.refresh_token(grant_id, token))
-        if stored is None or not await self._live([stored]):
+        if stored is None or not await self._live([stored], even_spent):
             return None
         return grant_id, stored.record
 
@@ -141,7 +144,7 @@ class Tokens:
         ]
         return await self._live(wanted), page.cursor
 
-    async def _live(self, found: list[Stored[Token]]) -> list[Listed]:
+    async def _live(self, found: list[Stored[Token]], even_spent: bool = False) -> list[Listed]:
         """Those of them that are alive: generations once for each subject, all grants in one read."""
         subjects = {(one.record.client_id, one.record.user_id) for one in found}
         today = {subject: await self.store.generations(*subject) for subject in subjects}
@@ -153,7 +156,7 @@ class Tokens:
             for one in found
             if today[one.record.client_id, one.record.user_id].covers(one.record.generations)
             and _grant_id(one) in standing
-            and getattr(one.record, "spent", None) is None
+            and (even_spent or getattr(one.record, "spent", None) is None)
         ]
 
 

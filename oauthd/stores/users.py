@@ -102,6 +102,10 @@ class Users:
         await self.store.raise_generation(f"user:{user_id}")  # after the record: nothing issued in between survives
         return user
 
+    async def list_administrator(self, user_id: str) -> None:
+        """Put an administrator on the list (again)."""
+        await self._administrators(user_id, True)
+
     async def page(self, cursor: str | None, limit: int) -> Page[User]:
         """A page of users by the time they were made."""
         page: Page[User] = await self.store.scan("users", cursor, limit)

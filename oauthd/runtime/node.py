@@ -1,0 +1,272 @@
+"""One running server: everything that has a beginning and an end, in the order of both.
+
+Sockets are bound in `privilegedStartService` (as root where twistd changes the user), but nothing is accepted before
+the store answers and the keys are open. Stopping: no new connections, requests in flight finish, then the store.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import secrets
+import signal
+import time
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from oauthd.app import Application, World
+from oauthd.config import Settings, issuer_of, master_keys, redis_address
+from oauthd.events import Event, Events
+from oauthd.keys import MasterKeyMismatch
+from oauthd.protocol.seals import Seals
+from oauthd.runtime.data import DataFolder, DataFolderError
+from oauthd.runtime.founding import Founding
+from oauthd.runtime.process import ValkeyError
+from oauthd.runtime.threads import Pool
+from oauthd.runtime.valkey import EmbeddedValkey
+from oauthd.stores.connection import RedisConnection
+from oauthd.stores.interface import StoreUnavailable
+from oauthd.stores.redis import RedisStore
+from oauthd.web.site import Site
+
+log = Logger(namespace="oauthd")
+TEND = 30.0  # seconds between two looks at the signing keys
+SIGNING_THREADS, SIGNING_QUEUE = 2, 256
+PATIENCE = 10.0  # seconds that a configured store may take to answer at start
+
+Unready = (DataFolderError, ValkeyError, StoreUnavailable, MasterKeyMismatch)
+
+
+class Door(Factory):
+    """Stands at a bound socket until there is a site behind it."""
+
+    noisy = False
+    site: Site | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:  # type: ignore[override]  # noqa: N802
+        """Hand the connection to the site."""
+        return self.site.buildProtocol(addr) if self.site is not None else None
+
+
+@define(eq=False, slots=False)
+class Node(Service):
+    """The server as twistd's service.
+
+    :ivar uid: the user twistd will change to, None for no change.
+    """
+
+    settings: Settings
+    data: DataFolder
+    uid: int | None = None
+    gid: int | None = None
+    reactor: Any = global_reactor
+    events: Events = field(factory=Events)
+    application: Application | None = None
+    _door: Door = field(factory=Door)
+    _ports: list[IListeningPort] = field(factory=list)
+    _valkey: EmbeddedValkey | None = None
+    _connection: RedisConnection | None = None
+    _tending: LoopingCall | None = None
+    _pools: list[Pool] = field(factory=list)
+    _starting: Deferred[None] | None = None
+
+    name = "oauthd"
+
+    def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
+        """Prepare the data folder and bind the sockets, while we may; nothing is accepted yet."""
+        try:
+            self.data.prepare(self.uid, self.gid)
+            for text in self.settings.server.listen:
+                self._bind(text)
+        except Exception as error:
+            raise SystemExit(f"oauthd: {error}") from None
+        super().privilegedStartService()
+
+    def _bind(self, text: str) -> None:
+        try:
+            listening = serverFromString(self.reactor, text).listen(self._door)
+        except IndexError:  # a systemd: endpoint without activation
+            raise ValueError(f"{text}: the service manager has passed no such socket") from None
+        ports: list[IListeningPort] = []
+        failures: list[Failure] = []
+        listening.addCallbacks(ports.append, failures.append)
+        if failures:
+            raise failures[0].value
+        for port in ports:
+            port.stopReading()  # type: ignore[attr-defined]  # connections wait in the queue until we are ready
+            self._ports.append(port)
+
+    def startService(self) -> None:  # noqa: N802 - Twisted's name
+        """Begin; the rest happens when the reactor runs."""
+        super().startService()
+        self.reactor.callWhenRunning(self._begin)
+
+    def _begin(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # twistd would raise the signal again after draining; an orderly end is status 0.
+            signal.signal(number, lambda *_: self.reactor.callFromThread(self._end))
+        self._starting = ensureDeferred(self._start())
+        self._starting.addErrback(self._failed)
+
+    def _end(self) -> None:
+        if self.reactor.running:
+            self.reactor.stop()
+
+    def _failed(self, failure: Failure) -> None:
+        if not self.running:
+            return
+        if failure.check(*Unready):
+            log.critical("oauthd cannot start: {reason}", reason=failure.getErrorMessage())
+        else:
+            log.failure("oauthd cannot start", failure=failure)
+        atexit.register(os._exit, 1)  # after twistd has cleaned up; its own status would be 0
+        self._end()
+
+    async def _start(self) -> None:
+        self.data.lock()
+        self.events.observers.append(_log_event)
+        connection = await self._connect()
+        world = self._world(RedisStore(connection, time.time))
+        application = self.application = Application(world)
+        await application.keys.open()
+        await self._found(application, world)
+        self._tending = LoopingCall(self._tend, application)
+        self._tending.start(TEND, now=False)
+        self._open(application.site(self.settings, self.reactor, _log_access), world.issuer)
+
+    async def _connect(self) -> RedisConnection:
+        """The connection to the store; the embedded one is started where none is configured."""
+        store = self.settings.store
+        if store.redis is None:
+            self._valkey = EmbeddedValkey(self.data.valkey, self.reactor)
+            await self._valkey.start()
+            where: dict[str, Any] = {"path": self._valkey.socket_path}
+        else:
+            address = redis_address(store.redis)
+            where = {
+                "host": address.host, "port": address.port, "path": address.path, "tls": address.tls,
+                "user": address.user, "password": address.password, "db": address.db, "ca_file": address.ca_file,
+            }  # fmt: skip
+        connection = RedisConnection(
+            self.reactor, size=store.connections, reply_timeout=store.reply_timeout, **where
+        )
+        self._connection = connection
+        connection.start()
+        await connection.ready(PATIENCE)
+        return connection
+
+    def _world(self, store: RedisStore) -> World:
+        users = self.settings.users
+        hashing = Pool(self.reactor, "passwords", users.hash_threads, users.hash_queue)
+        signing = Pool(self.reactor, "signing", SIGNING_THREADS, SIGNING_QUEUE)
+        for pool in (hashing, signing):
+            pool.start()
+            self._pools.append(pool)
+        return World(
+            settings=self.settings,
+            issuer=issuer_of(self.settings),
+            store=store,
+            seals=Seals(self._master_keys(), secrets.token_bytes),
+            events=self.events,
+            clock=time.time,
+            entropy=secrets.token_bytes,
+            hashing=hashing,
+            signing=signing,
+        )
+
+    def _master_keys(self) -> tuple[bytes, ...]:
+        """The keys of the settings, else the one in the data folder, which is made at first start."""
+        configured = master_keys(self.settings)
+        if configured:
+            return configured
+        if not self.data.master_key.exists():
+            self.data.write(self.data.master_key, secrets.token_bytes(32).hex().encode() + b"\n")
+        try:
+            return (bytes.fromhex(self.data.master_key.read_text("ascii").strip()),)
+        except ValueError:
+            raise DataFolderError(f"{self.data.master_key} does not hold a master key (64 hexadecimal digits)") from None
+
+    async def _found(self, application: Application, world: World) -> None:
+        founding = Founding(
+            store=world.store,
+            clients=application.clients,
+            users=application.users,
+            passwords=application.passwords,
+            events=self.events,
+            settings=self.settings,
+            data=self.data,
+            clock=world.clock,
+            entropy=world.entropy,
+        )
+        while not await founding.done():
+            log.info("another node is founding the store; waiting")
+            await deferLater(self.reactor, 0.5)
+
+    async def _tend(self, application: Application) -> None:
+        try:
+            await application.keys.refresh()
+            await application.keys.tend()
+        except StoreUnavailable:
+            log.info("the signing keys could not be looked at: the store is away")
+        except Exception:  # the timer must live on
+            log.failure("tending the signing keys failed")
+
+    def _open(self, site: Site, issuer: str) -> None:
+        self._door.site = site
+        for port in self._ports:
+            port.startReading()  # type: ignore[attr-defined]
+        self._tell_address(issuer)
+        log.info("oauthd serves {issuer}", issuer=issuer)
+        for text in self.settings.server.listen:
+            log.info("listening on {endpoint}", endpoint=text)
+        log.info("data lies in {path}", path=str(self.data.path))
+        if self.data.admin_credentials.exists():
+            log.info("the first administrator's credentials are in {path}", path=str(self.data.admin_credentials))
+
+    def _tell_address(self, issuer: str) -> None:
+        """Leave the address where the command line finds it."""
+        told = {"issuer": issuer, "listen": list(self.settings.server.listen), "pid": os.getpid()}
+        self.data.write(self.data.server_address, json.dumps(told).encode() + b"\n")
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
+        """End in order; the reactor waits for it."""
+        super().stopService()
+        return ensureDeferred(self._stop())
+
+    async def _stop(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._tending is not None and self._tending.running:
+            self._tending.stop()
+        for port in self._ports:
+            await port.stopListening()
+        if self._door.site is not None:
+            await self._door.site.drain(self.settings.server.drain_timeout)
+        if self._connection is not None:
+            await self._connection.stop()
+        if self._valkey is not None:
+            await self._valkey.stop()
+        for pool in self._pools:
+            pool.stop()
+        self.data.server_address.unlink(missing_ok=True)
+        self.data.unlock()
+
+
+def _log_event(event: Event) -> None:
+    facts = " ".join(f"{name}={json.dumps(fact)}" for name, fact in event.facts.items() if fact is not None)
+    log.info("{event} {facts}", event=event.name, facts=facts)
+
+
+def _log_access(method: str, route: str, status: int, seconds: float) -> None:
+    log.info("{method} {route} {status} {ms}ms", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
