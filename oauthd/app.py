@@ -30,7 +30,7 @@ from oauthd.grants.password import Password
 from oauthd.grants.refresh_token import Refresh
 from oauthd.guessing import Guessing
 from oauthd.keys import Keys
-from oauthd.minting import Minting
+from oauthd.minting import PASSWORD, Minting
 from oauthd.pages.browser import Browser
 from oauthd.pages.consent import ConsentPage
 from oauthd.pages.device import DevicePage
@@ -223,6 +223,7 @@ class Application:
                 grant_types=tuple(self.grants),
                 methods=[method.method for method in methods],
                 id_token_algorithms=jose.ALGORITHMS,
+                acr_values=[PASSWORD],
             ),
             # pages
             "home": Home(browser, issuer),

@@ -19,6 +19,8 @@ from oauthd.protocol.records import AccessToken, Client, Generations, Grant, Ref
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
 
+PASSWORD = "urn:oauthd:pwd"
+"""The authentication context class of a sign-in by password (OpenID Connect Core section 2, `acr`)."""
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 section 2.1
 
 
@@ -108,7 +110,7 @@ class Minting:
             "at_hash": at_hash(access_token, algorithm),  # Core section 3.1.3.6
         }
         if grant.auth_time:
-            claims["auth_time"] = grant.auth_time
+            claims |= {"auth_time": grant.auth_time, "acr": PASSWORD, "amr": ["pwd"]}  # amr: RFC 8176 section 2
         if nonce:
             claims["nonce"] = nonce
         return await self._signed(self.keys.signer(algorithm), claims)

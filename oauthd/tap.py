@@ -1,4 +1,4 @@
-"""`twistd oauthd`: its options, computed from the settings, and the service. Nothing is opened here: twistd forks after."""
+"""`twistd oauthd`: its options, computed from the settings, and its service. Nothing is opened here: twistd forks later."""
 
 from __future__ import annotations
 

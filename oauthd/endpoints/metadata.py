@@ -29,6 +29,7 @@ class Metadata:
     grant_types: Sequence[str]
     methods: Sequence[str]
     id_token_algorithms: Sequence[str]
+    acr_values: Sequence[str]
     prompts: Sequence[str] = ("none", "login", "consent", "select_account")
     body: bytes = field(init=False, repr=False)
 
@@ -59,8 +60,9 @@ class Metadata:
             "code_challenge_methods_supported": ["S256"],  # RFC 8414 section 2
             "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
             "claims_supported": [
-                "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", *claims,
+                "iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", *claims,
             ],
+            "acr_values_supported": list(self.acr_values),
             "claim_types_supported": ["normal"],
             "prompt_values_supported": list(self.prompts),
             "display_values_supported": ["page"],
