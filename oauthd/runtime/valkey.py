@@ -26,10 +26,10 @@ from urllib.parse import quote
 import attrs
 import hiredis
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -223,6 +223,9 @@ class EmbeddedValkey:
                 os.rmdir(os.path.dirname(path))
 
     def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
+        # What a rewriting of the append-only file had begun when it was killed; it would lie there for ever.
+        for left in self._folder.glob("temp-*"):
+            left.unlink()
         with self._log.open() as output:
             if (place := os.path.dirname(self.socket_path)) != str(self._folder):
                 keep_private(place)
@@ -361,9 +364,11 @@ async def ask(reactor: IReactorTime, path: str, command: str, seconds: float) ->
     :raises TimeoutError: no reply in time.
     """
     question = _Question(command)
+    factory = Factory.forProtocol(lambda: question)
+    factory.noisy = False
     try:
         endpoint = UNIXClientEndpoint(reactor, path, timeout=seconds)  # type: ignore[no-untyped-call]
-        await connectProtocol(endpoint, question)  # type: ignore[no-untyped-call]
+        await endpoint.connect(factory)  # type: ignore[no-untyped-call]
     except ConnectingCancelledError as problem:
         raise CancelledError from problem
     try:

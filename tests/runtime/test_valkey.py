@@ -436,6 +436,14 @@ class EarlierRunTests(Folder):
         await server.start()
         self.assertEqual(call(server.socket_path, "PING"), b"PONG")
 
+    async def test_unfinished_rewrite(self) -> None:
+        """What a killed rewriting of the append-only file left does not fill the disk for ever."""
+        self.folder.mkdir()
+        left = self.folder / "temp-rewriteaof-4711.aof"
+        left.touch()
+        await self.embedded().start()
+        self.assertFalse(left.exists())
+
     async def test_unreadable_record(self) -> None:
         """What a crash left of the record in the lock file is no obstacle."""
         for content in (b"", b"\xff", b"{", b"[]", b'{"socket": null}'):
