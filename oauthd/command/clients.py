@@ -1,0 +1,73 @@
+"""`oauthd client`: create, list, show, rotate, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from oauthd.command.output import done, show, table
+from oauthd.command.server import Server, segment
+
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+@click.group()
+def client() -> None:
+    """Applications that may ask for tokens."""
+
+
+@client.command()
+@click.option("--name", required=True, help="What people see at consent.")
+@click.option("--public", is_flag=True, help="It can keep no secret: a browser or native application.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where codes may be sent; repeatable.")
+@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Repeatable.")
+@click.option("--grant", "grants", multiple=True, help="A grant type; `device_code` for short; repeatable.")
+@click.option("--scope", "scopes", multiple=True, help="What it may ask for; repeatable; all but reserved if none.")
+@click.option("--default-scope", "default_scopes", multiple=True, help="What a request without scope gets.")
+@click.option("--resource", "resources", multiple=True, help="A resource (URI) that it owns; repeatable.")
+@click.option("--access-format", type=click.Choice(["jwt", "opaque"]), help="Of its access tokens.")
+@click.option("--first-party", is_flag=True, help="People are not asked for consent.")
+@click.option("--client-id", help="Chosen instead of made.")
+@click.pass_obj
+def create(server: Server, /, public: bool, grants: tuple[str, ...], **members: Any) -> None:
+    """Register a client; the secret is shown once."""
+    body = {name: list(one) if isinstance(one, tuple) else one for name, one in members.items() if one}
+    body["client_type"] = "public" if public else "confidential"
+    if grants:
+        body["grant_types"] = [DEVICE if grant == "device_code" else grant for grant in grants]
+    show(server, server.api("POST", "/oauth/clients", body))
+
+
+@client.command("list")
+@click.pass_obj
+def list_(server: Server) -> None:
+    """List clients."""
+    rows = server.pages("/oauth/clients", "clients")
+    table(server, rows, ("client_id", "name", "client_type", "grant_types", "is_active", "created_at"))
+
+
+@client.command("show")
+@click.argument("client_id")
+@click.pass_obj
+def show_(server: Server, client_id: str) -> None:
+    """Show a client."""
+    show(server, server.api("GET", f"/oauth/clients/{segment(client_id)}"))
+
+
+@client.command()
+@click.argument("client_id")
+@click.pass_obj
+def rotate(server: Server, client_id: str) -> None:
+    """Give a client a new secret; the old one works for a while."""
+    show(server, server.api("POST", f"/oauth/clients/{segment(client_id)}/secret"))
+
+
+@client.command()
+@click.argument("client_id")
+@click.confirmation_option(prompt="Delete the client and end all its tokens?")
+@click.pass_obj
+def delete(server: Server, client_id: str) -> None:
+    """Delete a client; its tokens end with it."""
+    server.api("DELETE", f"/oauth/clients/{segment(client_id)}")
+    done(server, f"client {client_id} is deleted and its tokens are dead")

@@ -1,0 +1,73 @@
+"""`oauthd user`: add, list, passwd, deactivate. A password is asked for or comes on standard input, never as an argument."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from oauthd.command.output import done, show, table
+from oauthd.command.server import Refused, Server, segment
+
+
+@click.group()
+def user() -> None:
+    """People who sign in."""
+
+
+@user.command()
+@click.argument("username")
+@click.option("--email", help="Email address.")
+@click.option("--name", help="Full name.")
+@click.option("--admin", is_flag=True, help="May administer the server.")
+@click.pass_obj
+def add(server: Server, username: str, email: str | None, name: str | None, admin: bool) -> None:
+    """Add a user; the password is asked for, or is the first line of standard input."""
+    body: dict[str, Any] = {"username": username, "password": _password()}
+    if email:
+        body["email"] = email
+    if name:
+        body["claims"] = {"name": name}
+    if admin:
+        body["roles"] = ["admin"]
+    show(server, server.api("POST", "/users", body))
+
+
+@user.command("list")
+@click.pass_obj
+def list_(server: Server) -> None:
+    """List users."""
+    rows = server.pages("/users", "users")
+    table(server, rows, ("user_id", "username", "email", "roles", "is_active", "created_at"))
+
+
+@user.command()
+@click.argument("username")
+@click.pass_obj
+def passwd(server: Server, username: str) -> None:
+    """Set a user's password; sessions and tokens of the user end."""
+    server.api("PUT", f"/users/{segment(_id_of(server, username))}/password", {"password": _password()})
+    done(server, f"the password of {username} is set")
+
+
+@user.command()
+@click.argument("username")
+@click.pass_obj
+def deactivate(server: Server, username: str) -> None:
+    """Deactivate a user; sessions and tokens of the user end at once."""
+    server.api("DELETE", f"/users/{segment(_id_of(server, username))}")
+    done(server, f"{username} is deactivated and all tokens are dead")
+
+
+def _id_of(server: Server, username: str) -> str:
+    found = server.pages("/users", "users", username=username)
+    if not found:
+        raise Refused(f"there is no user {username}")
+    return str(found[0]["user_id"])
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\n")
