@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from oauthd.config import Settings
 from oauthd.events import Events
@@ -32,7 +32,9 @@ from oauthd.stores.users import Users, is_administrator
 
 LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
 KEPT = frozenset(
-    ["response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "display", "prompt", "max_age", "ui_locales", "id_token_hint", "login_hint", "acr_values", "code_challenge", "code_challenge_method", "resource", "request", "request_uri", "registration"]
+    {"response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "display", "prompt"}
+    | {"max_age", "ui_locales", "id_token_hint", "login_hint", "acr_values", "code_challenge", "code_challenge_method"}
+    | {"resource", "request", "request_uri", "registration"}
 )
 
 
@@ -108,9 +110,9 @@ class Authorize:
             raise ACCESS_DENIED("the person refused")
         session, user = await self._signed_in(request)
         if user is not None:
-            # Narrower than before: an administrator's scope is for administrators only.
-            requested = flow.parameters.one("scope")
-            scopes.granted(requested, flow.client, await self.scopes.all(), is_administrator(user))
+            # An administrator's scope is for administrators only, and only now it is known who asks.
+            requested, known = flow.parameters.one("scope"), await self.scopes.all()
+            asked = evolve(asked, scope=scopes.granted(requested, flow.client, known, is_administrator(user)))
         remembered = await self.consents.find(user, flow.client) if user else ()
         step = authorization.next_step(
             asked, flow.client, flow.redirect, session, flow.interaction, remembered, self.clock()

@@ -18,6 +18,7 @@ from oauthd.protocol.redirects import RedirectUri, choose
 from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.scopes import ScopeCatalogue
+from oauthd.stores.users import is_administrator
 
 
 @frozen
@@ -66,7 +67,7 @@ class ConsentPage:
             return see_other(flow.back(self.authorize))
         if decision != "allow":
             raise INVALID_REQUEST("the form has no answer")
-        scope = await self._asked(flow, client)
+        scope = await self._asked(flow, user, client)
         if request.form.one("subject") != user.user_id:  # what one person was shown, another may not agree to
             return see_other(f"/consent?interaction={flow.identifier}")
         await self.browser.save(flow, evolve(flow.state, consented=scope, user_id=user.user_id))
@@ -86,11 +87,11 @@ class ConsentPage:
             client_host=urlsplit(client.client_uri).hostname or None,
             person=user.claims.get("name") or user.username,
             scopes=described(
-                await self._asked(flow, client), (await self.scopes.all()).scopes, self.identity_with_openid
+                await self._asked(flow, user, client), (await self.scopes.all()).scopes, self.identity_with_openid
             ),
             destination=destination(redirect.value),
         )
 
-    async def _asked(self, flow: Flow, client: Client) -> tuple[str, ...]:
+    async def _asked(self, flow: Flow, user: User, client: Client) -> tuple[str, ...]:
         known = await self.scopes.all()
-        return rules.granted(flow.state.parameters.get("scope"), client, known, True)
+        return rules.granted(flow.state.parameters.get("scope"), client, known, is_administrator(user))

@@ -124,8 +124,12 @@ def code_challenge(c: Context) -> Found:
 
 
 def scope(c: Context) -> Found:
-    """RFC 6749 section 3.3; whether the user may have an administrator's scope is asked when the user is known."""
-    return {"scope": scopes.granted(c.parameters.one("scope"), c.client, c.scopes, True)}
+    """RFC 6749 section 3.3; whether the user may have an administrator's scope is asked when the user is known.
+
+    By default nobody gets such a scope before that: what was not asked for by name is not refused later, but missing.
+    """
+    requested = c.parameters.one("scope")
+    return {"scope": scopes.granted(requested, c.client, c.scopes, bool(scopes.parse(requested)))}
 
 
 def resource(c: Context) -> Found:
