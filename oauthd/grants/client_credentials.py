@@ -1,7 +1,7 @@
 """Client credentials (RFC 6749 section 4.4): a confidential client for itself.
 
-One expiring record and no grant, unless the client is configured to get a refresh token, against section 4.4.3, as the
-simple registration document prints it.
+One expiring record and no grant, unless the client is configured to get a refresh token (and registered to use it),
+against section 4.4.3, as the simple registration document prints it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ClientCredentials:
             raise UNAUTHORIZED_CLIENT("only a confidential client may use this grant")  # RFC 6749 section 4.4
         scope = scopes.granted_to_client(ask.parameters.one("scope"), ask.client, await self.scopes.all())
         audience = await asked_audience(ask, self.clients)
-        if not ask.client.machine_refresh:
+        if not (ask.client.machine_refresh and "refresh_token" in ask.client.grant_types):
             return Redemption(scope=scope, generations=ask.generations, audience=audience)
         grant_id = opaque.new_grant_id(self.entropy)
         ends_at = ask.now + self.refresh_absolute
