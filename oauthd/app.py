@@ -10,6 +10,14 @@ from argon2 import PasswordHasher
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
+from oauthd.admin import api as admin
+from oauthd.admin.clients import ClientsResource
+from oauthd.admin.declarations import Access
+from oauthd.admin.keys import KeysResource
+from oauthd.admin.profile import ProfileResource
+from oauthd.admin.scopes import ScopesResource
+from oauthd.admin.tokens import TokensResource
+from oauthd.admin.users import PasswordRule, UsersResource
 from oauthd.config import Settings, key_retirement
 from oauthd.config.listeners import is_loopback
 from oauthd.endpoints.authorize import Authorize
@@ -19,6 +27,7 @@ from oauthd.endpoints.interface import Endpoint
 from oauthd.endpoints.introspect import Introspect
 from oauthd.endpoints.jwks import Jwks
 from oauthd.endpoints.metadata import Metadata
+from oauthd.endpoints.register_client import RegisterClient
 from oauthd.endpoints.revoke import Revoke
 from oauthd.endpoints.token import Token
 from oauthd.endpoints.userinfo import Userinfo
@@ -26,6 +35,7 @@ from oauthd.events import Events
 from oauthd.grants.authorization_code import AuthorizationCode
 from oauthd.grants.client_credentials import ClientCredentials
 from oauthd.grants.device_code import Device
+from oauthd.grants.interface import GrantType
 from oauthd.grants.password import Password
 from oauthd.grants.refresh_token import Refresh
 from oauthd.guessing import Guessing
@@ -41,6 +51,7 @@ from oauthd.pages.logout import LogoutPage
 from oauthd.pages.rendering import Pages
 from oauthd.pages.static import Static
 from oauthd.passwords import Passwords
+from oauthd.proofs.administrator import Administrator
 from oauthd.proofs.bearer import Bearer
 from oauthd.proofs.client_authentication import ClientAuthentication
 from oauthd.proofs.client_secret_basic import ClientSecretBasic
@@ -66,7 +77,8 @@ from oauthd.web.channel import Limits
 from oauthd.web.errors import Errors
 from oauthd.web.routes import ROUTES
 from oauthd.web.shield import Shield
-from oauthd.web.site import Access, Site
+from oauthd.web.site import Access as AccessLog
+from oauthd.web.site import Site
 from oauthd.web.sources import Sources
 
 InThread = Callable[..., Awaitable[Any]]
@@ -114,24 +126,45 @@ class Application:
     """Every part of the server, made once; an attribute each, so that whoever needs one finds it by name."""
 
     def __init__(self, world: World) -> None:
-        settings, store, seals, events = world.settings, world.store, world.seals, world.events
-        clock, entropy, issuer = world.clock, world.entropy, world.issuer
-        longest = settings.tokens.refresh_absolute
+        self.world = world
         # Browsers take Secure cookies from https and from loopback names.
-        secure = issuer.startswith("https:") or is_loopback(urlsplit(issuer).hostname or "")
+        self.loopback = is_loopback(urlsplit(world.issuer).hostname or "")
+        self.secure = world.issuer.startswith("https:") or self.loopback
+        self._make_stores(world)
+        self._make_makers(world)
+        self.authentication = ClientAuthentication(
+            self.clients, (ClientSecretBasic(self.clients), ClientSecretPost(self.clients)), NoProof(), world.events
+        )
+        self.bearer = Bearer(self.tokens, world.issuer)
+        self.administrator = Administrator(self.bearer, self.users)
+        self.hints = IdTokenHint(self.keys, world.issuer)
+        self.refresh, self.grants = self._grants(world)
+        self.pages = Pages()
+        self.session_cookie = Cookie.named("oauthd_session", self.secure)
+        self.revoke = Revoke(self.authentication, self.tokens, world.events)
+        self.endpoints: Mapping[str, Endpoint] = {
+            **self._protocol_endpoints(world),
+            **self._browser_endpoints(world),
+            **self._pages(world),
+            **self._admin(world),
+        }
 
-        # stores
+    def _make_stores(self, world: World) -> None:
+        settings, store, seals = world.settings, world.store, world.seals
+        clock, entropy, sessions = world.clock, world.entropy, settings.sessions
+        longest = settings.tokens.refresh_absolute
         self.clients = Clients(store, seals, clock, entropy, settings.clients.secret_overlap, longest)
         self.users = Users(store, clock, entropy)
         self.scopes = ScopeCatalogue(store)
         self.tokens = Tokens(store, clock)
-        self.consents = Consents(store, clock, settings.sessions.consent_lifetime)
-        self.sessions = Sessions(store, clock, entropy, settings.sessions.idle, settings.sessions.absolute)
-        self.interactions = Interactions(
-            store, seals, Cookie.named("oauthd_browser", secure), clock, entropy, settings.sessions.interaction_lifetime
-        )
+        self.consents = Consents(store, clock, sessions.consent_lifetime)
+        self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
+        browser_cookie = Cookie.named("oauthd_browser", self.secure)
+        self.interactions = Interactions(store, seals, browser_cookie, clock, entropy, sessions.interaction_lifetime)
 
-        # keys, passwords, tokens
+    def _make_makers(self, world: World) -> None:
+        """Keys, passwords and tokens."""
+        settings, store, seals, events, clock = world.settings, world.store, world.seals, world.events, world.clock
         self.keys = Keys(
             store=store,
             seals=seals,
@@ -149,38 +182,67 @@ class Application:
         )
         self.sign_in = SignIn(store, self.users, self.passwords, seals, events, clock, policy)
         self.guessing = Guessing(store, seals, settings.device, clock)
-        self.minting = Minting(issuer, settings, self.keys, clock, entropy, world.signing)
+        self.minting = Minting(world.issuer, settings, self.keys, clock, world.entropy, world.signing)
 
-        # proofs
-        methods = (ClientSecretBasic(self.clients), ClientSecretPost(self.clients))
-        self.authentication = ClientAuthentication(self.clients, methods, NoProof(), events)
-        self.bearer = Bearer(self.tokens, issuer)
-        self.hints = IdTokenHint(self.keys, issuer)
+    def _grants(self, world: World) -> tuple[Refresh, Mapping[str, GrantType]]:
+        store, tokens, events, entropy = world.store, self.tokens, world.events, world.entropy
+        lives = world.settings.tokens
+        access, longest = lives.access_lifetime, lives.refresh_absolute
+        refresh = Refresh(store, tokens, events, world.seals, lives.refresh_grace, lives.refresh_idle)
+        found: tuple[GrantType, ...] = (
+            AuthorizationCode(store, tokens, events, access),
+            ClientCredentials(self.clients, self.scopes, entropy, longest),
+            Password(store, self.clients, self.scopes, self.sign_in, entropy, longest, access),
+            refresh,
+            Device(store, tokens, access),
+        )
+        return refresh, {grant.grant_type: grant for grant in found}
 
-        # grants
-        access, tokens = settings.tokens.access_lifetime, settings.tokens
-        self.refresh = Refresh(store, self.tokens, events, seals, tokens.refresh_grace, tokens.refresh_idle)
-        self.grants = {
-            grant.grant_type: grant
-            for grant in (
-                AuthorizationCode(store, self.tokens, events, access),
-                ClientCredentials(self.clients, self.scopes, entropy, longest),
-                Password(store, self.clients, self.scopes, self.sign_in, entropy, longest, access),
-                self.refresh,
-                Device(store, self.tokens, access),
-            )
+    def _protocol_endpoints(self, world: World) -> dict[str, Endpoint]:
+        settings, events, issuer = world.settings, world.events, world.issuer
+        return {
+            "token": Token(
+                store=world.store,
+                authentication=self.authentication,
+                grants=self.grants,
+                refresh=self.refresh,
+                minting=self.minting,
+                events=events,
+                clock=world.clock,
+                entropy=world.entropy,
+            ),
+            "introspect": Introspect(self.authentication, self.tokens, issuer),
+            "revoke": self.revoke,
+            "device_authorization": DeviceAuthorization(
+                store=world.store,
+                authentication=self.authentication,
+                clients=self.clients,
+                scopes=self.scopes,
+                events=events,
+                settings=settings.device,
+                issuer=issuer,
+                clock=world.clock,
+                entropy=world.entropy,
+            ),
+            "userinfo": Userinfo(self.bearer, self.users, settings.userinfo),
+            "register_client": RegisterClient(
+                self.clients, self.administrator, events, settings.clients.registration, self.loopback
+            ),
+            "jwks": Jwks(self.keys),
+            "metadata": Metadata(
+                issuer=issuer,
+                endpoints={member: _advertised(name) for member, name in MEMBERS.items()},
+                grant_types=tuple(self.grants),
+                methods=[method.method for method in self.authentication.methods],
+                id_token_algorithms=jose.ALGORITHMS,
+                acr_values=[PASSWORD],
+            ),
         }
 
-        # pages
-        self.pages = Pages()
-        session_cookie = Cookie.named("oauthd_session", secure)
-        browser = Browser(self.pages, self.users, self.sessions, self.interactions, session_cookie)
-        authorize = _advertised("authorize")
-
-        self.endpoints: Mapping[str, Endpoint] = {
-            # protocol endpoints
+    def _browser_endpoints(self, world: World) -> dict[str, Endpoint]:
+        return {
             "authorize": Authorize(
-                store=store,
+                store=world.store,
                 clients=self.clients,
                 users=self.users,
                 scopes=self.scopes,
@@ -188,71 +250,68 @@ class Application:
                 interactions=self.interactions,
                 consents=self.consents,
                 hints=self.hints,
-                events=events,
-                settings=settings,
-                issuer=issuer,
-                path=authorize,
-                session_cookie=session_cookie,
-                clock=clock,
-                entropy=entropy,
+                events=world.events,
+                settings=world.settings,
+                issuer=world.issuer,
+                path=_advertised("authorize"),
+                session_cookie=self.session_cookie,
+                clock=world.clock,
+                entropy=world.entropy,
             ),
-            "token": Token(
-                store, self.authentication, self.grants, self.refresh, self.minting, events, clock, entropy
-            ),
-            "introspect": Introspect(self.authentication, self.tokens, issuer),
-            "revoke": Revoke(self.authentication, self.tokens, events),
-            "device_authorization": DeviceAuthorization(
-                store=store,
-                authentication=self.authentication,
-                clients=self.clients,
-                scopes=self.scopes,
-                events=events,
-                settings=settings.device,
-                issuer=issuer,
-                clock=clock,
-                entropy=entropy,
-            ),
-            "userinfo": Userinfo(self.bearer, self.users, settings.userinfo),
             "end_session": EndSession(
-                self.clients, self.sessions, self.interactions, self.hints, events, session_cookie
+                self.clients, self.sessions, self.interactions, self.hints, world.events, self.session_cookie
             ),
-            "jwks": Jwks(self.keys),
-            "metadata": Metadata(
-                issuer=issuer,
-                endpoints={member: _advertised(name) for member, name in MEMBERS.items()},
-                grant_types=tuple(self.grants),
-                methods=[method.method for method in methods],
-                id_token_algorithms=jose.ALGORITHMS,
-                acr_values=[PASSWORD],
-            ),
-            # pages
-            "home": Home(browser, issuer),
-            "login": Login(
-                browser, self.clients, self.sign_in, authorize, Cookie.named("oauthd_known", secure), clock
-            ),
-            "consent": ConsentPage(
-                browser,
-                self.clients,
-                self.scopes,
-                self.consents,
-                events,
-                authorize,
-                settings.userinfo.identity_with_openid,
-            ),
+        }
+
+    def _pages(self, world: World) -> dict[str, Endpoint]:
+        settings, events, authorize = world.settings, world.events, _advertised("authorize")
+        browser = Browser(self.pages, self.users, self.sessions, self.interactions, self.session_cookie)
+        known_cookie = Cookie.named("oauthd_known", self.secure)
+        named = settings.userinfo.identity_with_openid
+        return {
+            "home": Home(browser, world.issuer),
+            "login": Login(browser, self.clients, self.sign_in, authorize, known_cookie, world.clock),
+            "consent": ConsentPage(browser, self.clients, self.scopes, self.consents, events, authorize, named),
             "device": DevicePage(
-                browser, store, self.clients, self.scopes, self.guessing, events, settings, clock
+                browser, world.store, self.clients, self.scopes, self.guessing, events, settings, world.clock
             ),
             "logout": LogoutPage(browser, self.clients, events),
             "static": Static(self.pages),
         }
 
-    def site(self, settings: Settings, reactor: IReactorTime, access: Access) -> Site:
+    def _admin(self, world: World) -> Mapping[str, Endpoint]:
+        settings, events, issuer = world.settings, world.events, world.issuer
+        owner_scopes = ("account", "read_write") if settings.userinfo.account_by_read_write else ("account",)
+        access = Access(self.administrator, self.bearer, self.users, owner_scopes)
+        rule = PasswordRule(settings.users.password_min_length, settings.users.password_max_length)
+        knows = self.sign_in.knows_password
+        resources = (
+            ClientsResource(
+                clients=self.clients,
+                scopes=self.scopes,
+                tokens=self.tokens,
+                events=events,
+                grant_types=tuple(self.grants),
+                id_token_algorithms=jose.ALGORITHMS,
+                issuer=issuer,
+                machine_refresh=settings.clients.machine_refresh,
+            ),
+            UsersResource(self.users, self.tokens, self.passwords, events, rule),
+            ProfileResource(self.users, self.tokens, self.passwords, events, rule, knows),
+            ScopesResource(self.scopes, events),
+            TokensResource(self.tokens, self.clients, self.users, events, access, self.revoke.end, self.revoke),
+            KeysResource(self.keys, events),
+        )
+        places = [(path, route.endpoints) for route in ROUTES for path in route.paths]
+        return admin.endpoints(resources, access, issuer, places)
+
+    def site(self, settings: Settings, reactor: IReactorTime, access: AccessLog) -> Site:
         """The HTTP factory over all of it."""
         errors = Errors(ErrorPage(self.pages), UNAVAILABLE)
         sources = Sources(settings.server.trusted_proxies)
         shield = Shield(reactor, errors.unheard, settings.server.answer_timeout)
         edge = Edge(errors, sources, shield, access, reactor)
-        return Site(build([r for r in ROUTES if all(e in self.endpoints for e in r.endpoints.values())], self.endpoints, edge), shield, reactor, _limits(settings), access)
+        return Site(build(ROUTES, self.endpoints, edge), shield, reactor, _limits(settings), access)
 
 
 def _advertised(endpoint: str) -> str:

@@ -1,0 +1,95 @@
+"""A user's own profile and password, by the user's own token.
+
+The password wants the current one, which is counted like a sign-in (RFC 6819 section 4.3.5 on stolen tokens: who holds
+one is not thereby the person). A new password ends every token and session, the one of this request included. Roles,
+the username and what somebody else verified are for administrators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from attrs import evolve, frozen
+
+from oauthd.admin import claims
+from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Who, operation
+from oauthd.admin.schemas import Member, Members, Text
+from oauthd.admin.users import SHOWN, PasswordRule, replace_password, shown
+from oauthd.events import Events
+from oauthd.passwords import Passwords
+from oauthd.protocol.errors import FORBIDDEN
+from oauthd.protocol.messages import Response, json_response
+from oauthd.protocol.records import User
+from oauthd.stores.tokens import Tokens
+from oauthd.stores.users import Users
+
+KnowsPassword = Callable[[User, str, str], Awaitable[bool]]
+"""Does the user know the own password? User, password, source address; counted like a sign-in."""
+
+
+@frozen
+class ProfileResource:
+    """The caller's own user."""
+
+    users: Users
+    tokens: Tokens
+    passwords: Passwords
+    events: Events
+    password_rule: PasswordRule
+    knows_password: KnowsPassword
+
+    def _passwords(self) -> Members:
+        current = Text(self.password_rule.schema.pattern, "text without control characters", 1, 4096)
+        return Members(
+            (
+                Member("current_password", current, "Wrong ones are counted as at sign-in.", required=True),
+                Member("password", self.password_rule.schema, "The new one.", required=True),
+            )
+        )
+
+    @operation(
+        Operation("profile.show", "Show the own profile", {200: Answer("The caller's user.", SHOWN)}, who=Who.OWNER)
+    )
+    async def show(self, call: Call) -> Response:
+        """The caller."""
+        return json_response(shown(call.caller.person))
+
+    @operation(
+        Operation(
+            "profile.update",
+            "Change the own profile",
+            {200: Answer("The caller's user as it is now.", SHOWN)},
+            help="Claims that are left out stay as they are; null removes one. A changed email address or phone number "
+            "is no longer verified.",
+            who=Who.OWNER,
+            body=claims.PROFILE,
+            refusals=(409,),
+        )
+    )
+    async def update(self, call: Call) -> Response:
+        """Change claims of the caller."""
+        changes = dict(call.body)
+        user = await self.users.update(
+            call.caller.person.user_id, lambda user: evolve(user, claims=claims.changed(user.claims, changes))
+        )
+        self.events.tell("user.updated", user_id=user.user_id, **call.caller.facts)
+        return json_response(shown(user))
+
+    @operation(
+        lambda self: Operation(
+            "profile.password",
+            "Change the own password",
+            {204: Answer("It is the new one, and every token and session of the user is dead.")},
+            who=Who.OWNER,
+            body=self._passwords(),
+            refusals=(409, 429),
+        )
+    )
+    async def password(self, call: Call) -> Response:
+        """Replace the caller's password."""
+        user = call.caller.person
+        if not await self.knows_password(user, call.body["current_password"], call.request.connection.source):
+            raise FORBIDDEN("the current password is wrong", fields={"current_password": "is wrong"})
+        await replace_password(self.users, self.tokens, self.passwords, user, call.body["password"])
+        self.events.tell("user.password_changed", user_id=user.user_id, **call.caller.facts)
+        return NO_CONTENT
