@@ -30,6 +30,7 @@ class Order:
 
     :ivar subject: user id, or client id where no user is involved (RFC 9068 section 2.2).
     :ivar grant_id: its grant, "" for none.
+    :ivar ends_at: end of its grant, which no token outlives; None for no grant.
     """
 
     client: Client
@@ -40,6 +41,7 @@ class Order:
     grant_id: str = ""
     audience: tuple[str, ...] = ()
     auth_time: int = 0
+    ends_at: int | None = None
 
     @property
     def subject(self) -> str:
@@ -61,11 +63,13 @@ class Minting:
     async def access_token(self, order: Order) -> tuple[str, Write[AccessToken]]:
         """An access token and the record that makes it live."""
         now = int(self.clock())
+        expires_at = now + self.settings.tokens.access_lifetime
         record = AccessToken(
             client_id=order.client.client_id,
             scope=order.scope,
             issued_at=now,
-            expires_at=now + self.settings.tokens.access_lifetime,
+            # What is said is what holds: the token is dead with its grant.
+            expires_at=expires_at if order.ends_at is None else min(expires_at, order.ends_at),
             jti=opaque.new_identifier(self.entropy),
             generations=order.generations,
             user_id=order.user_id,

@@ -93,6 +93,7 @@ class Token:
                 grant_id=redemption.grant_id,
                 audience=redemption.audience,
                 auth_time=grant.auth_time if grant else 0,
+                ends_at=grant.ends_at if grant else None,
             )
         )
         answer: dict[str, Any] = {

@@ -9,14 +9,14 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from oauthd.events import Events
-from oauthd.grants.interface import Ask, Redemption, ScopePolicy
+from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, ScopePolicy
 from oauthd.grants.resources import narrowed_audience
 from oauthd.protocol import opaque, pkce
 from oauthd.protocol.errors import INVALID_GRANT
 from oauthd.protocol.records import Code, Grant, Spent
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Write
-from oauthd.stores.tokens import Tokens
+from oauthd.stores.tokens import Tokens, extended
 
 UNKNOWN = "the code is expired, used or unknown"
 
@@ -53,13 +53,13 @@ class AuthorizationCode:
         if not await self.tokens.covers(grant):
             raise INVALID_GRANT("the authorization has been withdrawn")
         refresh = "refresh_token" in ask.client.grant_types
-        until = grant.ends_at if refresh else ask.now + self.access_lifetime
+        until = grant.ends_at if refresh else ask.now + self.access_lifetime + MINTED_LATER
         spent = evolve(code, spent=Spent(ask.attempt, ask.now))
         return Redemption(
             scope=grant.scope,
             generations=grant.generations,
             grant_id=grant_id,
-            grant=evolve(grant, expires_at=max(until, code.expires_at)),
+            grant=extended(grant, until),
             audience=narrowed_audience(grant.audience, ask.parameters.all("resource")),
             commit=Commit(
                 expected=(stored_code,), alive=(kinds.grant(grant_id),), writes=(Write(stored_code.ref, spent),)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from oauthd.grants.interface import Ask, Redemption, ScopePolicy
+from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, ScopePolicy
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import ACCESS_DENIED, AUTHORIZATION_PENDING, EXPIRED_TOKEN, INVALID_GRANT, SLOW_DOWN
 from oauthd.protocol.records import DeviceCode, Grant, Spent
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Stored, Write
-from oauthd.stores.tokens import Tokens
+from oauthd.stores.tokens import Tokens, extended
 
 SLOWER_BY = 5  # seconds, RFC 8628 section 3.5
 
@@ -49,13 +49,13 @@ class Device:
             raise INVALID_GRANT("the authorization has been withdrawn")
         grant: Grant = stored_grant.record
         refresh = "refresh_token" in ask.client.grant_types
-        until = grant.ends_at if refresh else ask.now + self.access_lifetime
+        until = grant.ends_at if refresh else ask.now + self.access_lifetime + MINTED_LATER
         spent = evolve(device, spent=Spent(ask.attempt, ask.now))
         return Redemption(
             scope=grant.scope,
             generations=grant.generations,
             grant_id=grant_id,
-            grant=evolve(grant, expires_at=max(until, device.expires_at)),
+            grant=extended(grant, until),
             audience=grant.audience,
             commit=Commit(expected=(stored,), alive=(kinds.grant(grant_id),), writes=(Write(stored.ref, spent),)),
             refresh=refresh,

@@ -16,6 +16,9 @@ from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client, Generations, Grant
 from oauthd.stores.interface import Commit
 
+MINTED_LATER = 60
+"""Seconds by which a grant without refresh tokens outlives its access token, which is minted after the decision."""
+
 
 class ScopePolicy(Enum):
     """Where the scope of the answer comes from."""

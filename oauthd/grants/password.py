@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import evolve, frozen
 
-from oauthd.grants.interface import Ask, Redemption, ScopePolicy
+from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, ScopePolicy
 from oauthd.grants.resources import asked_audience
 from oauthd.protocol import opaque, scopes
 from oauthd.protocol.errors import INVALID_GRANT
@@ -47,7 +47,8 @@ class Password:
         audience = await asked_audience(ask, self.clients)
         grant_id = opaque.new_grant_id(self.entropy)
         refresh = "refresh_token" in ask.client.grant_types
-        ends_at = ask.now + (self.refresh_absolute if refresh else self.access_lifetime)
+        ends_at = ask.now + self.refresh_absolute
+        until = ends_at if refresh else min(ends_at, ask.now + self.access_lifetime + MINTED_LATER)
         generations = evolve(ask.generations, user=person.generation)
         grant = Grant(
             client_id=ask.client.client_id,
@@ -58,7 +59,7 @@ class Password:
             generations=generations,
             issued_at=ask.now,
             ends_at=ends_at,
-            expires_at=ends_at,
+            expires_at=until,
             audience=audience,
             auth_time=ask.now,
         )
