@@ -279,6 +279,7 @@ class Server:
     settings: Settings
     connection: RedisConnection
     clock: Clock
+    entropy: Callable[[int], bytes]
     store: Watched
     application: Application
     events: list[Event]
@@ -321,7 +322,11 @@ class Server:
         )
         application = Application(world)
         site = application.site(settings, Clock(), lambda *facts: None)
-        return cls(settings, connection, clock, store, application, seen, Http(site))
+        return cls(settings, connection, clock, entropy, store, application, seen, Http(site))
+
+    def sibling(self) -> Server:
+        """Another node on the same store; it must open its keys before it signs."""
+        return self.node(self.connection, self.clock, self.entropy, self.settings)
 
     async def stop(self) -> None:
         """Close the connection."""

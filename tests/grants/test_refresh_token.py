@@ -1,0 +1,218 @@
+"""The refresh grant: one successor, the same answer for an honest repeat, the end of the grant for any other."""
+
+from __future__ import annotations
+
+from oauthd.config import TokenSettings
+from tests.server import ServerCase, ok, together
+
+DAY = 86400
+
+
+class RotationTests(ServerCase):
+    """Refresh tokens that are rotated."""
+
+    async def setUp(self) -> None:
+        """A client with the tokens of a user."""
+        await super().setUp()
+        self.app = await self.server.client()
+        self.alice = await self.server.user()
+        self.tokens = await self.server.signed_in(self.app, self.alice, scope="openid read write")
+        self.token: str = self.tokens["refresh_token"]
+
+    async def test_one_successor(self) -> None:
+        """A refresh gives new tokens, of which both the old and the new access token live."""
+        new = ok(await self.server.refresh(self.app, self.token))
+        self.assertNotEqual(new["refresh_token"], self.token)
+        for token in (self.tokens["access_token"], new["access_token"]):
+            self.assertTrue(await self.server.active(token))
+        self.assertEqual(new["scope"], "openid read write")
+
+    async def test_an_honest_repeat_gets_the_same_bytes(self) -> None:
+        """Inside the grace window the same request by the same client is answered byte for byte as before."""
+        first = await self.server.refresh(self.app, self.token)
+        self.server.clock.advance(8)
+        second = await self.server.refresh(self.app, self.token)
+        self.assertEqual((second.status, second.body), (200, first.body))
+        self.assertEqual(second.header("cache-control"), "no-store")
+
+    async def test_a_chain_of_honest_repeats(self) -> None:
+        """The successor may be used while its predecessor is still in its grace window."""
+        first = ok(await self.server.refresh(self.app, self.token))
+        second = ok(await self.server.refresh(self.app, first["refresh_token"]))
+        self.assertEqual(ok(await self.server.refresh(self.app, self.token)), first)
+        self.assertTrue(await self.server.active(second["access_token"]))
+
+    async def test_parallel_repeats_get_the_same_bytes(self) -> None:
+        """Twenty refreshes at once get one and the same answer, and its tokens work."""
+        answers = await together(self.server.refresh(self.app, self.token) for _ in range(20))
+        self.assertEqual({answer.status for answer in answers}, {200})
+        self.assertEqual(len({answer.body for answer in answers}), 1)
+        new = ok(answers[0])
+        self.assertTrue(await self.server.active(new["access_token"]))
+        ok(await self.server.refresh(self.app, new["refresh_token"]))
+
+    async def test_reuse_after_the_grace_window_ends_the_grant(self) -> None:
+        """A used refresh token that comes back too late ends the grant with all its tokens, and no other grant."""
+        other = await self.server.signed_in(self.app, self.alice)
+        new = ok(await self.server.refresh(self.app, self.token))
+        self.server.clock.advance(10)
+        self.refused(await self.server.refresh(self.app, self.token), "invalid_grant")
+        for token in (self.tokens["access_token"], new["access_token"]):
+            self.assertEqual(await self.server.introspect(token), {"active": False})
+        self.refused(await self.server.refresh(self.app, new["refresh_token"]), "invalid_grant")
+        ok(await self.server.refresh(self.app, other["refresh_token"]))
+        self.assertEqual(len(self.server.told("grant.replayed")), 1)
+
+    async def test_other_parameters_are_no_repeat(self) -> None:
+        """Inside the grace window a request for something else is refused, and the grant lives on."""
+        new = ok(await self.server.refresh(self.app, self.token))
+        answer = await self.server.refresh(self.app, self.token, scope="read")
+        self.assertEqual(answer.status, 400)
+        self.assertTrue(await self.server.active(new["access_token"]))
+
+    async def test_a_stranger_changes_nothing(self) -> None:
+        """Another client gets nothing with the token, fresh or used, and does not end the grant."""
+        stranger, public = await self.server.client("stranger"), await self.server.client("public", public=True)
+        for thief in (stranger, public):
+            self.refused(await self.server.refresh(thief, self.token), "invalid_grant")
+        new = ok(await self.server.refresh(self.app, self.token))
+        for thief in (stranger, public):
+            self.refused(await self.server.refresh(thief, self.token), "invalid_grant")
+        self.server.clock.advance(3600)
+        for thief in (stranger, public):
+            self.refused(await self.server.refresh(thief, self.token), "invalid_grant")
+        ok(await self.server.refresh(self.app, new["refresh_token"]))
+
+    async def test_a_refused_request_burns_nothing(self) -> None:
+        """A scope or resource beyond the grant is refused, and the token is still unused."""
+        self.refused(await self.server.refresh(self.app, self.token, scope="email"), "invalid_scope")
+        self.refused(await self.server.refresh(self.app, self.token, resource="https://api.example"), "invalid_target")
+        ok(await self.server.refresh(self.app, self.token))
+
+    async def test_a_crash_before_the_commit_burns_nothing(self) -> None:
+        """When the store is lost between decision and commit the answer is 503, and a retry works."""
+        self.server.store.crash_before = 1
+        self.refused(await self.server.refresh(self.app, self.token), "temporarily_unavailable", 503)
+        ok(await self.server.refresh(self.app, self.token))
+
+    async def test_a_lost_reply_locks_nobody_out(self) -> None:
+        """When the commit was carried out and its reply lost, the retry gets the tokens."""
+        self.server.store.crash_after = 1
+        self.refused(await self.server.refresh(self.app, self.token), "temporarily_unavailable", 503)
+        new = ok(await self.server.refresh(self.app, self.token))
+        self.assertTrue(await self.server.active(new["access_token"]))
+        ok(await self.server.refresh(self.app, new["refresh_token"]))
+
+    async def test_the_grace_window_ends_with_the_grant(self) -> None:
+        """After the grant was revoked a repeat inside the grace window gets nothing."""
+        new = ok(await self.server.refresh(self.app, self.token))
+        ok_revoked = await self.server.post("/oauth2/revoke", {"token": new["refresh_token"]}, basic=self.app.basic)
+        self.assertEqual(ok_revoked.status, 200)
+        self.refused(await self.server.refresh(self.app, self.token), "invalid_grant")
+
+    async def test_the_grace_window_ends_with_the_user(self) -> None:
+        """After all tokens of the user were revoked a repeat inside the grace window gets nothing."""
+        ok(await self.server.refresh(self.app, self.token))
+        await self.server.application.tokens.end_all_of_user(self.alice.user_id)
+        self.refused(await self.server.refresh(self.app, self.token), "invalid_grant")
+
+    async def test_idle_end(self) -> None:
+        """A refresh token that is not used for seven days is dead; each use gives seven more."""
+        token = self.token
+        for _ in range(3):
+            self.server.clock.advance(7 * DAY - 1)
+            token = ok(await self.server.refresh(self.app, token))["refresh_token"]
+        self.server.clock.advance(7 * DAY)
+        self.refused(await self.server.refresh(self.app, token), "invalid_grant")
+
+    async def test_absolute_end(self) -> None:
+        """Thirty days after the authorization it is over, however often the tokens were refreshed."""
+        token = self.token
+        for _ in range(5):
+            self.server.clock.advance(6 * DAY - 1)
+            answer = ok(await self.server.refresh(self.app, token))
+            token = answer["refresh_token"]
+        self.assertLessEqual(answer["expires_in"], 5)
+        self.server.clock.advance(5)
+        self.refused(await self.server.refresh(self.app, token), "invalid_grant")
+        self.assertFalse(await self.server.active(answer["access_token"]))
+
+    async def test_what_is_no_refresh_token(self) -> None:
+        """A truncated, changed or made-up string, an access token or a code is refused."""
+        for value in (self.token[:-1], self.token + "x", "x" * 20000, self.tokens["access_token"], "ort_", "\u00e4"):
+            self.refused(await self.server.refresh(self.app, value), "invalid_grant")
+        self.refused(await self.server.refresh(self.app, ""), "invalid_request")
+
+    async def test_deactivated_user(self) -> None:
+        """The tokens of a deactivated user are dead at once and do not come back with the user."""
+        await self.server.application.users.deactivate(self.alice.user_id)
+        self.refused(await self.server.refresh(self.app, self.token), "invalid_grant")
+        self.assertFalse(await self.server.active(self.tokens["access_token"]))
+
+    async def test_a_client_made_anew(self) -> None:
+        """The tokens of a deleted client stay dead when a client of the same id is made."""
+        await self.server.application.clients.delete(self.app.client_id)
+        self.assertFalse(await self.server.active(self.tokens["access_token"]))
+        again = await self.server.client(self.app.client_id)
+        self.refused(await self.server.refresh(again, self.token), "invalid_grant")
+        self.assertFalse(await self.server.active(self.tokens["access_token"]))
+
+    async def test_the_kept_answer_is_sealed(self) -> None:
+        """The answer that is kept for repeats cannot be read from the database."""
+        new = ok(await self.server.refresh(self.app, self.token))
+        held = b"\n".join((await self.server.dump()).values())
+        for secret in (self.token, new["access_token"], new["refresh_token"], new["id_token"]):
+            self.assertNotIn(secret[-30:].encode(), held)
+
+    async def test_another_node_gives_the_same_answer(self) -> None:
+        """A repeat that reaches another node of the same store gets the same bytes."""
+        other = self.server.sibling()
+        await other.application.keys.open()
+        first = await self.server.refresh(self.app, self.token)
+        self.assertEqual((await other.refresh(self.app, self.token)).body, first.body)
+
+
+class NoGraceTests(ServerCase):
+    """A server without a grace window."""
+
+    sections = {"tokens": TokenSettings(refresh_grace=0)}
+
+    async def test_a_repeat_ends_the_grant(self) -> None:
+        """With a window of 0 even the fastest repeat is reuse."""
+        app = await self.server.client()
+        token = (await self.server.signed_in(app, await self.server.user()))["refresh_token"]
+        new = ok(await self.server.refresh(app, token))
+        self.refused(await self.server.refresh(app, token), "invalid_grant")
+        self.assertFalse(await self.server.active(new["access_token"]))
+
+
+class WithoutRotationTests(ServerCase):
+    """A client whose refresh tokens are not rotated."""
+
+    async def setUp(self) -> None:
+        """A client with the tokens of a user."""
+        await super().setUp()
+        self.app = await self.server.client(rotates_refresh=False)
+        self.token = (await self.server.signed_in(self.app, await self.server.user()))["refresh_token"]
+
+    async def test_the_token_stays(self) -> None:
+        """The same refresh token is given back and goes on working."""
+        for _ in range(3):
+            self.server.clock.advance(100)
+            new = ok(await self.server.refresh(self.app, self.token))
+            self.assertEqual(new["refresh_token"], self.token)
+            self.assertTrue(await self.server.active(new["access_token"]))
+
+    async def test_use_moves_the_idle_end(self) -> None:
+        """Each use gives the token another seven days, up to the grant's end."""
+        for _ in range(4):
+            self.server.clock.advance(7 * DAY - 1)
+            ok(await self.server.refresh(self.app, self.token))
+        self.server.clock.advance(2 * DAY + 10)
+        self.refused(await self.server.refresh(self.app, self.token), "invalid_grant")
+
+    async def test_parallel_use(self) -> None:
+        """Twenty uses at once all get tokens."""
+        self.server.clock.advance(100)
+        answers = await together(self.server.refresh(self.app, self.token) for _ in range(20))
+        self.assertEqual([answer.status for answer in answers], [200] * 20)
