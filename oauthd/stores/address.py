@@ -26,6 +26,9 @@ class Noting:
         self._endpoint = endpoint
         self._note = note
 
+    def __repr__(self) -> str:
+        return "the store"  # Twisted logs it at every try
+
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803 - Twisted's name
         """Connect; see the interface."""
         return self._endpoint.connect(protocolFactory).addErrback(self._failed)

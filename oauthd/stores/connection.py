@@ -30,7 +30,7 @@ _STATES = re.compile(
     r"(?:^|-)(LOADING|READONLY|OOM|MISCONF|BUSY|NOREPLICAS|NOAUTH|WRONGPASS|NOPERM|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|"
     r"ASK|UNKILLABLE)\b|^ERR (max number of clients reached)"
 )
-# States that belong to this connection or this machine: another connection may reach a better one.
+# States of this machine that a new greeting would find: all connections are given up, and may reach a better one.
 _WORTH_LEAVING = frozenset({"LOADING", "READONLY", "NOAUTH", "MASTERDOWN"})
 _LINE = re.compile(r"user_script:(\d+)")
 
@@ -75,7 +75,7 @@ class RedisConnection:
         reached = endpoint(reactor, host, port, path, tls, ca_file, reply_timeout)
         self._endpoint = Noting(reached, self._note)
         self._factory = StoreFactory(
-            reactor, greeting(user, password, db), size, reply_timeout, self._changed, self._note
+            reactor, greeting(user, password, db), size, reply_timeout, self._came, self._went, self._note
         )
         self._waiters: list[Deferred[None]] = []
         self._down_since: float | None = None
@@ -108,7 +108,9 @@ class RedisConnection:
             await self._wait(seconds)
 
     async def stop(self) -> None:
-        """Let what is under way end (a reply time-out at most), then close."""
+        """Let what is under way end (a reply time-out at most), then close; a second call does nothing."""
+        if self._stopped:
+            return
         self._stopped = True
         await gatherResults([protocol.idle() for protocol in self._factory.pool])
         done = self._factory.disconnect()
@@ -155,17 +157,18 @@ class RedisConnection:
                 replies[n] = reply
         for command, reply in zip(commands, replies, strict=True):
             if isinstance(reply, ResponseError):
-                raise self._error(protocol, command, str(reply))
+                raise self._error(command, str(reply))
         return replies
 
-    def _error(self, protocol: StoreProtocol, command: Command, text: str) -> Exception:
+    def _error(self, command: Command, text: str) -> Exception:
         name = command[0].name if isinstance(command[0], Script) else command[0]
         if _unknown_script(text):
             return ReplyLost("the connection to the store was lost")
         state = _state(text)
         if state:
             if state in _WORTH_LEAVING:
-                protocol.leave(f"it answers {state}")
+                for connected in list(self._factory.pool):
+                    connected.leave(f"it answers {state}")
             else:
                 self._log.warn("the store answers {state} to {name}", state=state, name=name)
             return StoreUnavailable(f"the store answers {state}")
@@ -207,21 +210,21 @@ class RedisConnection:
         self._waiters.remove(waiter)
         waiter.callback(None)
 
-    def _changed(self) -> None:
-        """A connection came or went."""
-        if not self.available:
-            if self._down_since is None:
-                self._down_since = self._reactor.seconds()
-                if not self._stopped:
-                    self._log.warn("the store is away: {why}", why=self._why)
-            return
+    def _came(self) -> None:
+        """A connection is ready."""
         if self._down_since is not None:
             self._log.info("the store answers")
             self._down_since = None
-        self._why = "the connection was closed"
+        self._why = "the connection was closed"  # unless something else is said when it goes
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.callback(None)
+
+    def _went(self) -> None:
+        """A connection is gone."""
+        if not self.available and not self._stopped:
+            self._down_since = self._reactor.seconds()
+            self._log.warn("the store is away: {why}", why=self._why)
 
     def _note(self, why: str) -> None:
         """Remember why a connection or a try failed; a new reason is logged."""

@@ -175,7 +175,8 @@ class StoreFactory(RedisFactory):
         greeting: tuple[Command, ...],
         size: int,
         reply_timeout: float,
-        changed: Callable[[], None],
+        came: Callable[[], None],
+        went: Callable[[], None],
         note: Callable[[str], None],
     ) -> None:
         # Without password and dbid: txredisapi's own AUTH and SELECT end the reconnecting when they fail.
@@ -185,18 +186,19 @@ class StoreFactory(RedisFactory):
         self.greeting = greeting
         self.reply_timeout = reply_timeout
         self.note = note
-        self._changed = changed
+        self._came, self._went = came, went
 
     def addConnection(self, conn: HiredisProtocol) -> None:  # noqa: N802
         """A connection is ready."""
         super().addConnection(conn)
-        self._changed()
+        if conn in self.pool:
+            self._came()
 
     def delConnection(self, conn: HiredisProtocol) -> None:  # noqa: N802
         """A connection of the pool is gone."""
         super().delConnection(conn)
         self.connectionQueue.remove(conn)  # txredisapi keeps it there for ever
-        self._changed()
+        self._went()
 
 
 def greeting(user: str | None, password: str | None, db: int) -> tuple[Command, ...]:

@@ -28,7 +28,7 @@ ISSUED = records.Generations(1, 1)
 class StoreCase(TestCase):
     """Tests against the server that all tests of this process share, emptied for each."""
 
-    async def setUp(self) -> None:
+    async def setUp(self) -> None:  # type: ignore[override]  # trial awaits it
         """Connect to an empty database."""
         self.socket = fresh_database()
         self.clock = Clock()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from zope.interface.verify import verifyObject
+
 from oauthd.protocol import records
 from oauthd.stores import kinds
 from oauthd.stores.codec import Unreadable
-from oauthd.stores.interface import Commit, IStore, Write
+from oauthd.stores.interface import Commit, IStore, Ref, Write
 from oauthd.stores.redis import MARGIN, RedisStore
 from tests.stores.case import NOW, StoreCase, access, client, code, grant, one_of_each, refresh, tokens
 
@@ -15,8 +19,6 @@ class RecordsTests(StoreCase):
 
     def test_interface(self) -> None:
         """The store offers every verb of the interface with its arguments."""
-        from zope.interface.verify import verifyObject
-
         self.assertTrue(verifyObject(IStore, self.store))
 
     async def test_every_kind(self) -> None:
@@ -40,7 +42,7 @@ class RecordsTests(StoreCase):
 
     async def test_binary_and_long(self) -> None:
         """Identifiers may be any bytes and slots any text, long ones too, and none is taken for another."""
-        refs = [
+        refs: list[Ref[Any]] = [
             kinds.ACCESS_TOKEN.at(bytes(range(256)) * 40),
             kinds.ACCESS_TOKEN.at(b"{a}:b"),
             kinds.ACCESS_TOKEN.at(b""),
@@ -52,7 +54,7 @@ class RecordsTests(StoreCase):
             kinds.REFRESH_TOKEN.at(b"", "}"),
         ]
         made = [access(client_id=str(n)) if ref.kind.name == "a" else refresh(str(n)) for n, ref in enumerate(refs)]
-        await self.store.put(*map(Write, refs, made))
+        await self.store.put(*(Write(ref, record) for ref, record in zip(refs, made, strict=True)))
         found = await self.store.get(*refs)
         self.assertEqual([one and one.record for one in found], made)
         for n, ref in enumerate(refs):
