@@ -308,5 +308,5 @@ def _purpose(algorithm: str, kid: str) -> str:
 
 def _load(private: bytes, algorithm: str) -> _Opened:
     key = jose.load(private)
-    public = jose.public_jwk(key, algorithm)
+    public = jose.public_jwk(key.public_key(), algorithm)
     return _Opened(public, jose.Signer(key, algorithm, public["kid"]))

@@ -34,6 +34,7 @@ from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
 LONGEST: Final = 16384
 _RSA_BITS = 2048
@@ -129,7 +130,7 @@ def generate(algorithm: str) -> KeyPair:
     :raises ValueError: for an algorithm that is none of ours.
     """
     key = _rules(algorithm).generate()
-    public = public_jwk(key, algorithm)
+    public = public_jwk(key.public_key(), algorithm)
     private = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -147,12 +148,12 @@ def load(private: bytes) -> PrivateKey:
     return key
 
 
-def public_jwk(key: PrivateKey, algorithm: str) -> dict[str, Any]:
-    """The public JWK of a private key.
+def public_jwk(key: PublicKey, algorithm: str) -> dict[str, Any]:
+    """A public key as JWK, called by its thumbprint.
 
     :raises ValueError: when the key is not one for that algorithm.
     """
-    exported: dict[str, Any] = JWK.from_pyca(key.public_key()).export_public(as_dict=True)
+    exported: dict[str, Any] = JWK.from_pyca(key).export_public(as_dict=True)
     exported.pop("kid", None)
     if any(exported.get(member) != value for member, value in _rules(algorithm).family.items()):
         raise ValueError("the key is not one for this algorithm")

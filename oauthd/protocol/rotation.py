@@ -30,9 +30,9 @@ class Stage(Enum):
 
 
 def of_algorithm(ring: KeyRing, algorithm: str) -> tuple[SealedKey, ...]:
-    """The keys of one algorithm in the order in which they sign."""
+    """The keys of one algorithm in the order in which they sign; within a second, in which they were made."""
     keys = (key for key in ring.keys if key.algorithm == algorithm)
-    return tuple(sorted(keys, key=lambda key: (key.signs_from, key.created_at, key.kid)))
+    return tuple(sorted(keys, key=lambda key: key.signs_from))
 
 
 def signing(ring: KeyRing, algorithm: str, now: float) -> SealedKey | None:
