@@ -155,7 +155,7 @@ def build(routes: Iterable[Route], endpoints: Mapping[str, Endpoint], edge: Edge
         served = {method: endpoints[name] for method, name in route.endpoints.items()}
         for path in route.paths:
             # One rule a path, without methods: Klein's own 405 is HTML.
-            app.route(path, endpoint=path)(_server(Row(edge, route, path, served)))
+            app.route(path, endpoint=path)(Row(edge, route, path, served).serve)
 
     @app.handle_errors(NotFound)  # type: ignore[arg-type]
     def not_found(web: WebRequest, failure: Failure) -> bytes:
@@ -163,12 +163,3 @@ def build(routes: Iterable[Route], endpoints: Mapping[str, Endpoint], edge: Edge
         return edge.answer(edge.errors.respond(told), web, "-", edge.clock.seconds())
 
     return Front(app, edge)
-
-
-def _server(row: Row):  # type: ignore[no-untyped-def]
-    """A plain function, since Klein writes attributes on what it is given."""
-
-    async def serve(web: WebRequest, **arguments: str) -> bytes:
-        return await row.serve(web, **arguments)
-
-    return serve

@@ -177,17 +177,16 @@ class Channel(HTTPChannel):
             seconds = limits.body_seconds if self._in_body else limits.head_seconds
             self._deadline = self.callLater(seconds, self._too_slow)
 
-    def lineReceived(self, line: bytes) -> bool | None:
-        """Read a line of the head; True stops the line reader after a refusal."""
+    def lineReceived(self, line: bytes) -> None:
+        """Read a line of the head."""
         try:
             self._judge(line)
             super().lineReceived(line)
         except OAuthError as error:
             self.refuse(error)
-        return self.refused or None
 
-    def rawDataReceived(self, data: bytes) -> bool | None:  # type: ignore[override]
-        """Read a part of the body; True stops the reader after a refusal."""
+    def rawDataReceived(self, data: bytes) -> None:
+        """Read a part of the body, or keep what arrives while a request is being answered."""
         try:
             if self._in_body:
                 self._on_the_wire += len(data)
@@ -196,20 +195,17 @@ class Channel(HTTPChannel):
             super().rawDataReceived(data)
         except OAuthError as error:
             self.refuse(error)
-        return self.refused or None
 
     def _judge(self, line: bytes) -> None:
         if not self._begun:
             self._begun = bool(line)
-            if len(line) > self.totalHeadersSize:
-                raise URI_TOO_LONG("the request line is too long")  # RFC 9112 section 3
         elif line[:1] in (b" ", b"\t"):
             raise MALFORMED_REQUEST("a header is folded")  # RFC 9112 section 5.2
         elif self._receivedHeaderSize + len(line) > self.totalHeadersSize:
             raise HEADERS_TOO_LARGE("the headers are too large")
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """A line is longer than the whole head may be."""
+        """A line is longer than the whole head may be (RFC 9112 section 3 for the first)."""
         self.refuse((HEADERS_TOO_LARGE if self._begun else URI_TOO_LONG)("the request head is too large"))
 
     def headerReceived(self, line: bytes) -> bool:
@@ -254,7 +250,7 @@ class Channel(HTTPChannel):
         """May the connection stay open? twisted.web would overlook `close` in a list with commas."""
         values = request.requestHeaders.getRawHeaders(b"Connection", [])
         options = {option.strip(b" \t").lower() for value in values for option in value.split(b",")}
-        return version == b"HTTP/1.1" and b"close" not in options and not self.site.draining
+        return version == b"HTTP/1.1" and b"close" not in options
 
     # What is answered
 
@@ -271,9 +267,8 @@ class Channel(HTTPChannel):
         if self.refused:
             return
         self.refused = True
-        self.clearLineBuffer()
+        self.clearLineBuffer()  # so that the line reader stops here
         self._cancel_deadline()
-        self.setTimeout(None)
         self.transport.write(serialized(json_error(error).adding(("Connection", "close"))))
         self.site.access("-", "-", error.kind.status, 0.0)
         # Closing with input unread makes the kernel send a reset, which can destroy the answer before it was read (RFC
@@ -298,6 +293,7 @@ class Channel(HTTPChannel):
         """
         self.paused = True
         super().pauseProducing()
+        self._networkProducer.pauseProducing()  # also while a request is being answered, which twisted.web leaves out
 
     def resumeProducing(self) -> None:
         """The peer takes its answers again."""

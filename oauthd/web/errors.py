@@ -62,8 +62,12 @@ class Errors:
         elif error.log:
             _log.info("{code} at {place}: {reason}", code=error.kind.code, place=place, reason=error.log)
         if delivery is Delivery.PAGE:
-            answer = self.page(error.kind.status, error.kind.code, error.description)
-            return answer.adding(*_extra(error).items())
+            try:
+                answer = self.page(error.kind.status, error.kind.code, error.description)
+            except Exception:
+                _log.failure("the error page could not be made")
+            else:
+                return answer.adding(*_extra(error).items())
         return json_error(error, request is None or _authenticated(request))
 
     def unheard(self, failure: Failure) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet import reactor as _reactor
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime
@@ -137,6 +137,7 @@ class Wire(Protocol):
     def __init__(self) -> None:
         self.received = b""
         self.closed = False
+        self.reason: type[BaseException] | None = None
         self._changed: list[Deferred[None]] = []
 
     def connectionMade(self) -> None:
@@ -150,7 +151,7 @@ class Wire(Protocol):
 
     def connectionLost(self, reason: Failure = _CLOSED) -> None:
         """The server closed, or we did."""
-        self.closed = True
+        self.closed, self.reason = True, reason.type
         self._change()
 
     def send(self, data: bytes) -> None:
@@ -226,7 +227,7 @@ class Listening(TestCase):
             await deferLater(reactor, 0.001)
 
     async def _close(self) -> None:
-        await self.port.stopListening()
+        await maybeDeferred(self.port.stopListening)  # None when it is stopped already
         for wire in self.wires:
             if not wire.closed:
                 wire.hang_up()

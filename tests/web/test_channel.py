@@ -9,6 +9,7 @@ from twisted.internet import ssl
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import INegotiated
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -156,9 +157,10 @@ class Deadlines(SynchronousTestCase):
         channel, transport = connected(edge(self.clock, answer, LIMITS).site)
         channel.dataReceived(b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + GET[:5])
         for served in (1, 2, 3):
-            self.assertEqual(len(answered), served)
+            self.assertEqual((len(answered), transport.producerState), (served, "paused"))
             self.clock.advance(50)
             channel.resumeProducing()
+        self.assertEqual(transport.producerState, "producing")
         self.assertEqual([each.status for each in answers(transport.value())], [200] * 3)
         self.clock.advance(10)
         self.assertEqual([each.status for each in answers(transport.value())], [200] * 3 + [408])
@@ -223,14 +225,16 @@ class Connections(Listening):
         self.listen(answer=answer)
         wire = await self.wire()
         wire.transport.pauseProducing()  # type: ignore[union-attr]
-        wire.send(b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n" * 500)
+        wire.send(b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n" * 100000)
+        [channel] = self.built.site.channels
         before = -1
-        while before != len(served):
+        while not channel.paused or before != len(served):
             before = len(served)
             pause: Deferred[None] = Deferred()
             reactor.callLater(0.2, pause.callback, None)
             await pause
         self.assertLess(len(served), 200)
+        self.assertLess(len(channel._buffer), 200000)
 
     async def test_on_a_unix_socket(self) -> None:
         """Requests and refusals work on a unix socket, whose peers have no address."""
@@ -276,6 +280,14 @@ class OverTLS(Listening):
         self.assertTrue(built.recorded.requests[0].connection.secure)
         wire.send(b"POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n" + b"a" * 65537)
         self.assertEqual([answer.status for answer in await wire.take(1)], [413])
+
+    async def test_a_refusal_ends_in_good_order(self) -> None:
+        """A refused TLS connection gets its whole answer and the notice of its end."""
+        self.listen(limits=Limits(linger_seconds=0.05))
+        wire = await self.wire()
+        wire.send(b"GET / HTTP/1.1\r\n\r\n")
+        self.assertEqual([answer.status for answer in await wire.end()], [400])
+        self.assertEqual(wire.reason, ConnectionDone)
 
     async def test_http_2_is_not_offered(self) -> None:
         """A client that would speak HTTP/2 gets HTTP/1.1, where every limit is."""

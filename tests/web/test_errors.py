@@ -33,8 +33,9 @@ def told(error: Exception, delivery: Delivery = Delivery.JSON, request: Request 
 
 def header(response: Response, name: str) -> str | None:
     """The only field of that name."""
-    [value] = [value for key, value in response.headers if key.lower() == name.lower()] or [None]
-    return value
+    values = [value for key, value in response.headers if key.lower() == name.lower()]
+    assert len(values) <= 1, f"{name} is there {len(values)} times"
+    return values[0] if values else None
 
 
 class AsJSON(SynchronousTestCase):
@@ -119,3 +120,13 @@ class AsPage(SynchronousTestCase):
         self.assertEqual((response.status, response.body), (429, b"<p>too_many_requests: why</p>"))
         self.assertEqual(header(response, "retry-after"), "7")
         self.assertEqual(header(told(StoreAway(), Delivery.PAGE), "retry-after"), "1")
+
+    def test_a_page_that_cannot_be_made(self) -> None:
+        """Where the error page itself fails, that is logged and the error is told as JSON."""
+
+        def broken(status: int, code: str, description: str) -> Response:
+            raise ZeroDivisionError
+
+        response = Errors(broken).respond(Failure(INVALID_GRANT("why")), Delivery.PAGE)
+        self.assertEqual((response.status, json.loads(response.body)["detail"]), (400, "why"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -124,14 +124,25 @@ class Refusals(Refusing):
         self.assertEqual(self.built.recorded.requests, [])
 
     async def test_refusal_is_read_by_one_who_still_sends(self) -> None:
-        """A client in the middle of ten megabytes gets to read why they are refused."""
-        self.listen()
+        """A client that goes on sending, and looks for an answer only then, gets to read why it is refused."""
+        built = self.listen()
         wire = await self.wire()
+        wire.transport.pauseProducing()  # type: ignore[union-attr]
         wire.send(POST + b"Content-Length: 10000000\r\n\r\n")
-        wire.send(b"a" * 200000)
-        [answer] = await wire.take(1)
-        self.assertEqual(answer.status, 413)
-        self.assertEqual(self.built.recorded.requests, [])
+        await self.until(lambda: any(channel.refused for channel in built.site.channels))
+        for _ in range(20):
+            wire.send(b"a" * 10000)
+            await self.until(lambda: not wire.transport.dataBuffer)  # type: ignore[union-attr]
+        wire.transport.resumeProducing()  # type: ignore[union-attr]
+        self.assertEqual([answer.status for answer in await wire.end()], [413])
+        self.assertEqual(built.recorded.requests, [])
+
+    async def test_both_lengths_are_told_apart(self) -> None:
+        """A developer is told which headers contradict each other."""
+        self.listen()
+        for name in ("both lengths", "both lengths, the other way round", "two lengths", "chunked twice"):
+            answer = await self.refused(*self.CASES[name])
+            self.assertIn("Content-Length", answer.json()["detail"])
 
     async def test_nothing_is_read_after_a_refusal(self) -> None:
         """A good request behind a refused one on the same connection is thrown away."""
