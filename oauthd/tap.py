@@ -1,16 +1,23 @@
-"""`twistd oauthd`: its options, computed from the settings, and its service. Nothing is opened here: twistd forks later."""
+"""`twistd oauthd`: its options, computed from the settings, and its service.
+
+No socket, process or thread is made here: twistd forks later.
+"""
+
+# mypy: allow-untyped-calls
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.python import usage
 
-from oauthd.config import SettingsError, flags, issuer_of, load
+from oauthd.config import SettingsError, flags, load
 from oauthd.runtime.data import DataFolder, DataFolderError
+from oauthd.runtime.logs import observer
 from oauthd.runtime.node import Node
 
 
@@ -31,22 +38,30 @@ class Options(usage.Options):
         """Where to listen, as a Twisted endpoint string (tcp:, ssl:, unix:, systemd:); may be given several times."""
         self.setdefault("listen", []).append(endpoint)
 
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:  # noqa: N802 - Twisted's name
+        """Read the command line.
+
+        :raises SystemExit: for one that is not in order; twistd itself would end with status 0.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            raise SystemExit(f"oauthd: {error} (twistd oauthd --help lists all flags)") from None
+
 
 def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """The service, not yet started.
 
-    :raises UsageError: for settings that are not in order, each problem in a line.
+    :raises SystemExit: for settings that are not in order, each problem in a line; twistd would show a trace instead.
     """
+    parent: Any = options.parent or {}
     try:
         settings = load(options["config"] and str(Path(options["config"]).absolute()), os.environ, options)
-        issuer_of(settings)
+        data = DataFolder.choose(settings.server.data, os.environ, parent.get("uid"))
+        log = observer(settings.log, parent)
     except SettingsError as error:
-        raise usage.UsageError("\n".join(error.problems)) from None
-    parent: Any = options.parent or {}
-    uid, gid = parent.get("uid"), parent.get("gid")
-    try:
-        data = DataFolder.choose(settings.server.data, os.environ, uid)
-    except DataFolderError as error:
-        raise usage.UsageError(str(error)) from None
-    node: IService = Node(settings, data, uid, gid)  # type: ignore[assignment]  # Service provides it
-    return node
+        raise SystemExit("\n".join(f"oauthd: {problem}" for problem in error.problems)) from None
+    except (DataFolderError, OSError, ValueError) as error:
+        raise SystemExit(f"oauthd: {error}") from None
+    daemon = not parent.get("nodaemon", True)
+    return Node(settings, data, parent.get("uid"), parent.get("gid"), daemon, log)

@@ -23,13 +23,16 @@ from oauthd.stores.interface import Commit, IStore, Write
 from oauthd.stores.scopes import FIRST
 from oauthd.stores.users import ADMINISTRATOR, Users
 
-TURN = 60  # seconds that one node may take; then another one tries
+TURN = 30  # seconds that one node may take; then another one tries
 NAME = "admin"
 
 
 @frozen
 class Founding:
-    """Makes what a new store needs."""
+    """Makes what a new store needs.
+
+    :ivar alone: no other node can use this store, so nobody's turn is waited for.
+    """
 
     store: IStore
     clients: Clients
@@ -40,6 +43,7 @@ class Founding:
     data: DataFolder
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
+    alone: bool = False
 
     async def done(self) -> bool:
         """Found the store if nobody has; False while another node is at it (ask again)."""
@@ -50,6 +54,8 @@ class Founding:
         if administrators is not None:
             return True
         turn = kinds.TALLY.at("founding")
+        if self.alone:
+            await self.store.forget(turn)  # of a start that was killed
         mine = Write(turn, Tally(1, int(self.clock()) + TURN))
         if not await self.store.commit(Commit(absent=(turn,), writes=(mine,))):
             return False
@@ -66,7 +72,9 @@ class Founding:
         secret = preset.client_secret or opaque.make(opaque.CLIENT_SECRET, self.entropy)
         if preset.username is None:
             # The file comes first: credentials that nobody was told of would be lost with a crash.
-            credentials = dict(username=username, password=password, client_id=client_id, client_secret=secret)
+            credentials = {
+                "username": username, "password": password, "client_id": client_id, "client_secret": secret
+            }  # fmt: skip
             self.data.write(self.data.admin_credentials, json.dumps(credentials, indent=1).encode() + b"\n")
         await self._client(client_id, secret)
         await self._user(username, password)

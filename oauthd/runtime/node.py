@@ -4,6 +4,8 @@ Sockets are bound in `privilegedStartService` (as root where twistd changes the 
 the store answers and the keys are open. Stopping: no new connections, requests in flight finish, then the store.
 """
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 import atexit
@@ -12,6 +14,7 @@ import os
 import secrets
 import signal
 import time
+from contextlib import suppress
 from typing import Any
 
 from attrs import define, field
@@ -19,10 +22,11 @@ from twisted.application.service import Service
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import LoopingCall, deferLater
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 
 from oauthd.app import Application, World
@@ -43,9 +47,16 @@ from oauthd.web.site import Site
 log = Logger(namespace="oauthd")
 TEND = 30.0  # seconds between two looks at the signing keys
 SIGNING_THREADS, SIGNING_QUEUE = 2, 256
+QUEUE = 128  # connections that may wait in a port's queue
 PATIENCE = 10.0  # seconds that a configured store may take to answer at start
 
-Unready = (DataFolderError, ValkeyError, StoreUnavailable, MasterKeyMismatch)
+
+
+class CannotStart(Exception):
+    """Something stands in the way; the text says what, fit for the one who starts the server."""
+
+
+Unready = (CannotStart, DataFolderError, ValkeyError, StoreUnavailable, MasterKeyMismatch)
 
 
 class Door(Factory):
@@ -54,7 +65,7 @@ class Door(Factory):
     noisy = False
     site: Site | None = None
 
-    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:  # type: ignore[override]  # noqa: N802
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:  # noqa: N802
         """Hand the connection to the site."""
         return self.site.buildProtocol(addr) if self.site is not None else None
 
@@ -64,24 +75,36 @@ class Node(Service):
     """The server as twistd's service.
 
     :ivar uid: the user twistd will change to, None for no change.
+    :ivar daemon: will twistd go into the background?
+    :ivar observer: writes the log; None for twistd's own.
     """
 
     settings: Settings
     data: DataFolder
     uid: int | None = None
     gid: int | None = None
+    daemon: bool = False
+    observer: ILogObserver | None = None
     reactor: Any = global_reactor
     events: Events = field(factory=Events)
     application: Application | None = None
     _door: Door = field(factory=Door)
-    _ports: list[IListeningPort] = field(factory=list)
+    _ports: list[Any] = field(factory=list)
     _valkey: EmbeddedValkey | None = None
     _connection: RedisConnection | None = None
     _tending: LoopingCall | None = None
     _pools: list[Pool] = field(factory=list)
     _starting: Deferred[None] | None = None
+    _hindrance: Exception | None = None
+    _told_address: bool = False
 
     name = "oauthd"
+
+    def setServiceParent(self, parent: Any) -> None:  # noqa: N802 - Twisted's name
+        """Become part of twistd's application, which tells it what writes the log."""
+        super().setServiceParent(parent)
+        if self.observer is not None:
+            parent.setComponent(ILogObserver, self.observer)
 
     def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
         """Prepare the data folder and bind the sockets, while we may; nothing is accepted yet."""
@@ -89,23 +112,31 @@ class Node(Service):
             self.data.prepare(self.uid, self.gid)
             for text in self.settings.server.listen:
                 self._bind(text)
-        except Exception as error:
-            raise SystemExit(f"oauthd: {error}") from None
+        except (CannotStart, DataFolderError) as error:
+            if self.daemon:  # twistd passes it on to whoever waits for the daemon to start
+                log.critical("oauthd cannot start: {reason}", reason=str(error))
+                raise
+            self._hindrance = error  # told when the reactor runs, and can be stopped in order
         super().privilegedStartService()
 
     def _bind(self, text: str) -> None:
+        """Listen, at once, as each of our kinds of endpoint can.
+
+        :raises CannotStart: with the endpoint and the reason.
+        """
+        outcome: list[Any] = []
         try:
-            listening = serverFromString(self.reactor, text).listen(self._door)
-        except IndexError:  # a systemd: endpoint without activation
-            raise ValueError(f"{text}: the service manager has passed no such socket") from None
-        ports: list[IListeningPort] = []
-        failures: list[Failure] = []
-        listening.addCallbacks(ports.append, failures.append)
-        if failures:
-            raise failures[0].value
-        for port in ports:
-            port.stopReading()  # type: ignore[attr-defined]  # connections wait in the queue until we are ready
-            self._ports.append(port)
+            serverFromString(self.reactor, text).listen(self._door).addBoth(outcome.append)
+        except LookupError:  # a systemd: endpoint without activation
+            raise CannotStart(f"cannot listen on {text}: the service manager has passed no such socket") from None
+        except Exception as error:  # the files of an ssl: endpoint
+            raise CannotStart(f"cannot listen on {text}: {error}") from None
+        (port,) = outcome
+        if isinstance(port, Failure):
+            reason = getattr(port.value, "socketError", None) or port.value
+            raise CannotStart(f"cannot listen on {text}: {reason}")
+        port.stopReading()  # connections wait in the queue until we are ready
+        self._ports.append(port)
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Begin; the rest happens when the reactor runs."""
@@ -120,7 +151,8 @@ class Node(Service):
         self._starting.addErrback(self._failed)
 
     def _end(self) -> None:
-        if self.reactor.running:
+        # A second signal changes nothing: the first one's time-outs bound the end.
+        with suppress(ReactorNotRunning):
             self.reactor.stop()
 
     def _failed(self, failure: Failure) -> None:
@@ -134,6 +166,8 @@ class Node(Service):
         self._end()
 
     async def _start(self) -> None:
+        if self._hindrance is not None:
+            raise self._hindrance
         self.data.lock()
         self.events.observers.append(_log_event)
         connection = await self._connect()
@@ -152,18 +186,26 @@ class Node(Service):
             self._valkey = EmbeddedValkey(self.data.valkey, self.reactor)
             await self._valkey.start()
             where: dict[str, Any] = {"path": self._valkey.socket_path}
+            place = self._valkey.url
         else:
             address = redis_address(store.redis)
             where = {
                 "host": address.host, "port": address.port, "path": address.path, "tls": address.tls,
                 "user": address.user, "password": address.password, "db": address.db, "ca_file": address.ca_file,
             }  # fmt: skip
-        connection = RedisConnection(
-            self.reactor, size=store.connections, reply_timeout=store.reply_timeout, **where
-        )
+            place = address.location
+        try:
+            connection = RedisConnection(
+                self.reactor, size=store.connections, reply_timeout=store.reply_timeout, **where
+            )
+        except (OSError, ValueError) as error:  # the file of authorities
+            raise CannotStart(f"the store at {place} cannot be reached: {error}") from None
         self._connection = connection
         connection.start()
-        await connection.ready(PATIENCE)
+        try:
+            await connection.ready(PATIENCE)
+        except StoreUnavailable:
+            raise CannotStart(f"the store at {place} does not answer within {PATIENCE:g} s: {connection.why}") from None
         return connection
 
     def _world(self, store: RedisStore) -> World:
@@ -195,7 +237,8 @@ class Node(Service):
         try:
             return (bytes.fromhex(self.data.master_key.read_text("ascii").strip()),)
         except ValueError:
-            raise DataFolderError(f"{self.data.master_key} does not hold a master key (64 hexadecimal digits)") from None
+            reason = "does not hold a master key (64 hexadecimal digits)"
+            raise DataFolderError(f"{self.data.master_key} {reason}") from None
 
     async def _found(self, application: Application, world: World) -> None:
         founding = Founding(
@@ -208,6 +251,7 @@ class Node(Service):
             data=self.data,
             clock=world.clock,
             entropy=world.entropy,
+            alone=self._valkey is not None,
         )
         while not await founding.done():
             log.info("another node is founding the store; waiting")
@@ -225,7 +269,7 @@ class Node(Service):
     def _open(self, site: Site, issuer: str) -> None:
         self._door.site = site
         for port in self._ports:
-            port.startReading()  # type: ignore[attr-defined]
+            port.startReading()
         self._tell_address(issuer)
         log.info("oauthd serves {issuer}", issuer=issuer)
         for text in self.settings.server.listen:
@@ -237,6 +281,7 @@ class Node(Service):
     def _tell_address(self, issuer: str) -> None:
         """Leave the address where the command line finds it."""
         told = {"issuer": issuer, "listen": list(self.settings.server.listen), "pid": os.getpid()}
+        self._told_address = True
         self.data.write(self.data.server_address, json.dumps(told).encode() + b"\n")
 
     def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
@@ -250,6 +295,7 @@ class Node(Service):
         if self._tending is not None and self._tending.running:
             self._tending.stop()
         for port in self._ports:
+            _accept_waiting(port)
             await port.stopListening()
         if self._door.site is not None:
             await self._door.site.drain(self.settings.server.drain_timeout)
@@ -259,8 +305,18 @@ class Node(Service):
             await self._valkey.stop()
         for pool in self._pools:
             pool.stop()
-        self.data.server_address.unlink(missing_ok=True)
+        if self._told_address:  # else it is the file of a server that runs in the same folder
+            self.data.server_address.unlink(missing_ok=True)
         self.data.unlock()
+
+
+def _accept_waiting(port: Any) -> None:
+    """Take the connections that wait in the queue of a port: closing it would reset them, requests and all."""
+    for _ in range(QUEUE):
+        before = port.sessionno
+        port.doRead()
+        if port.sessionno == before:
+            break
 
 
 def _log_event(event: Event) -> None:
