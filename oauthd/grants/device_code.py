@@ -12,10 +12,11 @@ from oauthd.protocol import opaque
 from oauthd.protocol.errors import ACCESS_DENIED, AUTHORIZATION_PENDING, EXPIRED_TOKEN, INVALID_GRANT, SLOW_DOWN
 from oauthd.protocol.records import DeviceCode, Grant, Spent
 from oauthd.stores import kinds
-from oauthd.stores.interface import Commit, IStore, Stored, Write
+from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
 from oauthd.stores.tokens import Tokens, extended
 
 SLOWER_BY = 5  # seconds, RFC 8628 section 3.5
+RETRIES = 20
 
 
 @frozen
@@ -35,16 +36,9 @@ class Device:
         grant_id = opaque.parse(opaque.DEVICE_CODE, value)
         if grant_id is None:
             raise INVALID_GRANT("the device code is unknown")
-        stored, stored_grant = await self.store.get(kinds.device_code(grant_id, value), kinds.grant(grant_id))
-        if stored is None:
-            raise EXPIRED_TOKEN("the device code has expired")  # well-formed, so it was ours
+        stored = await self._approved(ask, kinds.device_code(grant_id, value))
+        (stored_grant,) = await self.store.get(kinds.grant(grant_id))
         device: DeviceCode = stored.record
-        if device.client_id != ask.client.client_id or device.spent is not None:
-            raise INVALID_GRANT("the device code is used, or it belongs to another client")
-        if device.status == "denied":
-            raise ACCESS_DENIED("the person denied the request")
-        if device.status != "approved":
-            await self._poll(ask, stored)
         if stored_grant is None or not await self.tokens.covers(stored_grant.record):
             raise INVALID_GRANT("the authorization has been withdrawn")
         grant: Grant = stored_grant.record
@@ -63,13 +57,30 @@ class Device:
             refresh_audience=grant.audience,
         )
 
+    async def _approved(self, ask: Ask, ref: Ref[DeviceCode]) -> Stored[DeviceCode]:
+        """The device, approved; read again when a decision or another poll came in between."""
+        for _ in range(RETRIES):
+            (stored,) = await self.store.get(ref)
+            if stored is None:
+                raise EXPIRED_TOKEN("the device code has expired")  # well-formed, so it was ours
+            device: DeviceCode = stored.record
+            if device.client_id != ask.client.client_id or device.spent is not None:
+                raise INVALID_GRANT("the device code is used, or it belongs to another client")
+            if device.status == "denied":
+                raise ACCESS_DENIED("the person denied the request")
+            if device.status == "approved":
+                return stored
+            await self._poll(ask, stored)
+        raise SLOW_DOWN("the device sends many polls at once")
+
     async def _poll(self, ask: Ask, stored: Stored[DeviceCode]) -> None:
-        """Remember the poll and say that the person has not decided yet."""
+        """Remember the poll and say that the person has not decided yet; nothing when the device changed meanwhile."""
         device = stored.record
         early = bool(device.polled_at) and ask.exact_now < device.polled_at + device.interval
         interval = device.interval + SLOWER_BY if early else device.interval
         polled = evolve(device, polled_at=ask.exact_now, interval=interval)
         kept = await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, polled),)))
-        if early or not kept:
+        if kept and early:
             raise SLOW_DOWN("the device polls faster than the interval")
-        raise AUTHORIZATION_PENDING("the person has not decided yet")
+        if kept:
+            raise AUTHORIZATION_PENDING("the person has not decided yet")

@@ -118,7 +118,8 @@ class DevicePage:
             outcome = await self._approve(found, session, user)
         elif decision == "deny":
             outcome = await self._settle(found, evolve(found.record, status="denied"))
-            self.events.tell("device.denied", client_id=found.record.client_id, user_id=user.user_id)
+            if outcome:
+                self.events.tell("device.denied", client_id=found.record.client_id, user_id=user.user_id)
         else:
             return see_other(f"/device?interaction={flow.identifier}")
         if not outcome:
