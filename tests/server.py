@@ -8,9 +8,10 @@
             self.server.clock.advance(1800)
             self.assertEqual(await self.server.introspect(tokens["access_token"]), {"active": False})
 
-Time stands still unless a test advances it. Random numbers are counted, so each run is the same. Signing keys are made
-once for all tests; what unseals and loads them is remembered, too. Argon2 runs at its cheapest. After each test the
-database is looked through for keys that would stay for ever.
+Time stands still unless a test advances it. Random numbers are counted, so each run is the same. Argon2 runs at its
+cheapest. What takes long is done once in a process for each set of settings: signing keys, routes, templates; a test
+gets an empty database, in which only what a founded store holds is restored, and a connection of its own. After each
+test the database is looked through for keys that would stay for ever.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class Counting:
     """Random octets that are none: a hash of how often they were asked for."""
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from the beginning again."""
         self._calls = itertools.count()
 
     def __call__(self, count: int) -> bytes:
@@ -104,13 +109,15 @@ class Watched:
     :ivar crash_after: how many are carried out, but their reply is lost.
     """
 
-    def __init__(self, store: RedisStore) -> None:
-        self._store = store
+    def __init__(self, connection: RedisConnection, clock: Clock) -> None:
+        self._clock = clock
+        self.use(connection)
+
+    def use(self, connection: RedisConnection) -> None:
+        """Go on with another connection."""
+        self._store = RedisStore(connection, self._clock.seconds)
         self.crash_before = 0
         self.crash_after = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
 
     async def get(self, *refs: Ref[Any]) -> tuple[Stored[Any] | None, ...]:
         """Read."""
@@ -279,7 +286,7 @@ class Server:
     settings: Settings
     connection: RedisConnection
     clock: Clock
-    entropy: Callable[[int], bytes]
+    entropy: Counting
     store: Watched
     application: Application
     events: list[Event]
@@ -287,27 +294,44 @@ class Server:
 
     @classmethod
     async def start(cls, settings: Settings | None = None, **sections: Any) -> Server:
-        """Start on an empty database; `sections` are sections of the settings."""
+        """Start on a founded and otherwise empty database; `sections` are sections of the settings."""
         connection = RedisConnection(reactor, path=fresh_database())
         connection.start()
         await connection.ready(PATIENCE)
-        clock = Clock()
-        clock.advance(NOW)
-        server = cls.node(connection, clock, Counting(), settings or Settings(**{"users": CHEAP, **sections}))
-        await server.application.keys.open()
-        scopes = kinds.SCOPES.at("all")
-        await server.store.put(Write(scopes, FIRST))
-        await server.store.begin("world")
-        for name in ("read", "write", "read_write"):
-            await server.application.scopes.create(Scope(0, name, f"May {name}"))
+        settings = settings or Settings(**{"users": CHEAP, **sections})
+        known = _founded.get(settings)
+        if known is not None:
+            server, dump = known
+            await server._restart(connection, dump)
+            return server
+        server = cls.node(connection, _clock(), Counting(), settings)
+        await server._found()
+        _founded[settings] = server, await server.dump()
         return server
+
+    async def _found(self) -> None:
+        await self.application.keys.open()
+        await self.store.put(Write(kinds.SCOPES.at("all"), FIRST))
+        await self.store.begin("world")
+        for name in ("read", "write", "read_write"):
+            await self.application.scopes.create(Scope(0, name, f"May {name}"))
+
+    async def _restart(self, connection: RedisConnection, dump: dict[bytes, bytes]) -> None:
+        """Begin anew with what a founded store holds."""
+        self.connection = connection
+        self.store.use(connection)
+        self.clock.rightNow = NOW
+        self.entropy.restart()
+        self.events.clear()
+        await connection.call(*(("RESTORE", key, 0, value) for key, value in dump.items()))
+        await self.application.keys.refresh()
 
     @classmethod
     def node(
-        cls, connection: RedisConnection, clock: Clock, entropy: Callable[[int], bytes], settings: Settings
+        cls, connection: RedisConnection, clock: Clock, entropy: Counting, settings: Settings
     ) -> Server:
         """A server on a store that others may use, too."""
-        store = Watched(RedisStore(connection, clock.seconds))
+        store = Watched(connection, clock)
         seen: list[Event] = []
         world = World(
             settings=settings,
@@ -460,6 +484,15 @@ class Server:
     def told(self, name: str) -> list[dict[str, Any]]:
         """The facts of the events of that name."""
         return [dict(event.facts) for event in self.events if event.name == name]
+
+
+_founded: dict[Settings, tuple[Server, dict[bytes, bytes]]] = {}
+
+
+def _clock() -> Clock:
+    clock = Clock()
+    clock.advance(NOW)
+    return clock
 
 
 RS_SECRET = "the-secret-of-the-resource-server-0123456789"
