@@ -12,7 +12,7 @@ from attrs import frozen
 
 from oauthd.proofs.client_authentication import ClientAuthentication
 from oauthd.protocol import opaque
-from oauthd.protocol.errors import UNAUTHORIZED_CLIENT
+from oauthd.protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT
 from oauthd.protocol.messages import Request, Response, json_response
 from oauthd.protocol.records import AccessToken, Client, RefreshToken
 from oauthd.stores.tokens import Tokens
@@ -32,8 +32,10 @@ class Introspect:
         """Answer an introspection request (RFC 7662 section 2.1)."""
         request.form.refuse_repeats()
         caller, _ = await self.authentication.client(request)
-        if not (caller.confidential and caller.introspects):
-            raise UNAUTHORIZED_CLIENT("the client may not introspect tokens", headers={})
+        if not caller.confidential:  # it has proved nothing (RFC 7662 section 2.1)
+            raise INVALID_CLIENT("a client must authenticate to introspect tokens")
+        if not caller.introspects:
+            raise UNAUTHORIZED_CLIENT("the client may not introspect tokens")
         token = request.form.required("token")  # token_type_hint changes nothing: the token tells what it is
         return json_response(await self.answer(caller, token))
 
