@@ -510,6 +510,10 @@ class ServerCase(TestCase):
         """Start."""
         self.server = await Server.start(**self.sections)
         self.addCleanup(lambda: ensureDeferred(self._end()))
+        await self.prepare()
+
+    async def prepare(self) -> None:
+        """What the tests of a case begin with."""
 
     async def _end(self) -> None:
         try:

@@ -11,9 +11,8 @@ from tests.server import REDIRECT, VERIFIER, ServerCase, ok, together
 class CodeTests(ServerCase):
     """One code, redeemed."""
 
-    async def setUp(self) -> None:
+    async def prepare(self) -> None:
         """A client and a user."""
-        await super().setUp()
         self.app = await self.server.client()
         self.alice = await self.server.user()
 

@@ -11,9 +11,8 @@ DAY = 86400
 class RotationTests(ServerCase):
     """Refresh tokens that are rotated."""
 
-    async def setUp(self) -> None:
+    async def prepare(self) -> None:
         """A client with the tokens of a user."""
-        await super().setUp()
         self.app = await self.server.client()
         self.alice = await self.server.user()
         self.tokens = await self.server.signed_in(self.app, self.alice, scope="openid read write")
@@ -189,9 +188,8 @@ class NoGraceTests(ServerCase):
 class WithoutRotationTests(ServerCase):
     """A client whose refresh tokens are not rotated."""
 
-    async def setUp(self) -> None:
+    async def prepare(self) -> None:
         """A client with the tokens of a user."""
-        await super().setUp()
         self.app = await self.server.client(rotates_refresh=False)
         self.token = (await self.server.signed_in(self.app, await self.server.user()))["refresh_token"]
 

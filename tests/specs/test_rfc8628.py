@@ -17,9 +17,8 @@ class DeviceCase(ServerCase):
 
     server: Server
 
-    async def setUp(self) -> None:
+    async def prepare(self) -> None:
         """A public client, as a television is, and a user."""
-        await super().setUp()
         self.tv = await self.server.client("tv", public=True, grant_types=(DEVICE_GRANT, "refresh_token"))
         self.alice = await self.server.user()
 
