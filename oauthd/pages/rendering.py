@@ -19,6 +19,7 @@ signed_out       nothing
 error            message (a plain sentence), advice (what the person can do, or None), error (its code or None),
                  description (or None), reference (to find it in the log, or None)
 continue         url (a validated redirect URI), client_name, destination
+home             person (or None), issuer
 ================ ================================================================================================
 
 action

@@ -1,0 +1,157 @@
+"""Contexts for every page, plain and difficult ones, that the tests of words and of looks share."""
+
+from typing import Any
+
+from oauthd.pages.rendering import destination
+
+UNBROKEN = "Abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh"  # sixty characters, no place to break
+HIDDEN = {"csrf": "a" * 43, "interaction": "b" * 43}
+
+SCOPES = [
+    {"name": "messages.read", "description": "Read the messages in your inbox"},
+    {"name": "profile", "description": "See your profile: name, picture, language and time zone"},
+    {
+        "name": "email",
+        "description": "Know your email address and whether it is verified, so that the application can write to you",
+    },
+    {
+        "name": "offline_access",
+        "description": "Stay connected when you are away, until you withdraw the permission; it can then do all "
+        "of the above without asking you again",
+    },
+    {
+        "name": "https://api.example/auth/calendar.readwrite",
+        "description": "See and change the entries of every calendar that you own or that others have shared with you, "
+        "including private ones",
+    },
+    {"name": "address", "description": ""},
+]
+TWELVE_SCOPES = [*SCOPES, *({**scope, "name": f"{scope['name']}.archive"} for scope in SCOPES)]
+
+# sample name: (template, context)
+SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "login": (
+        "login",
+        {"action": "/login", "hidden": HIDDEN, "client_name": "Photo Printer", "login": "", "error": None},
+    ),
+    "login_without_client": (
+        "login",
+        {"action": "/login", "hidden": HIDDEN, "client_name": None, "login": "ada", "error": None},
+    ),
+    "login_error": (
+        "login",
+        {
+            "action": "/login",
+            "hidden": HIDDEN,
+            "client_name": UNBROKEN,
+            "login": "ada",
+            "error": "That name and password do not match. Check both and try again.",
+        },
+    ),
+    "consent": (
+        "consent",
+        {
+            "action": "/consent",
+            "hidden": HIDDEN,
+            "client_name": "Photo Printer",
+            "client_host": "photos.example",
+            "person": "Ada Lovelace",
+            "scopes": SCOPES[:3],
+            "destination": destination("https://photos.example/callback"),
+        },
+    ),
+    "consent_long": (
+        "consent",
+        {
+            "action": "/consent",
+            "hidden": HIDDEN,
+            "client_name": UNBROKEN,
+            "client_host": "a-rather-long-host-name.of.an.application.photos.example",
+            "person": "ada.lovelace.countess.of.lovelace@analytical-engine.example",
+            "scopes": TWELVE_SCOPES,
+            "destination": destination("http://127.0.0.1:49152/callback"),
+        },
+    ),
+    "consent_without_scopes": (
+        "consent",
+        {
+            "action": "/consent",
+            "hidden": HIDDEN,
+            "client_name": "Terminal",
+            "client_host": None,
+            "person": "ada",
+            "scopes": [],
+            "destination": destination("com.example.terminal:/callback"),
+        },
+    ),
+    "device_code": ("device_code", {"action": "/device", "hidden": HIDDEN, "user_code": "", "error": None}),
+    "device_code_error": (
+        "device_code",
+        {
+            "action": "/device",
+            "hidden": HIDDEN,
+            "user_code": "bcdf-ghjk",
+            "error": "No device is waiting with this code. Codes end after a while; ask your device for a new one.",
+        },
+    ),
+    "device_confirm": (
+        "device_confirm",
+        {
+            "action": "/device",
+            "hidden": HIDDEN,
+            "client_name": "Living Room TV",
+            "person": "Ada Lovelace",
+            "scopes": SCOPES[:2],
+            "user_code": "BCDF-GHJK",
+        },
+    ),
+    "device_confirm_long": (
+        "device_confirm",
+        {
+            "action": "/device",
+            "hidden": HIDDEN,
+            "client_name": UNBROKEN,
+            "person": "Ada Lovelace",
+            "scopes": TWELVE_SCOPES,
+            "user_code": "WWWW-MMMM",
+        },
+    ),
+    "device_approved": ("device_done", {"approved": True, "client_name": "Living Room TV"}),
+    "device_refused": ("device_done", {"approved": False, "client_name": UNBROKEN}),
+    "logout": (
+        "logout",
+        {"action": "/logout", "hidden": HIDDEN, "client_name": "Photo Printer", "person": "Ada Lovelace"},
+    ),
+    "logout_unasked": ("logout", {"action": "/logout", "hidden": HIDDEN, "client_name": None, "person": None}),
+    "signed_out": ("signed_out", {}),
+    "error": (
+        "error",
+        {
+            "message": "The application asked in a way that cannot be answered.",
+            "advice": "Go back to the application and try again. If that fails, tell its makers what stands below.",
+            "error": "invalid_request",
+            "description": "redirect_uri is not registered for this client",
+            "reference": "01JD4W7M2Q",
+        },
+    ),
+    "error_plain": (
+        "error",
+        {
+            "message": "There is no such page.",
+            "advice": None,
+            "error": None,
+            "description": None,
+            "reference": None,
+        },
+    ),
+    "continue": (
+        "continue",
+        {
+            "url": "com.example.terminal:/callback?code=c&state=s",
+            "client_name": "Terminal",
+            "destination": destination("com.example.terminal:/callback"),
+        },
+    ),
+    "home": ("home", {"person": None, "issuer": "https://login.example"}),
+    "home_signed_in": ("home", {"person": "Ada Lovelace", "issuer": "https://login.example"}),
+}
