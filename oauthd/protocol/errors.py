@@ -89,6 +89,7 @@ UNMET_AUTHENTICATION_REQUIREMENTS = ErrorKind(
 )
 # Statuses of HTTP itself, spoken in the same form (RFC 9110 section 15.5).
 MALFORMED_REQUEST = ErrorKind("invalid_request", 400, "RFC 9112 section 3")
+FORBIDDEN = ErrorKind("forbidden", 403, "RFC 9110 section 15.5.4")
 NOT_FOUND = ErrorKind("not_found", 404, "RFC 9110 section 15.5.5")
 METHOD_NOT_ALLOWED = ErrorKind("method_not_allowed", 405, "RFC 9110 section 15.5.6")
 REQUEST_TIMEOUT = ErrorKind("request_timeout", 408, "RFC 9110 section 15.5.9")
