@@ -66,6 +66,7 @@ class Users:
             await self._take_name(user)
         except OAuthError:
             await self.store.forget(ref)
+            await self.store.end(f"user:{user.user_id}", 1)  # nothing was issued to it
             raise
         if is_administrator(user):
             await self._administrators(user.user_id, True)
@@ -83,14 +84,18 @@ class Users:
             old: User = stored.record
             new = evolve(change(old), updated_at=int(self.clock()))
             await self._take_name(new)
-            if is_administrator(old) and not is_administrator(new):
-                await self._administrators(user_id, False)
+            try:
+                if is_administrator(old) and not is_administrator(new):
+                    await self._administrators(user_id, False)
+            except OAuthError:
+                await self._drop_name(new, old)
+                raise
             if await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, new),))):
                 if is_administrator(new) and not is_administrator(old):
                     await self._administrators(user_id, True)
-                if _name(old.username) != _name(new.username):
-                    await self.store.forget(_name(old.username))
+                await self._drop_name(old, new)
                 return new
+            await self._drop_name(new, old)
         raise CONFLICT("the user is being changed by others; try again")
 
     async def deactivate(self, user_id: str) -> User:
@@ -119,6 +124,13 @@ class Users:
         (stored,) = await self.store.get(ref)
         if stored is None or stored.record.user_id != user.user_id:
             raise CONFLICT("a user of this name exists", fields={"username": "is taken"})
+
+    async def _drop_name(self, user: User, kept: User) -> None:
+        """Give back the name that a user has not taken, or has left, unless the user goes by it today."""
+        if _name(user.username) != _name(kept.username):
+            now = await self.find(user.user_id)
+            if now is None or _name(now.username) != _name(user.username):
+                await self.store.forget(_name(user.username))
 
     async def _administrators(self, user_id: str, present: bool) -> None:
         """Put a user on the list of administrators or take it off.
