@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from attrs import evolve
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
@@ -451,6 +451,7 @@ class LossTests(KeysTestCase):
         second = Deferred.fromCoroutine(keys.refresh())
         while not slow:
             await tick()
+        await DeferredList([second, deferLater(reactor, 0.2)], fireOnOneCallback=True)  # time to overtake in
         slow[0].callback(None)
         await gatherResults([first, second])
         self.assertEqual(self.kids(keys), self.kids(other))

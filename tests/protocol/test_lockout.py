@@ -143,7 +143,7 @@ class NameTests(SynchronousTestCase):
             ("ada", "Ada", "ADA", " ada ", "\uff21da", "a\u200bda", "ada\u0000", "\ufeffada", "a\u00adda"),
             ("straße", "STRASSE", "Strasse", "stra\u017f\u017fe"),
             ("file", "\ufb01le", "FILE"),
-            ("josé", "jose\u0301", "JOSÉ"),
+            ("josé", "jose\u0301", "JOSÉ", "jose\u200d\u0301"),
             ("ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ"),
         ):
             self.assertEqual(len({canonical_name(name) for name in spellings}), 1, spellings)
