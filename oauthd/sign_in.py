@@ -143,9 +143,9 @@ class SignIn:
                 return
             left = lockout.returned(stored.record, reserved, self.clock(), self.policy)
             if left is None:
-                await self.store.forget(ref)
-                return
-            if await self._swap(ref, stored, left):
+                if await self.store.commit(Commit(expected=(stored,), forgets=(ref,))):
+                    return
+            elif await self._swap(ref, stored, left):
                 return
 
     async def _swap(self, ref: Ref[Lockout], stored: Stored[Lockout] | None, record: Lockout) -> bool:

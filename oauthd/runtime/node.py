@@ -259,8 +259,9 @@ class Node(Service):
 
     async def _tend(self, application: Application) -> None:
         try:
-            await application.keys.refresh()
-            await application.keys.tend()
+            made = await application.keys.tend()
+            if made:
+                self.events.tell("keys.rotated", kids=" ".join(made))
         except StoreUnavailable:
             log.info("the signing keys could not be looked at: the store is away")
         except Exception:  # the timer must live on
