@@ -113,7 +113,7 @@ class Authorize:
             # An administrator's scope is for administrators only, and only now it is known who asks.
             requested, known = flow.parameters.one("scope"), await self.scopes.all()
             asked = evolve(asked, scope=scopes.granted(requested, flow.client, known, is_administrator(user)))
-        remembered = await self.consents.find(user, flow.client) if user else ()
+        remembered = await self.consents.find(user, flow.client) if user else None
         step = authorization.next_step(
             asked, flow.client, flow.redirect, session, flow.interaction, remembered, self.clock()
         )

@@ -225,13 +225,13 @@ def next_step(
     redirect: RedirectUri,
     session: Session | None,
     interaction: Interaction | None,
-    remembered: Collection[str],
+    remembered: Collection[str] | None,
     now: float,
 ) -> Step:
     """Decide the next step of the browser flow from what is known.
 
     :param interaction: the flow so far, None at its beginning.
-    :param remembered: scopes that the user agreed to before.
+    :param remembered: scopes that the user agreed to before, None for no consent.
     :raises OAuthError: `login_required` or `consent_required` where the request forbids to ask (prompt=none).
     """
     fresh = (
@@ -269,7 +269,7 @@ def _ask_consent(
     redirect: RedirectUri,
     session: Session,
     interaction: Interaction | None,
-    remembered: Collection[str],
+    remembered: Collection[str] | None,
 ) -> bool:
     agreed = interaction.consented if interaction is not None and interaction.user_id == session.user_id else None
     if agreed is not None and set(asked.scope) <= set(agreed):
@@ -280,4 +280,4 @@ def _ask_consent(
         return False
     if not client.confidential and redirect.native:
         return True  # RFC 8252 section 8.6: any application on the device could be asking in its name
-    return not set(asked.scope) <= set(remembered) or not remembered
+    return remembered is None or not set(asked.scope) <= set(remembered)

@@ -22,17 +22,17 @@ class Consents:
     clock: Callable[[], float]
     lifetime: int
 
-    async def find(self, user: User, client: Client) -> tuple[str, ...]:
-        """The scopes that the user agreed to for this client; () for none."""
+    async def find(self, user: User, client: Client) -> tuple[str, ...] | None:
+        """The scopes that the user agreed to for this client; None where there was no consent."""
         (stored,) = await self.store.get(self._ref(user, client))
         if stored is None or stored.record.client_number != client.number:
-            return ()
+            return None
         scope: tuple[str, ...] = stored.record.scope
         return scope
 
     async def remember(self, user: User, client: Client, scope: Iterable[str]) -> None:
         """Keep what the user agreed to, beside what was agreed to before."""
-        agreed = tuple(dict.fromkeys((*await self.find(user, client), *scope)))
+        agreed = tuple(dict.fromkeys((*(await self.find(user, client) or ()), *scope)))
         record = Consent(agreed, client.number, int(self.clock()) + self.lifetime)
         await self.store.put(Write(self._ref(user, client), record))
 
