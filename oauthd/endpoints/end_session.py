@@ -7,6 +7,7 @@ from anywhere. The browser is sent on only to an address that the client registe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from attrs import frozen
 
@@ -19,6 +20,8 @@ from oauthd.protocol.records import Client
 from oauthd.protocol.redirects import RedirectUri
 from oauthd.stores.clients import Clients
 from oauthd.stores.sessions import Interactions, Sessions
+
+LONGEST_QUERY = 12000  # characters
 
 
 @frozen
@@ -34,7 +37,9 @@ class EndSession:
 
     async def __call__(self, request: Request) -> Response:
         """Answer a logout request (section 2)."""
-        parameters = request.parameters
+        if request.method == "POST":
+            return self._again(request)
+        parameters = request.query
         parameters.refuse_repeats()
         hint = self._hint(parameters)
         client = await self._client(parameters, hint)
@@ -47,6 +52,13 @@ class EndSession:
             await self.sessions.end(value)
             self.events.tell("sign_out", user_id=session.user_id, client_id=client.client_id if client else None)
         return see_other(target or "/logout").adding(self.session_cookie.drop())
+
+    def _again(self, request: Request) -> Response:
+        """Turn a POST into a GET: from another site it comes without our cookies (SameSite=Lax), as if signed out."""
+        query = urlencode(list(request.form))
+        if len(query) > LONGEST_QUERY:
+            raise INVALID_REQUEST("the request is too long")
+        return see_other(f"{request.path}?{query}")
 
     def _hint(self, parameters: Parameters) -> Mapping[str, object]:
         hint = parameters.one("id_token_hint")
