@@ -78,4 +78,6 @@ class AuthorizationCode:
             code.redirect_uri or ask.parameters.one("redirect_uri")
         ):
             raise INVALID_GRANT("redirect_uri differs from the authorization request")
+        if not (code.code_challenge or ask.client.confidential):  # it was confidential when it asked
+            raise INVALID_GRANT("this client must use PKCE")
         pkce.verify(code.code_challenge, ask.parameters.one("code_verifier"))  # RFC 7636 section 4.6
