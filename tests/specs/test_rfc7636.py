@@ -1,15 +1,18 @@
-"""RFC 7636, Proof Key for Code Exchange: section by section, what holds of the rules."""
+"""RFC 7636, Proof Key for Code Exchange: section by section, what holds of the rules and of the running server."""
 
 from __future__ import annotations
 
 import string
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from oauthd.config import ClientSettings
 from oauthd.protocol import pkce
 from oauthd.protocol.errors import OAuthError
+from tests.server import ServerCase, ok
 
 # Appendix B
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -97,3 +100,86 @@ class Rfc7636Tests(SynchronousTestCase):
         error = self.assertRaises(OAuthError, pkce.verify, CHALLENGE, "y" * 43)
         self.assertNotIn("y" * 43, repr(error))
         self.assertNotIn(CHALLENGE, repr(error))
+
+
+class EndpointTests(ServerCase):
+    """The endpoints: who must use a challenge, and what happens without."""
+
+    async def test_section_4_s256(self) -> None:
+        """Sections 4.3 to 4.6: challenge and verifier of a public client bring tokens."""
+        app, alice = await self.server.client(public=True), await self.server.user()
+        ok(await self.server.redeem(app, await self.server.code(app, alice), code_verifier=VERIFIER))
+
+    async def test_public_clients_must(self) -> None:
+        """RFC 9700 2.1.1: a public client without a challenge is refused at the authorization endpoint already."""
+        app = await self.server.client(public=True)
+        asked = self.server.asking(app, code_challenge=None, code_challenge_method=None)
+        self.refused_by_redirect((await self.server.get("/oauth2/authorize", asked)).redirected, "invalid_request")
+
+    async def test_confidential_clients_may(self) -> None:
+        """A confidential client may leave it out, and whoever sends a challenge is held to it."""
+        app, alice = await self.server.client(), await self.server.user()
+        ok(await self.server.redeem(app, await self.server.code(app, alice)))
+        code = await self.server.code(app, alice, code_challenge=CHALLENGE, code_challenge_method="S256")
+        self.refused(await self.server.redeem(app, code), "invalid_grant")
+        ok(await self.server.redeem(app, code, code_verifier=VERIFIER))
+
+    async def test_confidential_clients_that_must(self) -> None:
+        """A confidential client that is registered to use it must."""
+        app = await self.server.client(pkce_required=True)
+        answer = await self.server.get("/oauth2/authorize", self.server.asking(app))
+        self.refused_by_redirect(answer.redirected, "invalid_request")
+
+    async def test_section_4_4_1_plain(self) -> None:
+        """Section 4.4.1: `plain`, named or by an absent method, is refused, and so are unknown methods."""
+        app = await self.server.client()
+        for method in (None, "plain", "s256", "S512"):
+            asked = self.server.asking(app, code_challenge=CHALLENGE, code_challenge_method=method)
+            answer = await self.server.get("/oauth2/authorize", asked)
+            self.refused_by_redirect(answer.redirected, "invalid_request")
+
+    async def test_section_4_4_1_malformed(self) -> None:
+        """Section 4.2: a challenge that no SHA-256 has is refused."""
+        app = await self.server.client()
+        for challenge in ("x", CHALLENGE + "=", CHALLENGE[:-1] + "N", "x" * 3000):
+            asked = self.server.asking(app, code_challenge=challenge, code_challenge_method="S256")
+            answer = await self.server.get("/oauth2/authorize", asked)
+            self.refused_by_redirect(answer.redirected, "invalid_request")
+
+    async def test_rfc9700_section_4_8_2_downgrade_at_the_endpoint(self) -> None:
+        """RFC 9700 4.8.2: a verifier for a code whose challenge was stripped on the way is refused."""
+        app, alice = await self.server.client(), await self.server.user()
+        code = await self.server.code(app, alice)
+        self.refused(await self.server.redeem(app, code, code_verifier=VERIFIER), "invalid_grant")
+
+    async def test_section_4_6_wrong_verifier(self) -> None:
+        """Section 4.6: another verifier, the challenge itself, or none is invalid_grant, and the code stays good."""
+        app, alice = await self.server.client(public=True), await self.server.user()
+        code = await self.server.code(app, alice)
+        for verifier in ("x" * 43, CHALLENGE, None, "", VERIFIER + "x", VERIFIER[:-1]):
+            self.refused(await self.server.redeem(app, code, code_verifier=verifier), "invalid_grant")
+        ok(await self.server.redeem(app, code))
+
+    async def test_a_client_that_became_public(self) -> None:
+        """A code without challenge is worth nothing to a client that is public by now."""
+        app, alice = await self.server.client(), await self.server.user()
+        code = await self.server.code(app, alice)
+        await self.server.application.clients.update(
+            app.client_id, lambda client: evolve(client, client_type="public", secrets=())
+        )
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": app.redirect_uri, "client_id": "app"}
+        self.refused(await self.server.post("/oauth2/token", form), "invalid_grant")
+
+
+class DemandedTests(ServerCase):
+    """A server that demands PKCE of everybody."""
+
+    sections = {"clients": ClientSettings(pkce_required=True)}
+
+    async def test_by_setting(self) -> None:
+        """With the setting confidential clients must use it, too."""
+        app, alice = await self.server.client(), await self.server.user()
+        answer = await self.server.get("/oauth2/authorize", self.server.asking(app))
+        self.refused_by_redirect(answer.redirected, "invalid_request")
+        code = await self.server.code(app, alice, code_challenge=CHALLENGE, code_challenge_method="S256")
+        ok(await self.server.redeem(app, code, code_verifier=VERIFIER))
