@@ -41,7 +41,8 @@ def main(
     as_json: bool,
 ) -> None:
     """Administer a running oauthd."""
-    context.obj = Server(url, data, client_id, client_secret, as_json)
+    server = context.obj = Server(url, data, client_id, client_secret, as_json)
+    context.call_on_close(server.close)
 
 
 for noun in (client, user, scope, token, keys, config):

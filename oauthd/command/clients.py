@@ -6,10 +6,8 @@ from typing import Any
 
 import click
 
-from oauthd.command.output import done, show, table
+from oauthd.command.output import DEVICE, done, show, table
 from oauthd.command.server import Server, segment
-
-DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 @click.group()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tomllib
 
 import click
 
 from oauthd.command.output import done
 from oauthd.command.server import Server
+from oauthd.command.terminal import Refused, say
 from oauthd.config import Settings, SettingsError, issuer_of, load, shown
 
 
@@ -30,9 +33,11 @@ def check(server: Server, path: str | None) -> None:
 
 @config.command()
 @file
-def show(path: str | None) -> None:
-    """Print the settings in force as TOML, secrets masked."""
-    click.echo(shown(_load(path)), nl=False)
+@click.pass_obj
+def show(server: Server, path: str | None) -> None:
+    """Print the settings in force as TOML or JSON, secrets masked."""
+    toml = shown(_load(path))
+    say(json.dumps(tomllib.loads(toml), indent=1) if server.as_json else toml.removesuffix("\n"))
 
 
 def _load(path: str | None) -> Settings:
@@ -40,5 +45,5 @@ def _load(path: str | None) -> Settings:
         settings = load(path, os.environ, {})
         issuer_of(settings)
     except SettingsError as error:
-        raise click.ClickException("the settings are not in order\n" + "\n".join(error.problems)) from None
+        raise Refused("the settings are not in order", *error.problems) from None
     return settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from oauthd.command.output import done, show, table
-from oauthd.command.server import Refused, Server
+from oauthd.command.server import Server
+from oauthd.command.terminal import Refused
 
 
 @click.group()

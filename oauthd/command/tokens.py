@@ -7,7 +7,8 @@ import sys
 import click
 
 from oauthd.command.output import done, show, table
-from oauthd.command.server import Refused, Server, segment
+from oauthd.command.server import Server, segment
+from oauthd.command.terminal import Refused, say
 
 
 @click.group()
@@ -26,7 +27,7 @@ def get(server: Server, scope: str, resource: str | None) -> None:
     if server.as_json:
         show(server, answer)
     else:
-        click.echo(answer["access_token"])
+        say(answer["access_token"])
 
 
 @token.command("list")

@@ -1,4 +1,4 @@
-"""`oauthd user`: add, list, passwd, deactivate. A password is asked for or comes on standard input, never as an argument."""
+"""`oauthd user`: add, list, passwd, deactivate, reactivate. A password is asked for or comes on standard input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from oauthd.command.output import done, show, table
-from oauthd.command.server import Refused, Server, segment
+from oauthd.command.server import Server, segment
+from oauthd.command.terminal import Refused
 
 
 @click.group()
@@ -24,6 +25,7 @@ def user() -> None:
 @click.pass_obj
 def add(server: Server, username: str, email: str | None, name: str | None, admin: bool) -> None:
     """Add a user; the password is asked for, or is the first line of standard input."""
+    server.bearer()  # whoever may not is told before the password is asked for
     body: dict[str, Any] = {"username": username, "password": _password()}
     if email:
         body["email"] = email
@@ -60,6 +62,15 @@ def deactivate(server: Server, username: str) -> None:
     done(server, f"{username} is deactivated and all tokens are dead")
 
 
+@user.command()
+@click.argument("username")
+@click.pass_obj
+def reactivate(server: Server, username: str) -> None:
+    """Let a deactivated user sign in again."""
+    server.api("POST", f"/users/{segment(_id_of(server, username))}/reactivate")
+    done(server, f"{username} may sign in again")
+
+
 def _id_of(server: Server, username: str) -> str:
     found = server.pages("/users", "users", username=username)
     if not found:
@@ -70,4 +81,7 @@ def _id_of(server: Server, username: str) -> str:
 def _password() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
-    return sys.stdin.readline().rstrip("\n")
+    line = sys.stdin.readline()
+    if not line:
+        raise Refused("there is no password on standard input")
+    return line.rstrip("\r\n")
