@@ -55,7 +55,7 @@ class Tab:
         self.page.emulate_media(color_scheme="dark" if dark else "light")
 
     def violations(self) -> list[str]:
-        """Return what axe-core finds wrong with the page as it stands: rule, element, reason; all rules are on."""
+        """Return what axe-core finds wrong with the page as it stands: rule, element, reason; needs script."""
         self.page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
         rules: list[dict[str, Any]] = self.page.evaluate("axe.run().then(results => results.violations)")
         return [f"{rule['id']}: {node['target']}: {node['failureSummary']}" for rule in rules for node in rule["nodes"]]
