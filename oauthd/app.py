@@ -180,7 +180,7 @@ class Application:
             locked_from=settings.users.lock_after,
             lock=float(settings.users.lock_time),
         )
-        self.sign_in = SignIn(store, self.users, self.passwords, seals, events, clock, policy)
+        self.sign_in = SignIn(store, self.users, self.passwords, seals, events, clock, policy, world.entropy)
         self.guessing = Guessing(store, seals, settings.device, clock)
         self.minting = Minting(world.issuer, settings, self.keys, clock, world.entropy, world.signing)
 

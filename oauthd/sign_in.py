@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from oauthd.events import Events
 from oauthd.passwords import Passwords
-from oauthd.protocol import lockout
+from oauthd.protocol import lockout, opaque
 from oauthd.protocol.errors import CONFLICT, TOO_MANY_REQUESTS
 from oauthd.protocol.lockout import Policy
 from oauthd.protocol.records import Lockout, User
@@ -48,6 +48,7 @@ class SignIn:
     events: Events
     clock: Callable[[], float]
     policy: Policy
+    entropy: Callable[[int], bytes]
 
     async def by_password(self, username: str, password: str, source: str, known_as: str = "") -> Person | None:
         """The user of that name, if the password fits; None if not.
@@ -58,7 +59,7 @@ class SignIn:
         reserved = await self._reserve(self._counters(username, source, known_as))
         try:
             person = await self._check(username, password)
-        except BaseException:
+        except Exception:
             for ref, record in reserved:  # no verdict: the attempt does not count
                 await self._give_back(ref, record)
             raise
@@ -77,9 +78,13 @@ class SignIn:
         return person is not None and person.user.user_id == user.user_id
 
     def known_cookie(self, username: str) -> str:
-        """The value by which a browser is later known to the account of that name."""
+        """A value by which this browser, and no other, is later known to the account of that name."""
+        return self._known(username, opaque.new_identifier(self.entropy))
+
+    def _known(self, username: str, browser: str) -> str:
         name = lockout.canonical_name(username).encode("utf-8", "surrogatepass")
-        return base64.urlsafe_b64encode(self.seals.digest("known browser", name)).rstrip(b"=").decode()
+        mac = self.seals.digest("known browser", browser.encode("utf-8", "surrogatepass") + b"\x00" + name)
+        return f"{browser}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
     async def _check(self, username: str, password: str) -> Person | None:
         found = await self.users.find_by_name(username)
@@ -97,7 +102,7 @@ class SignIn:
         return Person(user, today.user)
 
     def _counters(self, username: str, source: str, known_as: str) -> list[Ref[Lockout]]:
-        known = self.known_cookie(username).encode()
+        known = self._known(username, known_as.partition(".")[0]).encode("utf-8", "surrogatepass")
         if known_as and hmac.compare_digest(known, known_as.encode("utf-8", "surrogatepass")):
             return [kinds.LOCKOUT.at(lockout.browser_key(username, known_as, self.seals.digest))]
         account = kinds.LOCKOUT.at(lockout.account_key(username, self.seals.digest))
