@@ -89,7 +89,15 @@ class Line:
 
     connection: http.client.HTTPConnection
 
-    def request(
+    def request(self, method: str, target: str, **more: Any) -> Answer:
+        """Send a request, as `ask` does, and read its answer.
+
+        :raises Unreachable: when there is none.
+        """
+        self.ask(method, target, **more)
+        return self.answer()
+
+    def ask(
         self,
         method: str,
         target: str,
@@ -100,11 +108,8 @@ class Line:
         headers: Iterable[tuple[str, str]] = (),
         basic_auth: tuple[str, str] | None = None,
         bearer: str = "",
-    ) -> Answer:
-        """Send a request and read its answer.
-
-        :raises Unreachable: when there is none.
-        """
+    ) -> None:
+        """Send a request."""
         if asked := encoded(query):
             target += f"{'&' if '?' in target else '?'}{asked}"
         fields, body = dict(headers), None
@@ -118,10 +123,16 @@ class Line:
             fields["Authorization"] = f"Bearer {bearer}"
         try:
             self.connection.request(method, target, body, fields)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"{type(error).__name__} {error}") from error
+
+    def answer(self) -> Answer:
+        """Read the answer to what was asked."""
+        try:
             response = self.connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"{method} {target.partition('?')[0]}: {type(error).__name__} {error}") from error
+            raise Unreachable(f"{type(error).__name__} {error}") from error
         found = tuple((name.lower(), value) for name, value in response.getheaders())
         return Answer(response.status, found, content)
 
