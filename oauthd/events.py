@@ -47,8 +47,6 @@ EVENTS: Mapping[str, str] = {
     "revoked.client": "every token of a client was revoked",
     "revoked.user": "every token of a user was revoked",
     "keys.rotated": "new signing keys were announced",
-    "store.lost": "the store stopped answering",
-    "store.found": "the store answers again",
 }
 
 
