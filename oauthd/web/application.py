@@ -147,7 +147,7 @@ def build(routes: Iterable[Route], endpoints: Mapping[str, Endpoint], edge: Edge
     :raises LookupError: when an endpoint of the table is not there.
     """
     app = Klein()
-    app.url_map.merge_slashes = False  # else `//token` is served and `/oauth2//token` redirected
+    app.url_map.merge_slashes = False  # `parsing.path` refuses them; no redirect should that ever fail
     for route in routes:
         missing = sorted(set(route.endpoints.values()) - set(endpoints))
         if missing:

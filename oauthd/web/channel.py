@@ -315,7 +315,9 @@ class Channel(HTTPChannel):
 
     def forceAbortClient(self) -> None:
         """Cut the connection."""
-        self._abortingCall = None
+        due, self._abortingCall = self._abortingCall, None
+        if due is not None and due.active():
+            due.cancel()
         self.transport.abortConnection()
 
     def stop(self) -> None:

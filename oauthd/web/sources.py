@@ -8,6 +8,7 @@ field of RFC 7239 is not read. No header ever becomes a host name or a link.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from attrs import frozen
@@ -83,6 +84,7 @@ def _of(address: IAddress) -> Address | None:
     return _address(getattr(address, "host", ""))
 
 
+@lru_cache(maxsize=1024)  # the same peers call again and again
 def _address(text: str) -> Address | None:
     try:
         found = ip_address(text.partition("%")[0])  # a zone (RFC 4007) says nothing about who it is

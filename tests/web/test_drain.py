@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.protocol.messages import Response
@@ -115,6 +117,21 @@ class ByTheClock(SynchronousTestCase):
         self.successResultOf(drained)
         self.assertFalse(half.connected)
         self.assertEqual(self.built.recorded.requests, [])
+
+    def test_a_client_that_reads_nothing(self) -> None:
+        """Whoever does not take the last words is cut at the end."""
+        _, half = self.connected(POST)
+        cut: list[bool] = []
+        self.patch(half, "loseConnection", lambda: None)
+        self.patch(half, "abortConnection", lambda: cut.append(True))
+        drained = self.drain()
+        self.clock.advance(10)
+        self.assertEqual(cut, [])
+        self.clock.advance(2)
+        self.assertEqual(cut, [True])
+        self.successResultOf(drained)
+        half.protocol.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_work_whose_client_has_gone(self) -> None:
         """Work goes on after its client hung up, and is waited for."""

@@ -229,6 +229,15 @@ class Accepted(Listening):
         self.assertEqual(list(request.query), [("a", "3"), ("c", "4")])
         self.assertEqual(list(request.parameters), [("a", "1"), ("a", "2")])
 
+    async def test_forms_come_by_post(self) -> None:
+        """A form that comes with another method than POST or PUT is a body and no form."""
+        self.listen()
+        await self.say(post(b"a=1").replace(b"POST /token", b"GET /things"))
+        await self.say(post(b"a=1").replace(b"POST /token", b"PUT /things/b"))
+        first, second = self.built.recorded.requests
+        self.assertEqual((list(first.form), first.body), ([], b"a=1"))
+        self.assertEqual(list(second.form), [("a", "1")])
+
     async def test_http_1_0(self) -> None:
         """An HTTP/1.0 client is answered with a length, and the connection is closed."""
         self.listen()
