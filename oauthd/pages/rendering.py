@@ -18,7 +18,6 @@ logout           action, hidden, client_name (who asks, or None), person (or Non
 signed_out       nothing
 error            message (a plain sentence), advice (what the person can do, or None), error (its code or None),
                  description (or None), reference (to find it in the log, or None)
-continue         url (a validated redirect URI), client_name, destination
 home             person (or None), issuer
 ================ ================================================================================================
 
@@ -57,7 +56,6 @@ _WEB = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?=[/?#]|\Z)",
     re.ASCII | re.IGNORECASE,
 )
-_HOST_SOURCE = re.compile(r"[a-z0-9.-]+", re.ASCII)
 _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{0,62}):", re.ASCII | re.IGNORECASE)
@@ -97,7 +95,8 @@ def content_security_policy(form_targets: Iterable[str] = ()) -> str:
     """Return the value of Content-Security-Policy for a page.
 
     form_targets are the redirect URIs that the answer to the page's form may lead to, at once or by way of our own
-    redirects: Chromium applies form-action to every redirect after a form was sent.
+    redirects. Chromium applies form-action to every redirect after a form was sent, also to those that the client's
+    callback answers with; where they lead is the client's matter, so schemes are listed and not hosts.
     """
     sources = dict.fromkeys(["'self'", *filter(None, map(_form_source, form_targets))])
     return (
@@ -136,12 +135,9 @@ def _application_scheme(uri: str) -> str | None:
 
 
 def _form_source(redirect_uri: str) -> str | None:
-    """Return the CSP source that lets a form's redirect reach the URI, or None if there is none."""
+    """Return the CSP source that lets a form's redirect reach the URI and go on from there; None for none."""
     if web := _web(redirect_uri):
-        scheme, host, port = web
-        # Chromium ignores a source with brackets or underscores; any host at this very scheme and port is the narrowest
-        # one that lets such an address through.
-        return f"{scheme}://{host if _HOST_SOURCE.fullmatch(host) else '*'}:{port}"
+        return f"{web[0]}:"  # http: covers https: too (CSP Level 3 section 6.7.2.8)
     application = _application_scheme(redirect_uri)
     return f"{application}:" if application else None
 
@@ -149,13 +145,6 @@ def _form_source(redirect_uri: str) -> str | None:
 def _monogram(name: str) -> str:
     """Return the first letter or digit of a name as a capital, or a dot: decoration, hidden from screen readers."""
     return next((character.upper()[:1] for character in name if character.isalnum()), "\N{BULLET}")
-
-
-def _navigable(url: str) -> str:
-    """Return the address if a link may lead there; ValueError for one that would run in the page or leads nowhere."""
-    if _form_source(str(url)) is None:  # str: an undefined variable says so
-        raise ValueError("not an address that a page may lead to")
-    return url
 
 
 @attrs.frozen
@@ -214,7 +203,7 @@ class Pages:
             auto_reload=False,
             trim_blocks=True,
         )
-        environment.filters.update(monogram=_monogram, navigable=_navigable)
+        environment.filters.update(monogram=_monogram)
         environment.globals.update(product=self.product, lang=self.lang, static_url=self.static_url)
         return {_split(name)[0]: environment.get_template(name) for name in environment.list_templates(["html"])}
 

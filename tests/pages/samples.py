@@ -144,14 +144,6 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "reference": None,
         },
     ),
-    "continue": (
-        "continue",
-        {
-            "url": "com.example.terminal:/callback?code=c&state=s",
-            "client_name": "Terminal",
-            "destination": destination("com.example.terminal:/callback"),
-        },
-    ),
     "home": ("home", {"person": None, "issuer": "https://login.example"}),
     "home_signed_in": ("home", {"person": "Ada Lovelace", "issuer": "https://login.example"}),
 }

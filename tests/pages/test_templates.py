@@ -123,7 +123,6 @@ class TemplateTests(SynchronousTestCase):
             "device_code": {"user_code", "submit"},
             "device_confirm": {"allow", "deny", "switch", "code"},
             "logout": {"yes", "no"},
-            "continue": {"continue"},
         }
         for sample in SAMPLES:
             found = outline(sample).ids()
@@ -235,23 +234,17 @@ class EscapingTests(SynchronousTestCase):
     def test_names_cannot_turn_the_sentence_around(self) -> None:
         """Names of clients, people, hosts and scopes stand in bdi elements of their own."""
         name = "\u202egro.elpmaxe"
-        for sample in ("login", "consent", "device_confirm", "device_refused", "logout", "continue"):
+        for sample in ("login", "consent", "device_confirm", "device_refused", "logout"):
             template, context = SAMPLES[sample]
             page = PAGES.render(template, **{**context, "client_name": name}).decode()
             self.assertEqual(page.count(f"<bdi>{name}</bdi>"), page.count(name), sample)
-
-    def test_no_link_that_runs(self) -> None:
-        """The page that leads on refuses addresses that would run in it, lead nowhere, or stay here."""
-        template, context = SAMPLES["continue"]
-        for url in ("javascript:alert(1)", "JavaScript:x", " javascript:x", "data:text/html,x", "//x.example", "/", ""):
-            self.assertRaises(ValueError, PAGES.render, template, **{**context, "url": url})
 
 
 POLICY = re.compile(
     r"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'((?: [a-z0-9+.:/*-]+)*); "
     r"frame-ancestors 'none'; base-uri 'none'"
 )
-SOURCE = re.compile(r"https?://(?:\*|[a-z0-9.-]+):\d{1,5}|[a-z][a-z0-9+.-]*:")
+SOURCE = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
 def sources(*form_targets: str) -> list[str]:
@@ -290,16 +283,16 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual(sources(f"https://client.example{junk}"), [])
 
     def test_sources(self) -> None:
-        """Web addresses give scheme, host and port, applications their scheme, hosts CSP cannot spell any host."""
+        """Web addresses and applications give their scheme: where a callback leads on is the client's matter."""
         for target, expected in (
-            ("https://client.example/cb?x=1#f", ["https://client.example:443"]),
-            ("HTTPS://Client.Example:8443/cb", ["https://client.example:8443"]),
-            ("http://127.0.0.1:49152/cb", ["http://127.0.0.1:49152"]),
-            ("http://localhost/cb", ["http://localhost:80"]),
-            ("https://xn--bcher-kva.example/", ["https://xn--bcher-kva.example:443"]),
-            ("http://[::1]:49152/cb", ["http://*:49152"]),
-            ("https://[2001:db8::1]/cb", ["https://*:443"]),
-            ("https://under_score.example/cb", ["https://*:443"]),
+            ("https://client.example/cb?x=1#f", ["https:"]),
+            ("HTTPS://Client.Example:8443/cb", ["https:"]),
+            ("http://127.0.0.1:49152/cb", ["http:"]),
+            ("http://localhost/cb", ["http:"]),
+            ("https://xn--bcher-kva.example/", ["https:"]),
+            ("http://[::1]:49152/cb", ["http:"]),
+            ("https://[2001:db8::1]/cb", ["https:"]),
+            ("https://under_score.example/cb", ["https:"]),
             ("com.example.app:/cb", ["com.example.app:"]),
             ("Com.Example.App://host/cb", ["com.example.app:"]),
         ):
@@ -340,11 +333,9 @@ class PolicyTests(SynchronousTestCase):
             self.assertEqual(sources(target), [], target)
 
     def test_each_source_once(self) -> None:
-        """Two addresses of one origin are one source; order is kept."""
-        self.assertEqual(
-            sources("https://b.example/1", "https://a.example/", "https://b.example/2", "junk"),
-            ["https://b.example:443", "https://a.example:443"],
-        )
+        """Two addresses of one scheme are one source; order is kept."""
+        found = sources("https://b.example/1", "com.app:/", "https://b.example/2", "junk")
+        self.assertEqual(found, ["https:", "com.app:"])
 
     def test_headers(self) -> None:
         """Every page forbids framing, keeps its address to itself and stays out of caches."""
