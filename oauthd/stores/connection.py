@@ -39,6 +39,10 @@ class CommandRefused(Exception):
     """The server understood a command and refused it: an error in this program, not an outage."""
 
 
+class NotPermitted(StoreUnavailable):
+    """The server's rules (ACL) forbid the command: an error in its settings, or a managed server."""
+
+
 class RedisConnection:
     """A server that answers commands, by whichever connection stands at the moment.
 
@@ -171,7 +175,7 @@ class RedisConnection:
                     connected.leave(f"it answers {state}")
             else:
                 self._log.warn("the store answers {state} to {name}", state=state, name=name)
-            return StoreUnavailable(f"the store answers {state}")
+            return (NotPermitted if state == "NOPERM" else StoreUnavailable)(f"the store answers {state}")
         line = _LINE.search(text)
         # The server quotes arguments in its error texts: only what cannot be a value is repeated.
         return CommandRefused(f"the store refused {name}{f' at line {line[1]}' if line else ''}: {text.split(' ')[0]}")

@@ -55,7 +55,8 @@ class StoreProtocol(HiredisProtocol):
         self._waiting: deque[_Exchange] = deque()
         self._under_way = 0
         self._watch: IDelayedCall | None = None
-        self._silent = False
+        self._due = 0.0
+        self._excused = self._silent = False
         self._idle: list[Deferred[None]] = []
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
@@ -76,7 +77,7 @@ class StoreProtocol(HiredisProtocol):
         self._waiting.append(exchange)
         self._under_way += exchange.count
         if self._watch is None:
-            self._watch = self.factory.reactor.callLater(self.factory.reply_timeout, self._look)
+            self._look_at(exchange.sent_at + self.factory.reply_timeout)
         self.transport.write(b"".join(map(_packed, commands)))
         return exchange.done
 
@@ -104,6 +105,7 @@ class StoreProtocol(HiredisProtocol):
             return
         exchange = self._waiting[0]
         exchange.replies.append(reply)
+        self._excused = False
         self._under_way -= 1
         if len(exchange.replies) == exchange.count:
             self._waiting.popleft()
@@ -133,21 +135,26 @@ class StoreProtocol(HiredisProtocol):
         for done in idle:
             done.callback(None)
 
-    def _look(self, again: bool = False) -> None:
+    def _look(self) -> None:
         """Has the oldest exchange waited too long? One timer serves them all."""
-        self._watch = None
+        reactor, limit = self.factory.reactor, self.factory.reply_timeout
+        late, self._watch = reactor.seconds() - self._due, None
         if not self._waiting:
             return
-        reactor, limit = self.factory.reactor, self.factory.reply_timeout
-        left = self._waiting[0].sent_at + limit - reactor.seconds()
-        if left > 0:
-            self._watch = reactor.callLater(left, self._look)
-        elif not again:
-            # If it was this process that stood still, the replies are there and are read first.
-            self._watch = reactor.callLater(0, self._look, True)
+        if late > limit / 10 and not self._excused:
+            # It was this process that stood still: what it has not sent or read yet is given its time, once.
+            self._excused = True
+            for exchange in self._waiting:
+                exchange.sent_at = reactor.seconds()
+        if self._waiting[0].sent_at + limit > reactor.seconds():
+            self._look_at(self._waiting[0].sent_at + limit)
         else:
             self._silent = True
             self.leave(f"no reply within {limit:g} s")
+
+    def _look_at(self, due: float) -> None:
+        self._due = due
+        self._watch = self.factory.reactor.callLater(max(due - self.factory.reactor.seconds(), 0), self._look)
 
     async def _greet(self) -> None:
         try:

@@ -38,7 +38,7 @@ class StoreCase(TestCase):
 
     async def connect(self, **settings: Any) -> RedisConnection:
         """A connection that is up, and closed after the test."""
-        connection = RedisConnection(reactor, **settings)
+        connection = RedisConnection(reactor, reply_timeout=PATIENCE, **settings)
         connection.start()
         self.addCleanup(stopped, connection)
         await connection.ready(PATIENCE)

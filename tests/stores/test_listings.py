@@ -7,7 +7,7 @@ from typing import Any
 
 from oauthd.protocol import records
 from oauthd.stores import cursor as cursors
-from oauthd.stores import kinds
+from oauthd.stores import kinds, naming, scripts
 from oauthd.stores.interface import Kind, Ref, Write
 from oauthd.stores.redis import LONGEST_PAGE, MARGIN
 from tests.stores.case import NOW, StoreCase, access, client, tokens
@@ -83,6 +83,7 @@ class ListingTests(StoreCase):
         self.assertEqual([len(page) for page in pages], [5, 4])
         first = await self.store.scan(INDEX, None, 5)
         self.clock.advance(7)
+        self.assertEqual(len((await self.store.scan(INDEX, first.cursor, 1)).items), 1)
         self.assertEqual(len((await self.store.scan(INDEX, first.cursor, 5)).items), 2)
 
     async def test_stale_members(self) -> None:
@@ -93,6 +94,16 @@ class ListingTests(StoreCase):
         page = await self.store.scan(INDEX)
         self.assertEqual({item.ref for item in page.items}, {kinds.access_token("t2"), kinds.access_token("t3")})
         self.assertEqual(await self.command("ZCARD", f"x:{INDEX}"), 2)
+
+    async def test_member_entered_anew(self) -> None:
+        """A member that was entered anew after it was seen stale stays in."""
+        client_ref = kinds.client("app")
+        await self.store.put(Write(client_ref, client("app", 8)))
+        member, where = naming.member(client_ref), naming.index("clients")
+        (dropped,) = await self.connection.call(scripts.DROP.on(where, args=(member, b"7", b"client{gone}", b"8")))
+        self.assertEqual((dropped, len((await self.store.scan("clients")).items)), (0, 1))
+        (dropped,) = await self.connection.call(scripts.DROP.on(where, args=(member, b"8")))
+        self.assertEqual((dropped, len((await self.store.scan("clients")).items)), (1, 0))
 
     async def test_members_of_newer_programs(self) -> None:
         """A member of a kind that this program does not know is passed over and left in."""

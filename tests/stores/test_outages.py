@@ -11,7 +11,7 @@ from oauthd.protocol.records import Spent
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, StoreUnavailable, Write
 from oauthd.stores.redis import RedisStore
-from tests.stores.case import NOW, PATIENCE, access, client, code, grant, refresh
+from tests.stores.case import NOW, access, client, code, grant, refresh
 from tests.stores.servers import OwnValkey, Talk, reactor
 from tests.stores.test_connection import SECRET, ConnectionCase
 from tests.valkey import fresh_database
@@ -36,7 +36,7 @@ class OutageCase(ConnectionCase):
         self.server.start(*self.settings)
         clock = Clock()
         clock.advance(NOW)
-        self.redis = await self.connected(path=self.server.path, password=self.password or None)
+        self.redis = await self.connected(path=self.server.path, password=self.password or None, reply_timeout=1.0)
         self.store = RedisStore(self.redis, clock.seconds)
         await self.store.put(Write(TOKEN, access()), Write(CODE, code()), Write(GRANT, grant()))
         await self.store.begin("client:app")
@@ -65,7 +65,7 @@ class OutageCase(ConnectionCase):
         found = await self.eventually(lambda: self.store.get(TOKEN))
         self.assertEqual([one and one.record for one in found], [access()])
         await self.eventually(lambda: self.store.put(Write(kinds.access_token("new"), access())))
-        self.assertEqual((await self.store.generations("app")).client, 1)
+        self.assertEqual((await self.eventually(lambda: self.store.generations("app"))).client, 1)
 
 
 class OutageTests(OutageCase):
@@ -80,9 +80,7 @@ class OutageTests(OutageCase):
 
     async def test_restarted_at_once(self) -> None:
         """A server that was restarted between two calls is no outage at all: the next call finds it."""
-        self.redis = await self.connected(
-            path=self.server.path, password=self.password or None, reply_timeout=PATIENCE
-        )
+        self.redis = await self.connected(path=self.server.path, password=self.password or None)
         self.store = RedisStore(self.redis, lambda: NOW)
         self.server.kill()
         self.server.start(*self.settings)
@@ -112,7 +110,7 @@ class OutageTests(OutageCase):
     async def test_out_of_memory(self) -> None:
         """A full server reads and does not write, by commands and by scripts alike, and writes again with more room."""
         self.server.say("CONFIG", "SET", "maxmemory-policy", "noeviction")
-        self.server.say("CONFIG", "SET", "maxmemory", "1mb")
+        self.server.say("CONFIG", "SET", "maxmemory", "1")
         (stored,) = await self.store.get(CODE)
         assert stored is not None
         spent = evolve(stored.record, spent=Spent("one", NOW))
@@ -193,7 +191,7 @@ class LostReplyTests(ConnectionCase):
         """A store behind a lossy line."""
         super().setUp()
         self.lossy = self.line(fresh_database())
-        redis = await self.connected(path=self.lossy.path, size=1, reply_timeout=PATIENCE)
+        redis = await self.connected(path=self.lossy.path, size=1)
         self.store = RedisStore(redis, lambda: NOW)
         await self.store.put(Write(CODE, code()), Write(GRANT, grant()))
         # So that the server knows the scripts, and it is their replies that are lost.

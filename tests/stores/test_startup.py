@@ -1,0 +1,86 @@
+"""An unfit server is refused with the reason, and what cannot be known is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oauthd.stores.interface import StoreUnavailable
+from oauthd.stores.startup import CLUSTER, EVICTION, VERSION, Findings, check_server
+from tests.stores.servers import OwnValkey
+from tests.stores.test_connection import ConnectionCase
+
+
+class StartupTests(ConnectionCase):
+    """`check_server`."""
+
+    async def findings(self, *settings: str, allow: tuple[str, ...] = ()) -> Findings:
+        """What is found at a real server with these settings."""
+        server = OwnValkey()
+        self.addCleanup(server.close)
+        server.start(*settings)
+        return await check_server(await self.connected(path=server.path), allow)
+
+    async def told(self, facts: dict[str, str], allow: tuple[str, ...] = ()) -> Findings:
+        """What is found at a server that tells these facts by INFO, and nothing by CONFIG."""
+        text = "".join(f"{name}:{value}\r\n" for name, value in facts.items()).encode()
+        info = b"$%d\r\n%b\r\n" % (len(text), text)
+        answers = {b"INFO": info, b"CONFIG": b"-ERR unknown command 'CONFIG'\r\n"}
+        reciter = self.reciter(lambda command: answers.get(command[0]))
+        return await check_server(await self.connected(path=reciter.path), allow)
+
+    async def test_fit(self) -> None:
+        """A server that neither evicts nor forgets gives no reason for anything, and is described."""
+        found = await self.findings("--maxmemory-policy", "noeviction", "--appendonly", "yes")
+        self.assertEqual((found.refuse, found.warn), ((), ()))
+        self.assertRegex(found.server, r"^(Valkey|Redis) [0-9.]+, noeviction, append-only file \(fsync everysec\)$")
+
+    async def test_eviction(self) -> None:
+        """A server that evicts is refused, whichever way it chooses; let pass, it is still said."""
+        for policy in ("volatile-ttl", "allkeys-lru"):
+            found = await self.findings("--maxmemory-policy", policy, "--appendonly", "yes")
+            self.assertEqual([policy in text for text in found.refuse], [True])
+            self.assertEqual(found.warn, ())
+            allowed = await self.findings("--maxmemory-policy", policy, "--appendonly", "yes", allow=(EVICTION,))
+            self.assertEqual((allowed.refuse, allowed.warn), ((), found.refuse))
+
+    async def test_persistence(self) -> None:
+        """A server without append-only file, or one that does not see to its writing, is let pass with a warning."""
+        for settings, word in ((("--appendonly", "no"), "appendonly no"),
+                               (("--appendonly", "yes", "--appendfsync", "no"), "appendfsync no")):  # fmt: skip
+            found = await self.findings(*settings)
+            self.assertEqual(found.refuse, ())
+            self.assertEqual([word in text for text in found.warn], [True])
+
+    async def test_version_and_cluster(self) -> None:
+        """A server older than the oldest is refused, by numbers and not by letters; so is a cluster."""
+        fit = {"maxmemory_policy": "noeviction", "aof_enabled": "1"}
+        for version, refused in (("6.0.16", True), ("5.0", True), ("6.2.0", False), ("6.10", False), ("10.0.1", False)):
+            found = await self.told({**fit, "redis_version": version})
+            self.assertEqual([version in text for text in found.refuse], [True] * refused)
+        facts = {**fit, "redis_version": "6.0.1", "redis_mode": "cluster"}
+        self.assertEqual(len((await self.told(facts)).refuse), 2)
+        self.assertEqual((await self.told(facts, (VERSION, CLUSTER))).refuse, ())
+
+    async def test_config_taken_away(self) -> None:
+        """Where CONFIG was taken away INFO is believed, and the gap is said."""
+        found = await self.told({"redis_version": "7.2.4", "maxmemory_policy": "allkeys-lfu", "aof_enabled": "0"})
+        self.assertEqual(["allkeys-lfu" in text for text in found.refuse], [True])
+        self.assertIn("CONFIG GET maxmemory-policy, CONFIG GET appendonly", found.warn[0])
+        self.assertIn("appendonly no", found.warn[1])
+
+    async def test_everything_forbidden(self) -> None:
+        """A user who may neither INFO nor CONFIG is let pass, and everything that is unknown is said."""
+        server = OwnValkey()
+        self.addCleanup(server.close)
+        server.start()
+        server.say("ACL", "SETUSER", "oauthd", "on", ">pw", "~*", "+@all", "-@dangerous")
+        found = await check_server(await self.connected(path=server.path, user="oauthd", password="pw"))
+        self.assertEqual(found.refuse, ())
+        self.assertEqual(len(found.warn), 3)
+        self.assertEqual(found.server, "a server of unknown version, eviction unknown, persistence unknown")
+
+    async def test_away(self) -> None:
+        """A server that is away is no finding."""
+        connection: Any = self.connection(path="/nonexistent/socket", reply_timeout=0.1)
+        with self.assertRaises(StoreUnavailable):
+            await check_server(connection)
