@@ -50,18 +50,6 @@ class RedirectUri:
     value: str
 
     @property
-    def origin_or_scheme(self) -> str:
-        """Where a person will be sent: `https://host:port`, or `scheme:` for an application on this device."""
-        scheme, rest = self.value.split(":", 1)
-        return f"{scheme}://{_authority(rest)}" if scheme in _WEB else f"{scheme}:"
-
-    @property
-    def source_expression(self) -> str:
-        """The same for `form-action` in a Content-Security-Policy, whose grammar has no IPv6 hosts."""
-        where = self.origin_or_scheme
-        return where.split("//")[0] if "[" in where else where
-
-    @property
     def native(self) -> bool:
         """Does it lead to an application on the person's own device, which any other one there could imitate?"""
         scheme, rest = self.value.split(":", 1)

@@ -183,9 +183,7 @@ class RegistrationTests(SynchronousTestCase):
         except OAuthError:
             return
         self.assertNotRegex(uri.value, r"[\x00-\x20\x7f-\U0010ffff\"<>\\^`{|}#]")
-        self.assertNotRegex(uri.source_expression, r"[;, '\"]")
         if uri.value.startswith("http"):
-            self.assertEqual(urlsplit(uri.value).netloc, uri.origin_or_scheme.split("//")[1])
             self.assertIsNone(urlsplit(uri.value).username)
 
 
@@ -310,22 +308,16 @@ class RedirectUriTests(SynchronousTestCase):
         self.assertEqual(RedirectUri("https://a.example/?q").with_parameters([]), "https://a.example/?q")
 
     def test_where_it_leads(self) -> None:
-        """Origin or scheme for people, for Content-Security-Policy, and whether any application could be there."""
-        for uri, where, source, native in (
-            (
-                "https://a.example:8443/cb?x=https://b.example",
-                "https://a.example:8443",
-                "https://a.example:8443",
-                False,
-            ),
-            ("https://a.example?x=/y", "https://a.example", "https://a.example", False),
-            ("http://b.example/cb", "http://b.example", "http://b.example", False),
-            ("http://localhost:3000/cb", "http://localhost:3000", "http://localhost:3000", True),
-            ("https://localhost/cb", "https://localhost", "https://localhost", True),
-            ("http://127.0.0.1", "http://127.0.0.1", "http://127.0.0.1", True),
-            ("http://[::1]:80/cb", "http://[::1]:80", "http:", True),
-            ("https://[2001:db8::1]/cb", "https://[2001:db8::1]", "https:", False),
-            ("com.example.app://callback/x", "com.example.app:", "com.example.app:", True),
+        """Whether any application on the device could be at the other end."""
+        for uri, native in (
+            ("https://a.example:8443/cb?x=https://b.example", False),
+            ("https://a.example?x=/y", False),
+            ("http://b.example/cb", False),
+            ("http://localhost:3000/cb", True),
+            ("https://localhost/cb", True),
+            ("http://127.0.0.1", True),
+            ("http://[::1]:80/cb", True),
+            ("https://[2001:db8::1]/cb", False),
+            ("com.example.app://callback/x", True),
         ):
-            found = RedirectUri(uri)
-            self.assertEqual((found.origin_or_scheme, found.source_expression, found.native), (where, source, native))
+            self.assertIs(RedirectUri(uri).native, native, uri)
