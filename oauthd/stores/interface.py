@@ -108,8 +108,9 @@ class IStore(Interface):
     def commit(commit: Commit) -> Awaitable[bool]:
         """Carry out an atomic step; False when a condition did not hold (then nothing was written).
 
-        A retry after a lost reply sees its own write: who commits compares the record's `spent.attempt`.
-        Indexes of the written records are kept in step afterwards.
+        A retry after a lost reply is recognised, and True, when a record that it replaces carries its attempt id
+        (`spent`) for the first time; any other commit is refused when its expected record has changed, by itself too.
+        All references share a slot, or there is only one. Indexes of the written records are kept in step afterwards.
         """
 
     def forget(*refs: Ref[Any]) -> Awaitable[None]:
@@ -128,10 +129,13 @@ class IStore(Interface):
         """Today's `Generations` of the world, this client and this user (0 where none is named)."""
 
     def begin(subject: str) -> Awaitable[int]:
-        """Start a subject's generation above any it had (`client:ID`, `user:ID`, `world`); the number in force."""
+        """Start a subject's generation (`client:ID`, `user:ID`, `world`) above any it had; the number in force.
+
+        A subject that has begun and not ended stays at its number.
+        """
 
     def raise_generation(subject: str) -> Awaitable[int]:
-        """Kill all that was issued under the subject so far, in one step; the number now in force."""
+        """Kill all that was issued under the subject so far, in one step; the number now in force, 0 for none."""
 
     def end(subject: str, keep: int) -> Awaitable[None]:
         """End a subject for good; its last number is remembered for `keep` seconds."""
