@@ -10,10 +10,12 @@ from attrs import frozen
 
 from oauthd.events import Events
 from oauthd.proofs.interface import Credentials, Method
-from oauthd.protocol.errors import INVALID_CLIENT, INVALID_REQUEST
+from oauthd.protocol.errors import INVALID_CLIENT, INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client, Generations
 from oauthd.stores.clients import Clients
+
+FORM = "application/x-www-form-urlencoded"  # RFC 6749 section 3.2 and its like at the other endpoints
 
 
 @frozen
@@ -28,8 +30,10 @@ class ClientAuthentication:
     async def client(self, request: Request) -> tuple[Client, Generations]:
         """The authenticated client and the generations to issue under.
 
-        :raises OAuthError: `invalid_client`, `invalid_request`.
+        :raises OAuthError: `invalid_client`, `invalid_request`; `unsupported_media_type` for a body that is no form.
         """
+        if request.body and request.content_type != FORM:
+            raise UNSUPPORTED_MEDIA_TYPE(f"the body must be {FORM}")
         method, credentials = self._presented(request)
         named = request.form.one("client_id")
         if named is not None and named != credentials.client_id:
