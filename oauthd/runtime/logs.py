@@ -9,6 +9,7 @@ sends can forge a line. Left to twistd: `--syslog` and `--logger`, whose events 
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -80,7 +81,10 @@ def _file(twistd: Mapping[str, Any]) -> IO[Any]:
         return sys.stdout
     if name == "-":
         raise ValueError("a daemon cannot log to standard output")
-    file: Any = LogFile.fromFullPath(name or "twistd.log")
+    path = os.path.abspath(name or "twistd.log")
+    # Not for everybody: it tells who did what, and from where. A file that exists keeps its mode.
+    mode = None if os.path.exists(path) else 0o640
+    file: Any = LogFile(os.path.basename(path), os.path.dirname(path), defaultMode=mode)
     if not signal.getsignal(signal.SIGUSR1):  # as twistd does: a signal begins a new file
         signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(file.rotate))  # type: ignore[attr-defined]
     return file  # type: ignore[no-any-return]
