@@ -70,7 +70,7 @@ _scopes = Listing(Text(metadata.SCOPE, "the name of a scope", 1, 128), 200, dist
 _name = Text(metadata.NAME, "one line of text without blanks at its ends", 1, metadata.LONGEST_NAME, example="Example")
 _web = Text(metadata.WEB_URI, "an http or https address", 1, metadata.LONGEST_URI)
 _resource = Text(metadata.RESOURCE, "an absolute URI without fragment", 1, metadata.LONGEST_URI)
-_TAKES = "Changing it ends the client's tokens."
+_TAKES = "false ends its tokens."
 
 _SECRET = Member(
     "client_secret",

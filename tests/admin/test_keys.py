@@ -1,0 +1,54 @@
+"""Signing keys in the admin API."""
+
+from __future__ import annotations
+
+from oauthd.admin.keys import MOST
+from tests.admin.case import KEYS, AdminCase
+from tests.server import ok
+
+
+class KeyTests(AdminCase):
+    """/api/v1/keys"""
+
+    async def test_list(self) -> None:
+        """The published keys with their stages; nothing private."""
+        answer = await self.call("GET", KEYS)
+        keys = answer.json()["keys"]
+        jwks = ok(await self.server.get("/oauth2/jwks"))["keys"]
+        self.assertEqual([key["public"] for key in keys], jwks)
+        self.assertEqual({key["stage"] for key in keys}, {"signing"})
+        for private in ('"d"', '"p"', '"q"', '"dp"', '"dq"', '"qi"', '"k"', "sealed"):
+            self.assertNotIn(private, answer.body.decode())
+
+    async def test_rotate(self) -> None:
+        """New keys are announced, then sign, and the old ones verify until they retire."""
+        before = (await self.done("GET", KEYS))["keys"]
+        after = (await self.done("POST", f"{KEYS}/rotate"))["keys"]
+        old = {key["kid"] for key in before}
+        announced = [key for key in after if key["kid"] not in old]
+        self.assertEqual({key["stage"] for key in announced}, {"announced"})
+        self.assertEqual([key["algorithm"] for key in announced], [key["algorithm"] for key in before])
+        self.server.clock.advance(self.server.settings.keys.announce)
+        self.bearer = await self.own_token(self.root, "admin")
+        stages = {key["kid"]: key["stage"] for key in (await self.done("GET", KEYS))["keys"]}
+        self.assertEqual({stages[kid] for kid in old}, {"retired"})
+        self.assertEqual({stages[key["kid"]] for key in announced}, {"signing"})
+        kids = set(str(self.server.told("keys.rotated")[0]["kids"]).split())
+        self.assertEqual(kids, {key["kid"] for key in announced})
+
+    async def test_at_once(self) -> None:
+        """After a leak the new keys sign at once; tokens of the old ones still verify."""
+        after = (await self.done("POST", f"{KEYS}/rotate", {"announce": 0}))["keys"]
+        self.assertEqual({key["stage"] for key in after}, {"signing", "retired"})
+        self.assertTrue(await self.server.active(self.bearer))
+
+    async def test_too_many(self) -> None:
+        """The published set does not grow without end."""
+        for _ in range(MOST - 1):
+            await self.done("POST", f"{KEYS}/rotate", {"announce": 0})
+        await self.wrong("POST", f"{KEYS}/rotate", None, status=409)
+
+    async def test_wrong(self) -> None:
+        """An odd time is 422."""
+        for announce in (-1, 365 * 86400 + 1, "0", None, 0.5):
+            await self.wrong("POST", f"{KEYS}/rotate", {"announce": announce}, "announce")
