@@ -1,0 +1,284 @@
+"""The authorization endpoint and its pages: one flow belongs to one browser and is answered once."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from oauthd.endpoints.authorize import keep, kept
+from oauthd.protocol.messages import Parameters
+from tests.server import PASSWORD, App, Browser, ServerCase, form_of, ok, together
+from tests.wire import Answer
+
+SESSION, BROWSER = "__Host-oauthd_session", "__Host-oauthd_browser"
+DAY = 86400
+
+
+class FlowCase(ServerCase):
+    """A client, a user and a browser."""
+
+    async def prepare(self) -> None:
+        """Make them."""
+        self.app = await self.server.client()
+        self.alice = await self.server.user()
+        self.browser = self.server.browser()
+
+    async def begin(self, browser: Browser | None = None, app: App | None = None, **more: str | None) -> Answer:
+        """Begin a flow; the sign-in page, or whatever else it leads to."""
+        return await (browser or self.browser).open("/oauth2/authorize", self.server.asking(app or self.app, **more))
+
+    async def is_signed_in(self, browser: Browser) -> bool:
+        """Does a silent request of a client that asks nothing get a code?"""
+        clients = self.server.application.clients
+        record = await clients.find("silent")
+        app = App(record, "x") if record else await self.server.client("silent", first_party=True)
+        answer = await browser.get("/oauth2/authorize", self.server.asking(app, prompt="none"))
+        return "code" in answer.redirected
+
+
+class InteractionTests(FlowCase):
+    """The flow between its pages."""
+
+    async def test_another_browser(self) -> None:
+        """A flow cannot be gone on with in another browser, signed in or not: not shown, not answered."""
+        page = await self.begin()
+        interaction = form_of(page).fields["interaction"]
+        other, stranger = self.server.browser(), self.server.browser()
+        await self.server.authorize(self.app, self.alice, other)
+        for browser in (other, stranger):
+            for path in ("/oauth2/authorize", "/login", "/consent"):
+                self.refused_page(await browser.get(path, {"interaction": interaction}))
+            fields = form_of(page).fields | {"login": "alice", "password": PASSWORD}
+            self.refused_page(await browser.post("/login", fields))
+
+    async def test_unknown(self) -> None:
+        """A made-up interaction is refused on a page, whatever it looks like."""
+        await self.begin()
+        for identifier in ("x", "x" * 43, "x" * 5000, "\u00e4", "../login"):
+            for path in ("/oauth2/authorize", "/login", "/consent", "/device", "/logout"):
+                self.refused_page(await self.browser.get(path, {"interaction": identifier}))
+
+    async def test_of_another_purpose(self) -> None:
+        """The interaction of a device or of a sign-out is none of the authorization endpoint, and the reverse."""
+        device = form_of(await self.browser.open("/device")).fields["interaction"]
+        self.refused_page(await self.browser.get("/oauth2/authorize", {"interaction": device}))
+        self.refused_page(await self.browser.get("/consent", {"interaction": device}))
+        authorize = form_of(await self.begin()).fields["interaction"]
+        for path in ("/device", "/logout"):
+            self.refused_page(await self.browser.get(path, {"interaction": authorize}))
+
+    async def test_it_ends(self) -> None:
+        """Half an hour after its beginning a flow is over."""
+        page = await self.begin()
+        self.server.clock.advance(1800)
+        self.refused_page(await self.browser.sign_in(page, self.alice))
+
+    async def test_the_request_cannot_be_changed_on_the_way(self) -> None:
+        """Parameters beside the interaction are not read: what counts is the request as it began."""
+        page = await self.browser.sign_in(await self.begin(scope="openid"), self.alice)
+        interaction = form_of(page, "allow").fields["interaction"]
+        answer = await self.browser.press(page, "allow")
+        target = f"{answer.location}&scope=openid+write&redirect_uri=https://evil.example&client_id=other"
+        told = (await self.browser.open(target)).redirected
+        self.assertEqual(ok(await self.server.redeem(self.app, told["code"]))["scope"], "openid")
+        self.refused_page(await self.browser.get("/oauth2/authorize", {"interaction": interaction}))
+
+    async def test_answered_once(self) -> None:
+        """Twenty requests for the answer at once bring one code."""
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        answer = await self.browser.press(page, "allow")
+        answers = await together(self.browser.get(answer.location) for _ in range(20))
+        told = [answer.redirected for answer in answers if answer.location]
+        codes = [one["code"] for one in told if "code" in one]
+        self.assertEqual(len(codes), 1)
+        ok(await self.server.redeem(self.app, codes[0]))
+
+    async def test_two_tabs(self) -> None:
+        """Two flows in one browser do not disturb each other."""
+        pages = [await self.begin(state=state) for state in ("one", "two")]
+        for page, state in ((pages[1], "two"), (pages[0], "one")):
+            answer = await self.browser.press(page, "login", login="alice", password=PASSWORD)
+            told = (await self.browser.finish(answer, self.alice)).redirected
+            self.assertEqual(told["state"], state)
+            ok(await self.server.redeem(self.app, told["code"]))
+
+    async def test_the_page_answered_twice(self) -> None:
+        """Who presses Allow twice at once gets one code, and no bug is met."""
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        answers = await together(self.browser.press(page, "allow") for _ in range(5))
+        self.assertIn(303, [answer.status for answer in answers])
+        self.assertTrue({answer.status for answer in answers} <= {303, 400})
+        going = next(answer for answer in answers if answer.status == 303)
+        self.assertIn("code", (await self.browser.follow(going)).redirected)
+
+    async def test_a_changed_client(self) -> None:
+        """A redirect URI that was taken away meanwhile is not redirected to; neither is that of an inactive client."""
+        clients = self.server.application.clients
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        await clients.update("app", lambda client: evolve(client, redirect_uris=("https://new.example/cb",)))
+        self.refused_page(await self.browser.submit(page, "allow"))
+        other = await self.server.client("other")
+        page = await self.begin(app=other)
+        await clients.update("other", lambda client: evolve(client, is_active=False))
+        self.refused_page(await self.browser.submit(page, "allow"))
+
+    async def test_consent_of_another_person(self) -> None:
+        """What one person was shown, another who has signed in meanwhile cannot agree to."""
+        bob = await self.server.user("bob", claims={"name": "Bob"})
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        await self.browser.sign_in(await self.browser.open("/login"), bob)
+        again = await self.browser.submit(page, "allow")
+        self.assertIn("Bob", again.text)
+        told = (await self.browser.submit(again, "allow")).redirected
+        token = ok(await self.server.redeem(self.app, told["code"]))["access_token"]
+        self.assertEqual((await self.server.introspect(token))["sub"], bob.user_id)
+
+    async def test_switch(self) -> None:
+        """Switching accounts on the consent page signs out, and leads back with another person."""
+        bob = await self.server.user("bob")
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        page = await self.browser.submit(page, "switch")
+        told = (await self.browser.finish(page, bob)).redirected
+        token = ok(await self.server.redeem(self.app, told["code"]))["access_token"]
+        self.assertEqual((await self.server.introspect(token))["sub"], bob.user_id)
+
+    async def test_forms_need_their_token(self) -> None:
+        """A form without its token, with a wrong one, or with a repeated field changes nothing."""
+        page = await self.begin()
+        fields = form_of(page).fields | {"login": "alice", "password": PASSWORD, "decision": "login"}
+        for wrong in (
+            {name: value for name, value in fields.items() if name != "csrf"},
+            fields | {"csrf": ""},
+            fields | {"csrf": "x" * 43},
+            [*fields.items(), ("csrf", fields["csrf"])],
+        ):
+            self.refused_page(await self.browser.post("/login", wrong))
+        self.assertNotIn(SESSION, self.browser.cookies)
+
+    async def test_the_store_away(self) -> None:
+        """When the store is lost at the answer, the page says so, with the time to come back; nobody is redirected."""
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        answer = await self.browser.press(page, "allow")
+        self.server.store.crash_before = 1
+        lost = await self.browser.get(answer.location)
+        self.refused_page(lost, 503)
+        self.assertNotEqual(lost.header("retry-after"), "")
+        self.assertIn("code", (await self.browser.open(answer.location)).redirected)
+
+
+class SessionTests(FlowCase):
+    """Who is signed in, and for how long."""
+
+    async def test_a_new_session_at_each_sign_in(self) -> None:
+        """The session's cookie changes at each sign-in, and a copy of the former one is worth nothing."""
+        await self.browser.sign_in(await self.begin(), self.alice)
+        former = self.server.browser()
+        former.cookies = dict(self.browser.cookies)
+        self.assertTrue(await self.is_signed_in(former))
+        await self.browser.sign_in(await self.begin(prompt="login"), self.alice)
+        self.assertNotEqual(former.cookies[SESSION], self.browser.cookies[SESSION])
+        self.assertFalse(await self.is_signed_in(former))
+        self.assertTrue(await self.is_signed_in(self.browser))
+
+    async def test_a_planted_cookie(self) -> None:
+        """A session cookie that somebody planted is not taken over by a sign-in."""
+        self.browser.cookies[SESSION] = "planted"
+        await self.browser.sign_in(await self.begin(), self.alice)
+        thief = self.server.browser()
+        thief.cookies[SESSION] = "planted"
+        self.assertFalse(await self.is_signed_in(thief))
+
+    async def test_idle_end(self) -> None:
+        """A session ends after eight hours without use, and each use gives eight more."""
+        await self.browser.sign_in(await self.begin(), self.alice)
+        for _ in range(5):
+            self.server.clock.advance(8 * 3600 - 61)
+            self.assertTrue(await self.is_signed_in(self.browser))
+        self.server.clock.advance(8 * 3600)
+        self.assertFalse(await self.is_signed_in(self.browser))
+
+    async def test_absolute_end(self) -> None:
+        """Thirty days after the sign-in a session ends, however much it is used."""
+        await self.browser.sign_in(await self.begin(), self.alice)
+        for _ in range(30 * 4 - 1):
+            self.server.clock.advance(DAY / 4)
+            self.assertTrue(await self.is_signed_in(self.browser))
+        self.server.clock.advance(DAY / 4)
+        self.assertFalse(await self.is_signed_in(self.browser))
+
+    async def test_it_ends_with_the_user(self) -> None:
+        """A deactivated user is signed out everywhere, and so is one whose tokens and sessions were ended."""
+        browsers = [self.server.browser() for _ in range(2)]
+        for browser in browsers:
+            await browser.sign_in(await self.begin(browser), self.alice)
+        await self.server.application.tokens.end_all_of_user(self.alice.user_id)
+        for browser in browsers:
+            self.assertFalse(await self.is_signed_in(browser))
+        await browsers[0].sign_in(await self.begin(browsers[0]), self.alice)
+        await self.server.application.users.deactivate(self.alice.user_id)
+        self.assertFalse(await self.is_signed_in(browsers[0]))
+
+    async def test_the_cookie_is_not_stored(self) -> None:
+        """Neither the session's nor the browser's cookie, nor an interaction, can be read from the database."""
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        held = b"\n".join(key + value for key, value in (await self.server.dump()).items())
+        interaction = form_of(page, "allow").fields["interaction"]
+        for secret in (self.browser.cookies[SESSION], self.browser.cookies[BROWSER], interaction):
+            self.assertNotIn(secret.encode(), held)
+
+
+class HeaderTests(FlowCase):
+    """What goes with each page."""
+
+    async def test_cookies(self) -> None:
+        """Every cookie is HttpOnly, SameSite=Lax, Secure, for this host alone and the whole of it."""
+        page = await self.begin()
+        answer = await self.browser.press(page, "login", login="alice", password=PASSWORD)
+        first = await self.server.get("/oauth2/authorize", self.server.asking(self.app))
+        fields = [value for name, value in (*answer.headers, *first.headers) if name == "set-cookie"]
+        self.assertGreaterEqual(len(fields), 3)
+        for value in fields:
+            attributes = set(value.split("; ")[1:])
+            self.assertTrue({"Path=/", "HttpOnly", "SameSite=Lax", "Secure"} <= attributes, value)
+            self.assertTrue(value.startswith("__Host-"), value)
+            self.assertNotIn("Domain", value)
+
+    async def test_pages(self) -> None:
+        """Pages are not stored, not framed, run no script, and tell nobody where they stand."""
+        login = await self.begin()
+        consent = await self.browser.sign_in(login, self.alice)
+        error = await self.browser.get("/oauth2/authorize", {"client_id": "unknown"})
+        for page in (login, consent, error, await self.browser.open("/device"), await self.browser.open("/logout")):
+            policy = page.header("content-security-policy")
+            self.assertIn("default-src 'none'", policy)
+            self.assertIn("frame-ancestors 'none'", policy)
+            self.assertNotIn("unsafe", policy)
+            self.assertEqual(page.header("x-frame-options"), "DENY")
+            self.assertEqual(page.header("referrer-policy"), "no-referrer")
+            self.assertEqual(page.header("cache-control"), "no-store")
+            self.assertEqual(page.header("x-content-type-options"), "nosniff")
+
+    async def test_form_action(self) -> None:
+        """The policy of sign-in and consent lets the redirect to the client through, not every address in clear."""
+        login = await self.begin()
+        consent = await self.browser.sign_in(login, self.alice)
+        for page in (login, consent):
+            self.assertRegex(page.header("content-security-policy"), r"; form-action 'self' https:[^ ]*; ")
+
+    async def test_errors_are_escaped(self) -> None:
+        """What a caller sent does not become part of an error page."""
+        for query in ({"client_id": "<script>alert(1)</script>"}, {"interaction": "<img src=x>"}):
+            page = await self.browser.get("/oauth2/authorize", query)
+            self.refused_page(page)
+            self.assertNotIn("<script", page.text)
+            self.assertNotIn("<img", page.text)
+
+
+class KeptTests(ServerCase):
+    """What an interaction keeps of a request."""
+
+    def test_there_and_back(self) -> None:
+        """What a later step needs comes back as it was sent, several resources included; the rest is dropped."""
+        pairs = (("client_id", "a"), ("state", "s t"), ("resource", "https://b"), ("x", "y"), ("resource", "https://c"))
+        again = kept(keep(Parameters(pairs)))
+        self.assertEqual(set(again), set(pairs) - {("x", "y")})
+        self.assertEqual(again.all("resource"), ("https://b", "https://c"))
