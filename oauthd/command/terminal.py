@@ -11,7 +11,13 @@ import click
 
 def visible(text: str) -> str:
     """The text in one line, without anything that a terminal obeys: escapes, line ends, changes of direction."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return "".join(map(_visible, text))
+
+
+def _visible(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if unicodedata.category(letter) == "Zs" else "\N{REPLACEMENT CHARACTER}"
 
 
 def width(text: str) -> int:

@@ -27,6 +27,7 @@ class VisibleTests(SynchronousTestCase):
         """Letters of all scripts stay as they are."""
         for plain in ("Ada Lovelace", "Zoë Ångström", "漢字", "Привет", "עברית", "a+b@c~d"):
             self.assertEqual(visible(plain), plain)
+        self.assertEqual(visible("no\u00a0break"), "no break")
 
     @given(st.text())
     def test_anything(self, text: str) -> None:
