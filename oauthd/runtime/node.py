@@ -42,6 +42,7 @@ from oauthd.runtime.valkey import EmbeddedValkey
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.redis import RedisStore
+from oauthd.stores.startup import check_server
 from oauthd.web.site import Site
 
 log = Logger(namespace="oauthd")
@@ -171,6 +172,7 @@ class Node(Service):
         self.data.lock()
         self.events.observers.append(_log_event)
         connection = await self._connect()
+        await self._examine(connection)
         world = self._world(RedisStore(connection, time.time))
         application = self.application = Application(world)
         await application.keys.open()
@@ -207,6 +209,15 @@ class Node(Service):
         except StoreUnavailable:
             raise CannotStart(f"the store at {place} does not answer within {PATIENCE:g} s: {connection.why}") from None
         return connection
+
+    async def _examine(self, connection: RedisConnection) -> None:
+        """Look at how the store is set: one that may forget what must not be forgotten is refused."""
+        findings = await check_server(connection)
+        for finding in findings.warn:
+            log.warn("the store: {finding}", finding=finding)
+        if findings.refuse:
+            raise CannotStart("the store cannot be used: " + "; ".join(findings.refuse))
+        log.info("the store is {server}", server=findings.server)
 
     def _world(self, store: RedisStore) -> World:
         users = self.settings.users

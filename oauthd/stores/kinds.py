@@ -13,9 +13,19 @@ def _token_lists(record: records.AccessToken | records.RefreshToken) -> Iterable
     """A token is listed under its client and its user, as long as it can be used."""
     if isinstance(record, records.RefreshToken) and record.spent is not None:
         return
-    yield f"tokens:client:{record.client_id}"
+    yield tokens_of_client(record.client_id)
     if record.user_id:
-        yield f"tokens:user:{record.user_id}"
+        yield tokens_of_user(record.user_id)
+
+
+def tokens_of_client(client_id: str) -> str:
+    """The index of a client's tokens; short, since each user with a token pays for such a name."""
+    return f"tc:{client_id}"
+
+
+def tokens_of_user(user_id: str) -> str:
+    """The index of a user's tokens."""
+    return f"tu:{user_id}"
 
 
 ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists)

@@ -2,7 +2,7 @@
 
     a:<digest>                  a record without a slot            member of an index   a:<digest>
     r:{<grant>}:<digest>        a record with a slot                                    r{<grant>}<digest>
-    x:tokens:client:<id>        an index
+    x:tc:<id>        an index
     gen:client:{<id>}           a generation, in the slot of its subject's record
     sequence:<name>             a sequence of numbers
 

@@ -21,6 +21,9 @@ from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Stored, Write
 
 TOUCH_AFTER = 60  # seconds: an idle end is not rewritten more often than this
+UNDER_WAY = ("authorize", "device", "logout", "home")
+ANSWERED = "answered"
+ANSWERED_FOR = 60  # seconds that a flow which is over is remembered, for people who press a button twice
 
 
 def _random(entropy: Callable[[int], bytes]) -> str:
@@ -131,7 +134,9 @@ class Interactions:
 
     async def finish(self, stored: Stored[Interaction]) -> bool:
         """End the flow; True for the one request that ends it."""
-        return await self.store.commit(Commit(expected=(stored,), forgets=(stored.ref,)))
+        ends = min(stored.record.expires_at, int(self.clock()) + ANSWERED_FOR)
+        over = evolve(stored.record, purpose=ANSWERED, expires_at=ends)
+        return await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, over),)))
 
     def csrf(self, browser: str, subject: str) -> str:
         """The token that forms of this browser carry for `subject` (an interaction's id, or a page's name)."""

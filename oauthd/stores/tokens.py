@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve, frozen
+from twisted.internet.defer import Deferred, FirstError, ensureDeferred, gatherResults
 
 from oauthd.protocol import opaque
-from oauthd.protocol.records import AccessToken, Grant, RefreshToken
+from oauthd.protocol.records import AccessToken, Generations, Grant, RefreshToken
 from oauthd.stores import kinds
 from oauthd.stores.interface import IStore, Page, Ref, Stored
 
@@ -135,7 +136,7 @@ class Tokens:
 
         :raises ValueError: when the cursor is not one of ours.
         """
-        index = f"tokens:user:{user_id}" if user_id else f"tokens:client:{client_id}"
+        index = kinds.tokens_of_user(user_id) if user_id else kinds.tokens_of_client(client_id)
         page: Page[Token] = await self.store.scan(index, cursor, limit)
         wanted = [
             stored
@@ -146,8 +147,8 @@ class Tokens:
 
     async def _live(self, found: list[Stored[Token]], even_spent: bool = False) -> list[Listed]:
         """Those of them that are alive: generations once for each subject, all grants in one read."""
-        subjects = {(one.record.client_id, one.record.user_id) for one in found}
-        today = {subject: await self.store.generations(*subject) for subject in subjects}
+        subjects = list({(one.record.client_id, one.record.user_id) for one in found})
+        today = dict(zip(subjects, await self._generations(subjects), strict=True))
         grant_ids = sorted({_grant_id(one) for one in found} - {""})
         grants = await self.store.get(*(kinds.grant(grant_id) for grant_id in grant_ids)) if grant_ids else ()
         standing = {"", *(grant_id for grant_id, grant in zip(grant_ids, grants, strict=True) if grant is not None)}
@@ -158,6 +159,18 @@ class Tokens:
             and _grant_id(one) in standing
             and (even_spent or getattr(one.record, "spent", None) is None)
         ]
+
+    async def _generations(self, subjects: list[tuple[str, str]]) -> list[Generations]:
+        """Today's generations of each client and user, asked for all at once."""
+        asked: list[Deferred[Generations]] = [ensureDeferred(self._today(*subject)) for subject in subjects]
+        try:
+            return await gatherResults(asked, consumeErrors=True)
+        except FirstError as error:
+            raise error.subFailure.value from None  # type: ignore[misc]  # a failure here holds an exception
+
+    async def _today(self, client_id: str, user_id: str) -> Generations:
+        today: Generations = await self.store.generations(client_id, user_id)
+        return today
 
 
 def _kind(stored: Stored[Token]) -> str:

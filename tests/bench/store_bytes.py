@@ -84,7 +84,7 @@ async def listing(store: RedisStore, count: int) -> None:
     """Print how long pages of a long list take."""
     fresh_database()
     await fill(store, machines(count))
-    index = f"tokens:client:{IDENTIFIER}"
+    index = f"tc:{IDENTIFIER}"
     begun = time.perf_counter()
     page = await store.scan(index)
     took = time.perf_counter() - begun

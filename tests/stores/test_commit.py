@@ -209,7 +209,7 @@ class CommitIndexTests(CommitCase):
         spent: RefreshToken = evolve(stored.record, spent=Spent("one", NOW))
         commit = Commit((stored,), (), (GRANT,), (Write(TOKEN, spent), Write(NEXT, refresh("app", "u1"))))
         self.assertTrue(await self.store.commit(commit))
-        for index in ("tokens:client:app", "tokens:user:u1"):
+        for index in ("tc:app", "tu:u1"):
             self.assertEqual(await self.command("ZCARD", f"x:{index}"), 1)
             self.assertEqual(await self.listed(index), [NEXT])
 
@@ -219,17 +219,17 @@ class CommitIndexTests(CommitCase):
         await self.store.commit(commit)
         third = kinds.refresh_token("g", "third")
         await self.store.commit(evolve(other, absent=(), writes=(other.writes[0], Write(third, refresh()))))
-        self.assertEqual(sorted(await self.listed("tokens:client:app"), key=repr), sorted([TOKEN, NEXT], key=repr))
+        self.assertEqual(sorted(await self.listed("tc:app"), key=repr), sorted([TOKEN, NEXT], key=repr))
 
     async def test_moved(self) -> None:
         """A record that changes its client changes the lists."""
         ref = kinds.ACCESS_TOKEN.at(b"x", "g")
         await self.store.put(Write(ref, access("one", "u2")))
         await self.store.commit(Commit(expected=(await self.read(ref),), writes=(Write(ref, access("two", "u2")),)))
-        self.assertEqual(await self.command("ZCARD", "x:tokens:client:one"), 0)
-        self.assertEqual((await self.listed("tokens:client:two"), await self.listed("tokens:user:u2")), ([ref], [ref]))
+        self.assertEqual(await self.command("ZCARD", "x:tc:one"), 0)
+        self.assertEqual((await self.listed("tc:two"), await self.listed("tu:u2")), ([ref], [ref]))
 
     async def test_forgotten(self) -> None:
         """A record that a commit forgets leaves the lists."""
         await self.store.commit(Commit(expected=(await self.read(TOKEN),), forgets=(TOKEN,)))
-        self.assertEqual(await self.command("EXISTS", "x:tokens:client:app", "x:tokens:user:u1"), 0)
+        self.assertEqual(await self.command("EXISTS", "x:tc:app", "x:tu:u1"), 0)

@@ -12,7 +12,7 @@ from oauthd.stores.interface import Kind, Ref, Write
 from oauthd.stores.redis import LONGEST_PAGE, MARGIN
 from tests.stores.case import NOW, StoreCase, access, client, tokens
 
-INDEX = "tokens:client:app"
+INDEX = "tc:app"
 
 
 class ListingTests(StoreCase):
@@ -155,7 +155,7 @@ class ListingTests(StoreCase):
             with self.assertRaises(ValueError):
                 await self.store.scan(INDEX, cursor)
         with self.assertRaises(ValueError):
-            await self.store.scan("tokens:client:other", good)
+            await self.store.scan("tc:other", good)
 
     async def test_well_made_forgeries(self) -> None:
         """Whoever computes the checksum of a cursor gets a page of the same list and nothing else."""

@@ -55,7 +55,7 @@ class NamingTests(SynchronousTestCase):
         self.assertEqual(naming.key(kinds.REFRESH_TOKEN.at(b"\1\2", "g")), b"r:{g}:\1\2")
         self.assertEqual(naming.member(kinds.REFRESH_TOKEN.at(b"\1\2", "g")), b"r{g}\1\2")
         self.assertEqual(naming.key(kinds.client("app")), b"client:{app}:")
-        self.assertEqual(naming.index("tokens:client:app"), b"x:tokens:client:app")
+        self.assertEqual(naming.index("tc:app"), b"x:tc:app")
         self.assertEqual(naming.generation("client:app"), b"gen:client:{app}")
         self.assertEqual(naming.generation("world"), b"gen:world")
 

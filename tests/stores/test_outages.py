@@ -50,7 +50,7 @@ class OutageCase(ConnectionCase):
             self.store.put(Write(TOKEN, access(lives=5))),
             self.store.commit(Commit(absent=(ref,), writes=(write,))),
             self.store.forget(TOKEN),
-            self.store.scan("tokens:client:app"),
+            self.store.scan("tc:app"),
             self.store.next_number("client"),
             self.store.generations("app"),
             self.store.begin("client:other"),
@@ -211,7 +211,7 @@ class LostReplyTests(ConnectionCase):
         self.lossy.plan = [False]
         self.assertIs(await self.store.commit(commit), True)
         self.assertIs(await self.store.commit(other), False)
-        self.assertEqual(len((await self.store.scan("tokens:client:app")).items), 1)
+        self.assertEqual(len((await self.store.scan("tc:app")).items), 1)
 
     async def test_recognised_later(self) -> None:
         """A redemption whose outcome stayed unknown is done when whoever asked for it asks again."""
