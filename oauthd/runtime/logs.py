@@ -32,6 +32,7 @@ from twisted.python.logfile import LogFile
 
 from oauthd.config import LogSettings
 
+_CHATTY = ("twisted.application._client_service.ClientService",)  # tells of each try while the store is away
 _FORGERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # text keeps line ends, which twistd indents
 
 
@@ -44,6 +45,8 @@ def observer(settings: LogSettings, twistd: Mapping[str, Any]) -> ILogObserver |
         return None
     written = FileLogObserver(_file(twistd), json_line if settings.json else text_line)
     level = LogLevelFilterPredicate(defaultLogLevel=LogLevel.lookupByName(settings.level))
+    for namespace in _CHATTY:
+        level.setLogLevelForNamespace(namespace, LogLevel.warn)
     return FilteringLogObserver(written, [level])
 
 
