@@ -87,8 +87,7 @@ class SignIn:
         return f"{browser}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
     async def _check(self, username: str, password: str) -> Person | None:
-        found = await self.users.find_by_name(username)
-        user_id = found.user_id if found else NOBODY
+        user_id = await self.users.id_of(username) or NOBODY
         today = await self.store.generations("", user_id)
         user = await self.users.find(user_id)  # after the generation: a deactivation in between makes dead tokens
         fits = await self.passwords.verify(user.password if user else "", password)

@@ -302,3 +302,35 @@ class VerdictTests(GuessingCase):
         held = b"\n".join(key + value for key, value in (await self.server.dump()).items())
         for trace in (b"typed-name", b"203.0.113.99"):
             self.assertNotIn(trace, held)
+
+    async def test_unknown_names_take_the_same_steps(self) -> None:
+        """Known and unknown names, and users without a password, ask the database equally often and hash once."""
+        empty = await self.server.user("empty")
+        await self.server.application.users.update(empty.user_id, lambda user: evolve(user, password=""))
+        steps: list[str] = []
+        here = self.server.application.passwords.in_thread
+
+        async def counted(*arguments: Any) -> Any:
+            steps.append("hash")
+            return await here(*arguments)
+
+        def watched(name: str) -> Callable[..., Any]:
+            verb = getattr(self.server.store, name)
+
+            def step(*arguments: Any) -> Any:
+                steps.append(name)
+                return verb(*arguments)
+
+            return step
+
+        self.hashing(counted)
+        for name in ("get", "commit", "generations", "forget"):
+            self.patch(self.server.store, name, watched(name))
+        taken = []
+        for number, name in enumerate(("alice", "nobody", "empty")):
+            await self.sign_in.by_password(name, "wrong", f"203.0.113.{number}")
+            taken.append(steps[:])
+            steps.clear()
+        self.assertEqual(taken[0], taken[1])
+        self.assertEqual(taken[0], taken[2])
+        self.assertEqual(taken[0].count("hash"), 1)

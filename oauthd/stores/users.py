@@ -47,8 +47,13 @@ class Users:
 
     async def find_by_name(self, username: str) -> User | None:
         """The user of that name in any spelling."""
+        user_id = await self.id_of(username)
+        return None if user_id is None else await self.find(user_id)
+
+    async def id_of(self, username: str) -> str | None:
+        """The id of the user of that name in any spelling."""
         (stored,) = await self.store.get(_name(username))
-        return None if stored is None else await self.find(stored.record.user_id)
+        return None if stored is None else str(stored.record.user_id)
 
     async def create(self, user: User) -> User:
         """Store a new user; `user_id` (when "") and times are set here, `password` is already a hash.
