@@ -521,6 +521,17 @@ class ServerCase(TestCase):
         finally:
             await self.server.stop()
 
+    def overtaken_by(self, happening: Callable[[], Awaitable[Any]]) -> None:
+        """Let something happen once, between the look of the next request and its atomic step."""
+        commit = self.server.store.commit
+
+        async def first(step: Commit) -> bool:
+            patched.restore()
+            await happening()
+            return await commit(step)
+
+        patched = self.patch(self.server.store, "commit", first)
+
     def refused(self, answer: Answer, error: str, status: int = 400) -> None:
         """The answer is this error, in the form that all have."""
         self.assertEqual((answer.status, answer.error), (status, error), answer.body)
