@@ -27,7 +27,7 @@ from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.interface import Commit, IStore, Stored, Write
 from oauthd.stores.scopes import ScopeCatalogue
-from oauthd.stores.sessions import Interactions, Sessions
+from oauthd.stores.sessions import ANSWERED, Interactions, Sessions
 from oauthd.stores.users import Users, is_administrator
 
 LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
@@ -93,7 +93,7 @@ class Authorize:
             parameters, stored = request.parameters, None
         else:
             stored = await self.interactions.find(identifier, request)
-            if stored is None or stored.record.purpose != "authorize":
+            if stored is None or not _goes_on(stored.record):
                 raise INVALID_REQUEST("this sign-in has expired, or it was begun in another browser")
             parameters = kept(stored.record.parameters)
         client = await self.clients.find(parameters.required("client_id"))
@@ -189,6 +189,11 @@ class Authorize:
         states = [value for name, value in flow.parameters if name == "state"]
         state = (("state", states[0]),) if len(states) == 1 and states[0] else ()
         return see_other(flow.redirect.with_parameters((*pairs, *state, ("iss", self.issuer))))  # RFC 9207 section 2
+
+
+def _goes_on(interaction: Interaction) -> bool:
+    """Has it no answer yet? A refusal may be told twice, to people who press twice; a code is given once."""
+    return interaction.purpose == "authorize" or (interaction.purpose == ANSWERED and interaction.denied)
 
 
 def keep(parameters: Parameters) -> dict[str, str]:

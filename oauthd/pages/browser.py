@@ -1,21 +1,26 @@
 """What every page needs of the browser before it: its cookies, its session, the flow it is in, its form's token.
 
 Here a page is refused that belongs to another browser, a form without the token we gave it, a flow that has ended.
+People press buttons twice, and a browser shows what the last press led to: so a form that comes again is not refused
+where it can be taken for the same.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from attrs import frozen
 
 from oauthd.pages.rendering import Pages, page_headers
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import INVALID_REQUEST
-from oauthd.protocol.messages import Request, Response
+from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Interaction, Session, User
 from oauthd.stores.interface import Stored
-from oauthd.stores.sessions import Interactions, Sessions
+from oauthd.stores.sessions import ANSWERED, UNDER_WAY, Interactions, Sessions
 from oauthd.stores.users import Users
 
+RETRIES = 20
 EXPIRED = "this page has expired, or it was opened in another browser; go back to the application and start again"
 
 
@@ -32,9 +37,14 @@ class Flow:
         """What is known of it."""
         return self.stored.record
 
+    @property
+    def over(self) -> bool:
+        """Has the application had its answer?"""
+        return self.state.purpose == ANSWERED
+
     def back(self, authorize: str) -> str:
         """The address that decides the next step of this flow."""
-        homes = {"authorize": authorize, "device": "/device", "logout": "/logout"}
+        homes = {"authorize": authorize, ANSWERED: authorize, "device": "/device", "logout": "/logout"}
         home = homes.get(self.state.purpose)
         return "/" if home is None else f"{home}?interaction={self.identifier}"
 
@@ -56,7 +66,7 @@ class Browser:
         """
         identifier = request.parameters.one("interaction") or ""
         stored = await self.interactions.find(identifier, request)
-        if stored is None or (purposes and stored.record.purpose not in purposes):
+        if stored is None or stored.record.purpose not in (purposes or UNDER_WAY):
             raise INVALID_REQUEST(EXPIRED)
         return Flow(identifier, self.interactions.cookie.read(request), stored)
 
@@ -77,13 +87,33 @@ class Browser:
         user = await self.users.find(session.user_id) if session else None
         return (session, user) if session is not None and user is not None and user.is_active else None
 
-    async def save(self, flow: Flow, changed: Interaction) -> None:
-        """Write down what a page learned.
+    async def save(self, flow: Flow, changed: Interaction) -> bool:
+        """Write down what a page learned; False when something else was written since the flow was read."""
+        return await self.interactions.save(flow.stored, changed)
 
-        :raises OAuthError: `invalid_request` when the same page was answered twice at once.
+    async def learn(self, flow: Flow, request: Request, change: Callable[[Interaction], Interaction]) -> None:
+        """Write down what holds whatever else was written since the flow was read.
+
+        :raises OAuthError: `invalid_request` when the flow has ended.
         """
-        if not await self.interactions.save(flow.stored, changed):
-            raise INVALID_REQUEST("this page was answered already")
+        for _ in range(RETRIES):
+            if await self.save(flow, change(flow.state)):
+                return
+            flow = await self.flow(request, flow.state.purpose)
+        raise INVALID_REQUEST("this page was answered too often at once")
+
+    async def again(self, request: Request, flow: Flow, authorize: str) -> Response:
+        """A form of a flow that is over came once more: the application's request begins anew.
+
+        Its first answer is lost on the way when somebody presses twice, but the application may have used it.
+
+        :raises OAuthError: `invalid_request` where somebody refuses what is given already.
+        """
+        if request.form.one("decision") != "deny":
+            return await self.interactions.begin(request, "authorize", flow.state.parameters, authorize)
+        if not flow.state.denied:
+            raise INVALID_REQUEST(EXPIRED)
+        return see_other(flow.back(authorize))
 
     def hidden(self, flow: Flow) -> dict[str, str]:
         """The hidden fields of this flow's forms."""

@@ -18,6 +18,7 @@ from oauthd.protocol.redirects import RedirectUri, choose
 from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.scopes import ScopeCatalogue
+from oauthd.stores.sessions import ANSWERED
 from oauthd.stores.users import is_administrator
 
 
@@ -39,7 +40,12 @@ class ConsentPage:
     async def __call__(self, request: Request) -> Response:
         """Show or answer the consent form."""
         answering = request.method == "POST"
-        flow = await (self.browser.posted if answering else self.browser.flow)(request, "authorize")
+        if answering:
+            flow = await self.browser.posted(request, "authorize", ANSWERED)
+        else:
+            flow = await self.browser.flow(request, "authorize")
+        if flow.over:
+            return await self.browser.again(request, flow, self.authorize)
         signed_in = await self.browser.signed_in(request)
         if signed_in is None:  # signed out meanwhile: the authorization endpoint knows what to do
             return see_other(flow.back(self.authorize))
@@ -62,7 +68,7 @@ class ConsentPage:
             await self.browser.sessions.end(self.browser.session_cookie.read(request))
             return see_other(flow.back(self.authorize)).adding(self.browser.session_cookie.drop())
         if decision == "deny":
-            await self.browser.save(flow, evolve(flow.state, denied=True))
+            await self.browser.learn(flow, request, lambda now: evolve(now, denied=True))
             self.events.tell("consent.denied", client_id=client.client_id, user_id=user.user_id)
             return see_other(flow.back(self.authorize))
         if decision != "allow":
@@ -70,7 +76,8 @@ class ConsentPage:
         scope = await self._asked(flow, user, client)
         if request.form.one("subject") != user.user_id:  # what one person was shown, another may not agree to
             return see_other(f"/consent?interaction={flow.identifier}")
-        await self.browser.save(flow, evolve(flow.state, consented=scope, user_id=user.user_id))
+        if not await self.browser.save(flow, evolve(flow.state, consented=scope, user_id=user.user_id)):
+            return see_other(flow.back(self.authorize))  # pressed twice: what counts was written by the other press
         if client.confidential or not redirect.native:
             await self.consents.remember(user, client, scope)
         self.events.tell("consent.given", client_id=client.client_id, user_id=user.user_id, scope=" ".join(scope))

@@ -59,7 +59,8 @@ class DevicePage:
             return see_other(f"/login?interaction={flow.identifier}")
         found = await self._device(flow)
         if answering:
-            return await (self._decide if found else self._enter)(request, flow, signed_in, found)
+            decides = found is not None and "user_code" not in request.form
+            return await (self._decide if decides else self._enter)(request, flow, signed_in, found)
         if found:
             return await self._confirm(flow, signed_in[1], found)
         if flow.state.parameters["user_code"] and not flow.state.tries:
@@ -73,6 +74,8 @@ class DevicePage:
         code = user_code.normalise(typed)
         if code is None:
             return self._entry(flow, typed[:32], "A code has eight letters, such as BCDF-GHJK.", 400)
+        if found is not None and code == flow.state.parameters["user_code"]:  # pressed twice
+            return see_other(f"/device?interaction={flow.identifier}")
         return await self._take(request, flow, code)
 
     async def _take(self, request: Request, flow: Flow, code: str) -> Response:
@@ -84,11 +87,12 @@ class DevicePage:
         learned = flow.state.parameters | {"user_code": code}
         if pointer is not None:
             learned |= {"grant": pointer.record.grant, "device": pointer.record.digest.hex()}
-        await self.browser.save(flow, evolve(flow.state, parameters=learned, tries=flow.state.tries + 1))
-        if pointer is None:
+        counted = await self.browser.save(flow, evolve(flow.state, parameters=learned, tries=flow.state.tries + 1))
+        if pointer is not None:
+            await self.guessing.give_back(request.connection.source)
+        elif counted:
             stored = await self.browser.flow(request, "device")
             return self._entry(stored, user_code.shown(code), WRONG, 400)
-        await self.guessing.give_back(request.connection.source)
         return see_other(f"/device?interaction={flow.identifier}")
 
     async def _device(self, flow: Flow) -> Stored[DeviceCode] | None:
@@ -124,8 +128,8 @@ class DevicePage:
             return see_other(f"/device?interaction={flow.identifier}")
         if not outcome:
             raise INVALID_REQUEST("the code was used already; start again on your device")
-        learned = flow.state.parameters | {"outcome": decision, "client_id": found.record.client_id}
-        await self.browser.save(flow, evolve(flow.state, parameters=learned))
+        learned = {"outcome": decision, "client_id": found.record.client_id}
+        await self.browser.learn(flow, request, lambda now: evolve(now, parameters=now.parameters | learned))
         return see_other(f"/device?interaction={flow.identifier}")
 
     async def _approve(self, found: Stored[DeviceCode], session: Session, user: User) -> bool:

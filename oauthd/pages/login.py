@@ -13,6 +13,7 @@ from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client
 from oauthd.sign_in import Person, SignIn
 from oauthd.stores.clients import Clients
+from oauthd.stores.sessions import ANSWERED, UNDER_WAY
 
 KNOWN_FOR = 180 * 86400  # seconds a browser stays known to an account
 LONGEST = 1024  # characters of a name or a password
@@ -39,9 +40,11 @@ class Login:
         return await self._form(flow, flow.state.parameters.get("login_hint", ""))
 
     async def _answer(self, request: Request) -> Response:
-        flow = await self.browser.posted(request)
+        flow = await self.browser.posted(request, *UNDER_WAY, ANSWERED)
+        if flow.over:
+            return await self.browser.again(request, flow, self.authorize)
         if request.form.one("decision") == "deny":
-            await self.browser.save(flow, evolve(flow.state, denied=True))
+            await self.browser.learn(flow, request, lambda now: evolve(now, denied=True))
             return see_other(flow.back(self.authorize))
         name, password = request.form.one("login") or "", request.form.one("password") or ""
         if not name or not password or max(len(name), len(password)) > LONGEST:
@@ -61,9 +64,10 @@ class Login:
         return await self._signed_in(request, flow, person)
 
     async def _signed_in(self, request: Request, flow: Flow, person: Person) -> Response:
-        user = person.user
-        signed_in = evolve(flow.state, signed_in_at=int(self.clock()), user_id=user.user_id, consented=None)
-        await self.browser.save(flow, signed_in)
+        user, now = person.user, int(self.clock())
+        await self.browser.learn(
+            flow, request, lambda known: evolve(known, signed_in_at=now, user_id=user.user_id, consented=None)
+        )
         former = self.browser.session_cookie.read(request)
         value, _ = await self.browser.sessions.start(user.user_id, former, person.generation)
         return see_other(flow.back(self.authorize)).adding(

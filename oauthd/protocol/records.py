@@ -308,7 +308,7 @@ class Session:
 class Interaction:
     """The state of one browser flow: an authorization, device or logout request between pages.
 
-    :ivar purpose: `authorize`, `device` or `logout`.
+    :ivar purpose: `authorize`, `device`, `logout` or `home`; `answered` for an authorization request that is over.
     :ivar parameters: the request as it was validated, name to value.
     :ivar browser: digest of the browser cookie it is bound to.
     :ivar signed_in_at: `auth_time` of the sign-in made within this interaction, 0 before.
