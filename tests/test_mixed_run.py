@@ -52,6 +52,8 @@ class MixedRunTests(ServerCase):
         told = await server.authorize(app, alice, browser, scope="openid read")
         tokens = ok(await server.redeem(app, told["code"]))
         again = ok(await server.refresh(app, tokens["refresh_token"]))
+        asked = server.asking(app, prompt="login", id_token_hint=again["id_token"], nonce="n", login_hint="alice")
+        await browser.open("/oauth2/authorize", asked)
         await server.userinfo(again["access_token"])
         await server.introspect(again["access_token"], api)
         await server.post("/oauth2/revoke", {"token": again["access_token"]}, basic=app.basic)

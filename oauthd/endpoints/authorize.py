@@ -33,9 +33,11 @@ from oauthd.stores.users import Users, is_administrator
 LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
 KEPT = frozenset(
     {"response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "display", "prompt"}
-    | {"max_age", "ui_locales", "id_token_hint", "login_hint", "acr_values", "code_challenge", "code_challenge_method"}
-    | {"resource", "request", "request_uri", "registration"}
+    | {"max_age", "ui_locales", "login_hint", "acr_values", "code_challenge", "code_challenge_method", "resource"}
 )
+"""What an interaction keeps of a request: not the id_token_hint, since no token is stored in clear."""
+HINTED = "hinted_subject"
+"""What it keeps of that hint: whom it names. No parameter of a request is kept under this name."""
 
 
 @frozen
@@ -106,6 +108,8 @@ class Authorize:
 
     async def _decide(self, request: Request, flow: Flow) -> Response:
         asked = await self._asked(flow)
+        if flow.interaction is not None:
+            asked = evolve(asked, subject=flow.interaction.parameters.get(HINTED, ""))
         if flow.interaction is not None and flow.interaction.denied:
             raise ACCESS_DENIED("the person refused")
         session, user = await self._signed_in(request)
@@ -119,7 +123,7 @@ class Authorize:
         )
         if step is Step.ANSWER and session is not None and user is not None:
             return await self._answer(flow, asked, session, user)
-        return await self._page(request, flow, step)
+        return await self._page(request, flow, asked, step)
 
     async def _asked(self, flow: Flow) -> Asked:
         resources = await self.clients.resources() if "resource" in flow.parameters else {}
@@ -138,12 +142,13 @@ class Authorize:
         user = await self.users.find(session.user_id) if session else None
         return (session, user) if user is not None and user.is_active else (None, None)
 
-    async def _page(self, request: Request, flow: Flow, step: Step) -> Response:
+    async def _page(self, request: Request, flow: Flow, asked: Asked, step: Step) -> Response:
         """Send the browser to the page that can take this step."""
         page = "/login" if step is Step.LOGIN else "/consent"
         if flow.stored is not None:
             return see_other(f"{page}?interaction={request.query.required('interaction')}")
-        return await self.interactions.begin(request, "authorize", keep(flow.parameters), page)
+        known = keep(flow.parameters) | ({HINTED: asked.subject} if asked.subject else {})
+        return await self.interactions.begin(request, "authorize", known, page)
 
     async def _answer(self, flow: Flow, asked: Asked, session: Session, user: User) -> Response:
         if flow.stored is not None and not await self.interactions.finish(flow.stored):
@@ -205,6 +210,6 @@ def keep(parameters: Parameters) -> dict[str, str]:
 
 def kept(stored: dict[str, str]) -> Parameters:
     """The parameters again, as they were sent."""
-    pairs = [(name, value) for name, value in stored.items() if name != "resource"]
+    pairs = [(name, value) for name, value in stored.items() if name not in ("resource", HINTED)]
     pairs += [("resource", uri) for uri in stored.get("resource", "").split()]
     return Parameters(tuple(pairs))

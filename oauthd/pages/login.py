@@ -16,7 +16,7 @@ from oauthd.stores.clients import Clients
 from oauthd.stores.sessions import ANSWERED, UNDER_WAY
 
 KNOWN_FOR = 180 * 86400  # seconds a browser stays known to an account
-LONGEST = 1024  # characters of a name or a password
+LONGEST = 4096  # characters of a name or a password: no setting allows a longer password
 
 
 @frozen

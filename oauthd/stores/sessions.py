@@ -20,6 +20,7 @@ from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Stored, Write
 
+LONGEST_VALUE = 128  # characters of a cookie or an id in an address; ours have 43
 TOUCH_AFTER = 60  # seconds: an idle end is not rewritten more often than this
 UNDER_WAY = ("authorize", "device", "logout", "home")
 ANSWERED = "answered"
@@ -65,7 +66,7 @@ class Sessions:
 
     async def find(self, value: str) -> Session | None:
         """The live session of a cookie value; its idle end moves on."""
-        if not 0 < len(value) <= 128:
+        if not 0 < len(value) <= LONGEST_VALUE:
             return None
         (stored,) = await self.store.get(kinds.SESSION.at(kinds.digest(value)))
         if stored is None:
@@ -102,7 +103,7 @@ class Interactions:
     async def begin(self, request: Request, purpose: str, parameters: dict[str, str], page: str) -> Response:
         """Begin a flow in the browser that sent the request, and send it to the page that takes the first step."""
         browser, cookies = self.cookie.read(request), list[tuple[str, str]]()
-        if not browser:
+        if not 0 < len(browser) <= LONGEST_VALUE:  # one that is too long would be found by nobody
             browser = _random(self.entropy)
             cookies.append(self.cookie.set(browser))
         now = int(self.clock())
@@ -120,7 +121,7 @@ class Interactions:
     async def find(self, identifier: str, request: Request) -> Stored[Interaction] | None:
         """The flow of that id, if it is this browser's."""
         browser = self.cookie.read(request)
-        if not (0 < len(identifier) <= 128 and 0 < len(browser) <= 128):
+        if not (0 < len(identifier) <= LONGEST_VALUE and 0 < len(browser) <= LONGEST_VALUE):
             return None
         (stored,) = await self.store.get(kinds.INTERACTION.at(kinds.digest(identifier)))
         if stored is None or not hmac.compare_digest(stored.record.browser, kinds.digest(browser)):

@@ -154,6 +154,13 @@ class InteractionTests(FlowCase):
             self.refused_page(await self.browser.post("/login", wrong))
         self.assertNotIn(SESSION, self.browser.cookies)
 
+    async def test_a_cookie_that_is_too_long(self) -> None:
+        """A browser's cookie that cannot be ours is replaced, and the flow goes on."""
+        self.browser.cookies[BROWSER] = "x" * 200
+        told = (await self.browser.finish(await self.begin(), self.alice)).redirected
+        self.assertIn("code", told)
+        self.assertNotEqual(self.browser.cookies[BROWSER], "x" * 200)
+
     async def test_the_store_away(self) -> None:
         """When the store is lost at the answer, the page says so, with the time to come back; nobody is redirected."""
         page = await self.browser.sign_in(await self.begin(), self.alice)
