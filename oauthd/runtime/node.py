@@ -308,6 +308,7 @@ class Node(Service):
             self._tending.stop()
         for port in self._ports:
             _accept_waiting(port)
+            self.reactor.callLater(0, _accept_waiting, port)  # once more at the last moment: it closes one turn later
             await port.stopListening()
         if self._door.site is not None:
             await self._door.site.drain(self.settings.server.drain_timeout)

@@ -30,6 +30,7 @@ class Pool:
     queue: int
     _pool: ThreadPool = field(init=False)
     _under_way: int = field(default=0, init=False)
+    _stopped: bool = field(default=False, init=False)
 
     @_pool.default
     def _made(self) -> ThreadPool:
@@ -40,7 +41,8 @@ class Pool:
         self._pool.start()
 
     def stop(self) -> None:
-        """End the threads after what is under way."""
+        """Refuse what waits, and end the threads after what they are at: blocks as long as that takes."""
+        self._stopped = True
         self._pool.stop()
 
     def __call__(self, work: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
@@ -51,7 +53,12 @@ class Pool:
         if self._under_way >= self.threads + self.queue:
             raise PoolFull(self.name)
         self._under_way += 1
-        return deferToThreadPool(self.reactor, self._pool, work, *arguments).addBoth(self._done)
+        return deferToThreadPool(self.reactor, self._pool, self._carry_out, work, *arguments).addBoth(self._done)
+
+    def _carry_out(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        if self._stopped:  # a thread pool of Twisted's would still work off its whole queue
+            raise PoolFull(self.name)
+        return work(*arguments)
 
     def _done(self, outcome: Any) -> Any:
         self._under_way -= 1
