@@ -56,6 +56,7 @@ class CodeTests(ServerCase):
             self.assertEqual(await self.server.introspect(token), {"active": False})
         self.refused(await self.server.refresh(self.app, refreshed["refresh_token"]), "invalid_grant")
         self.assertTrue(await self.server.active(other["access_token"]))
+        self.refused(await self.server.redeem(self.app, code), "invalid_grant")  # the grant is gone by now
         self.assertEqual(len(self.server.told("grant.replayed")), 1)
 
     async def test_parallel_redemptions_have_one_winner(self) -> None:
@@ -137,6 +138,14 @@ class WithoutRefreshTests(ServerCase):
         self.assertTrue(await self.server.active(tokens["access_token"]))
         self.server.clock.advance(1)
         self.assertFalse(await self.server.active(tokens["access_token"]))
+
+    async def test_the_grant_does_not_outlive_its_token_for_long(self) -> None:
+        """A minute after the access token the grant is gone, too: nothing could use it."""
+        app = await self.server.client(grant_types=("authorization_code",))
+        code = await self.server.code(app, await self.server.user())
+        ok(await self.server.redeem(app, code))
+        self.server.clock.advance(1800 + 61)
+        self.assertEqual(await self.server.store.get(kinds.grant(code[4:18])), (None,))
 
 
 class ShortGrantTests(ServerCase):
