@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 from argon2 import PasswordHasher
 from attrs import evolve
 
+from oauthd.config import ServerSettings
 from oauthd.protocol.errors import OAuthError
 from oauthd.runtime.threads import PoolFull
 from oauthd.stores.interface import StoreUnavailable
@@ -166,6 +168,24 @@ class SourceTests(GuessingCase):
             self.refused(await self.attempt("wrong", f"user{number}", source=f"2001:db8::{number}"), "invalid_grant")
         self.blocked(await self.attempt(PASSWORD, source="2001:db8::ffff"))
         ok(await self.attempt(PASSWORD, source="2001:db8:0:1::1"))
+
+
+class ProxyTests(GuessingCase):
+    """Failures behind a proxy that the settings trust."""
+
+    sections = {"server": ServerSettings(trusted_proxies=(ip_network(f"{HOME}/32"),))}
+
+    async def via(self, *hops: str, password: str = "wrong", name: str = "alice") -> Answer:
+        """One attempt through the proxy, which has added the last hop."""
+        return await self.attempt(password, name, headers=[("X-Forwarded-For", ", ".join(hops))])
+
+    async def test_the_callers_address_counts(self) -> None:
+        """Callers behind the proxy are told apart by the address that the proxy added, not by what they wrote."""
+        for number in range(5):
+            answer = await self.via(f"203.0.113.{number}", ELSEWHERE, name=f"user{number}")
+            self.refused(answer, "invalid_grant")
+        self.blocked(await self.via("203.0.113.99", ELSEWHERE, password=PASSWORD))
+        ok(await self.via(ELSEWHERE, "203.0.113.1", password=PASSWORD))
 
 
 class KnownBrowserTests(GuessingCase):

@@ -74,9 +74,7 @@ class AuthorizationCode:
         if code.client_id != ask.client.client_id:  # RFC 6749 section 4.1.3: issued to this client
             raise INVALID_GRANT(UNKNOWN)
         # Section 4.1.3: redirect_uri is required exactly when the authorization request had it, and then identical.
-        if (ask.parameters.one("redirect_uri") or "") != code.redirect_uri and (
-            code.redirect_uri or ask.parameters.one("redirect_uri")
-        ):
+        if (ask.parameters.one("redirect_uri") or "") != code.redirect_uri:
             raise INVALID_GRANT("redirect_uri differs from the authorization request")
         if not (code.code_challenge or ask.client.confidential):  # it was confidential when it asked
             raise INVALID_GRANT("this client must use PKCE")
