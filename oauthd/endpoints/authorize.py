@@ -20,7 +20,7 @@ from oauthd.protocol.authorization import Asked, Context, Step
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import ACCESS_DENIED, INVALID_REQUEST, OAuthError
 from oauthd.protocol.messages import Parameters, Request, Response, see_other
-from oauthd.protocol.records import Client, Code, Grant, Interaction, Session, User
+from oauthd.protocol.records import Client, Code, Generations, Grant, Interaction, Session, User
 from oauthd.protocol.redirects import RedirectUri, choose
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
@@ -42,10 +42,14 @@ HINTED = "hinted_subject"
 
 @frozen
 class Flow:
-    """One authorization request on its way."""
+    """One authorization request on its way.
+
+    :ivar generations: the client's, read before the client was.
+    """
 
     parameters: Parameters
     client: Client
+    generations: Generations
     redirect: RedirectUri
     stored: Stored[Interaction] | None = None
 
@@ -98,13 +102,13 @@ class Authorize:
             if stored is None or not _goes_on(stored.record):
                 raise INVALID_REQUEST("this sign-in has expired, or it was begun in another browser")
             parameters = kept(stored.record.parameters)
-        client = await self.clients.find(parameters.required("client_id"))
+        client, generations = await self.clients.find_with_generations(parameters.required("client_id"))
         if client is None or not client.is_active:
             raise INVALID_REQUEST("the client_id is unknown")
         presented = parameters.one("redirect_uri")
         if presented is None and "openid" in (parameters.one("scope") or "").split():
             raise INVALID_REQUEST("redirect_uri is missing")  # OpenID Connect Core section 3.1.2.1
-        return Flow(parameters, client, choose(client.redirect_uris, presented), stored)
+        return Flow(parameters, client, generations, choose(client.redirect_uris, presented), stored)
 
     async def _decide(self, request: Request, flow: Flow) -> Response:
         asked = await self._asked(flow)
@@ -154,7 +158,8 @@ class Authorize:
         if flow.stored is not None and not await self.interactions.finish(flow.stored):
             raise INVALID_REQUEST("this request was answered already")
         now = int(self.clock())
-        generations = await self.store.generations(flow.client.client_id, user.user_id)
+        # Not today's: what was taken from user or client since they were read must not live on in the code.
+        generations = evolve(flow.generations, user=session.user_generation)
         grant_id = opaque.new_grant_id(self.entropy)
         value = opaque.make(opaque.CODE, self.entropy, grant_id)
         ends = now + self.settings.tokens.code_lifetime

@@ -134,7 +134,8 @@ class DevicePage:
 
     async def _approve(self, found: Stored[DeviceCode], session: Session, user: User) -> bool:
         device, now = found.record, int(self.clock())
-        generations = await self.store.generations(device.client_id, user.user_id)
+        # The client's before it is read, the user's from before: what is taken from them meanwhile must not live on.
+        generations = evolve(await self.store.generations(device.client_id), user=session.user_generation)
         client = await self._client(device)
         rules.granted(" ".join(device.scope), client, await self.scopes.all(), is_administrator(user))
         grant = Grant(

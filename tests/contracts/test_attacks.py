@@ -1,0 +1,260 @@
+"""What an attacker, or bad luck, may do between any two looks into the store: nothing that was taken away comes back.
+
+Each flow is carried out again and again, and each time something happens just before another of its calls of the store:
+the user is deactivated or gets another password, or a role, a scope or the client itself is taken away. Afterwards no
+token lives that has what was taken, and none comes of what the flow left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import frozen
+
+from oauthd.stores.interface import IStore
+from tests.admin.case import CLIENTS, TOKENS, USERS, AdminCase
+from tests.server import DEVICE_GRANT, REDIRECT, App, Browser, Person, ok
+from tests.wire import Answer
+
+VERBS = tuple(IStore.names())
+MOST_CALLS = 80
+GRANTS = ["authorization_code", "refresh_token", "client_credentials", "password", DEVICE_GRANT]
+SCOPE = "openid read admin"
+
+
+@frozen
+class Cast:
+    """A client and an administrator of their own, and the person's browser, which is signed in."""
+
+    app: App
+    person: Person
+    browser: Browser
+
+
+Request = Callable[[], Awaitable[Answer]]
+Flow = Callable[[Cast], Awaitable[Request]]
+Happening = Callable[[Cast], Awaitable[Any]]
+
+
+class BetweenTests(AdminCase):
+    """Something happens before the n-th call of the store, for each n."""
+
+    async def prepare(self) -> None:
+        """Another administrator, so that everybody else may go."""
+        self.numbers = 0
+        await self.server.user("keeper", roles=("admin",))
+
+    async def cast(self, first_party: bool) -> Cast:
+        """New ones for each round."""
+        self.numbers += 1
+        app = await self.server.client(
+            f"app{self.numbers}", scopes=tuple(SCOPE.split()), grant_types=tuple(GRANTS), first_party=first_party
+        )
+        person = await self.server.user(f"user{self.numbers}", roles=("admin",))
+        browser = self.server.browser(f"198.51.100.{self.numbers % 250}")  # failed sign-ins block a source
+        await browser.sign_in(await browser.open("/login"), person)
+        return Cast(app, person, browser)
+
+    def before_call(self, number: int, happening: Callable[[], Awaitable[Any]]) -> Callable[[], bool]:
+        """Let something happen once before the call of that number; the result ends the waiting, and tells if it did."""
+        left, happened, store = number, False, self.server.store
+
+        def hooked(verb: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+            async def call(*arguments: Any, **named: Any) -> Any:
+                nonlocal left, happened
+                left -= 1
+                if left == -1:
+                    await happening()
+                    happened = True
+                return await verb(*arguments, **named)
+
+            return call
+
+        patches = [self.patch(store, verb, hooked(getattr(store, verb))) for verb in VERBS]
+
+        def over() -> bool:
+            for patch in patches:
+                patch.restore()
+            return happened
+
+        return over
+
+    async def at_every_point(self, flow: Flow, happening: Happening, taken: str = "", first_party: bool = True) -> None:
+        """Carry the flow out with the happening at every point.
+
+        :param flow: prepares the request that is overtaken, and gives it.
+        :param taken: a scope; "" for all of them.
+        """
+        wrong: list[str] = []
+        for number in range(MOST_CALLS):
+            cast = await self.cast(first_party)
+            request = await flow(cast)
+            over = self.before_call(number, lambda: happening(cast))  # noqa: B023 - used within the round
+            answer = await request()
+            if not over():
+                self.assertGreater(number, 2, "the flow is one of several steps")
+                self.assertEqual(wrong, [], f"{number} calls")
+                return
+            await self.call("POST", f"{USERS}/{cast.person.user_id}/reactivate")
+            await self.call("PUT", f"{CLIENTS}/{cast.app.client_id}", {"is_active": True})
+            for token in await self.tokens_that_come(cast.app, answer):
+                told = await self.server.introspect(token)
+                if told["active"] and (not taken or taken in told["scope"].split()):
+                    wrong.append(f"before call {number}: {told}")
+        self.fail("the flow has no end")
+
+    async def tokens_that_come(self, app: App, answer: Answer) -> list[str]:
+        """The access tokens of an answer, of its code and of its refresh token."""
+        if answer.location.startswith(REDIRECT) and "code" in answer.redirected:
+            answer = await self.server.redeem(app, answer.redirected["code"])
+        told = answer.json() if answer.header("content-type") == "application/json" else {}
+        found = [told["access_token"]] if "access_token" in told else []
+        if "refresh_token" in told:
+            again = await self.server.refresh(app, told["refresh_token"])
+            found += [again.json()["access_token"]] if again.status == 200 else []
+        return found
+
+    # Flows
+
+    async def authorizing(self, cast: Cast) -> Request:
+        """An authorization request that is answered at once."""
+        return lambda: cast.browser.get("/oauth2/authorize", self.server.asking(cast.app, scope=SCOPE))
+
+    async def consenting(self, cast: Cast) -> Request:
+        """An authorization request whose consent page is before the person."""
+        page = await cast.browser.open("/oauth2/authorize", self.server.asking(cast.app, scope=SCOPE))
+        return lambda: cast.browser.submit(page, "allow")
+
+    async def signing_in(self, cast: Cast) -> Request:
+        """An authorization request whose sign-in page is before the person."""
+        browser = self.server.browser(cast.browser.source)
+        page = await browser.open("/oauth2/authorize", self.server.asking(cast.app, scope=SCOPE))
+        return lambda: browser.sign_in(page, cast.person)
+
+    async def redeeming(self, cast: Cast) -> Request:
+        """A code in the hands of its client."""
+        answer = await (await self.authorizing(cast))()
+        return lambda: self.server.redeem(cast.app, answer.redirected["code"])
+
+    async def refreshing(self, cast: Cast) -> Request:
+        """A refresh token in the hands of its client."""
+        tokens = ok(await (await self.redeeming(cast))())
+        return lambda: self.server.refresh(cast.app, tokens["refresh_token"])
+
+    async def by_password(self, cast: Cast) -> Request:
+        """A client that knows the password."""
+        known = {"username": cast.person.username, "password": cast.person.password, "scope": SCOPE}
+        form = {"grant_type": "password", **known}
+        return lambda: self.server.post("/oauth2/token", form, basic=cast.app.basic, source=cast.browser.source)
+
+    async def for_itself(self, cast: Cast) -> Request:
+        """A client for itself."""
+        return lambda: self.server.token(cast.app, "client_credentials", scope="read admin")
+
+    async def approving(self, cast: Cast) -> Request:
+        """A device whose code was typed."""
+        begun = ok(await self.server.post("/oauth2/device_authorize", {"scope": SCOPE}, basic=cast.app.basic))
+        page = await cast.browser.open("/device", {"user_code": begun["user_code"]})
+
+        async def request() -> Answer:
+            await cast.browser.submit(page, "allow")
+            return await self.server.token(cast.app, DEVICE_GRANT, device_code=begun["device_code"])
+
+        return request
+
+    # Happenings
+
+    async def deactivate(self, cast: Cast) -> None:
+        """The user is deactivated."""
+        await self.done("DELETE", f"{USERS}/{cast.person.user_id}", status=204)
+
+    async def change_password(self, cast: Cast) -> None:
+        """The user gets another password."""
+        path = f"{USERS}/{cast.person.user_id}/password"
+        await self.done("PUT", path, {"password": "another horse entirely"}, status=204)
+
+    async def take_role(self, cast: Cast) -> None:
+        """The user is no administrator any more."""
+        await self.done("PUT", f"{USERS}/{cast.person.user_id}", {"roles": []})
+
+    async def end_tokens_of_user(self, cast: Cast) -> None:
+        """Every token and session of the user is ended."""
+        await self.done("DELETE", TOKENS, status=204, user_id=cast.person.user_id)
+
+    async def end_tokens_of_client(self, cast: Cast) -> None:
+        """Every token of the client is ended."""
+        await self.done("DELETE", TOKENS, status=204, client_id=cast.app.client_id)
+
+    async def take_scope(self, cast: Cast) -> None:
+        """The client may not ask for `read` any more."""
+        await self.done("PUT", f"{CLIENTS}/{cast.app.client_id}", {"scopes": ["openid", "admin"]})
+
+    async def deactivate_client(self, cast: Cast) -> None:
+        """The client is deactivated."""
+        await self.done("PUT", f"{CLIENTS}/{cast.app.client_id}", {"is_active": False})
+
+    async def replace_client(self, cast: Cast) -> None:
+        """The client is deleted, and another one gets its name, and by accident its secret."""
+        await self.done("DELETE", f"{CLIENTS}/{cast.app.client_id}", status=204)
+        body = {
+            "client_id": cast.app.client_id, "client_secret": cast.app.secret, "name": "Another",
+            "redirect_uris": [REDIRECT], "grant_types": GRANTS, "scopes": ["openid"],
+        }  # fmt: skip
+        await self.done("POST", CLIENTS, body, status=201)
+
+    # What holds
+
+    async def of_the_user(self, flow: Flow, **more: Any) -> None:
+        """Nothing comes of the flow that the user may not have any more."""
+        await self.at_every_point(flow, self.deactivate, **more)
+        await self.at_every_point(flow, self.take_role, "admin", **more)
+
+    async def of_the_client(self, flow: Flow, **more: Any) -> None:
+        """Nothing comes of the flow that the client may not have any more, and nothing goes to its successor."""
+        await self.at_every_point(flow, self.take_scope, "read", **more)
+        await self.at_every_point(flow, self.replace_client, "read", **more)
+
+    async def test_authorization(self) -> None:
+        """Of a request that is answered at once."""
+        await self.of_the_user(self.authorizing)
+        await self.at_every_point(self.authorizing, self.end_tokens_of_user)
+        await self.of_the_client(self.authorizing)
+        await self.at_every_point(self.authorizing, self.deactivate_client)
+
+    async def test_consent(self) -> None:
+        """Of a request that a person agrees to."""
+        await self.at_every_point(self.consenting, self.take_role, "admin", first_party=False)
+        await self.at_every_point(self.consenting, self.replace_client, "read", first_party=False)
+
+    async def test_sign_in(self) -> None:
+        """Of a request that a person signs in for."""
+        await self.at_every_point(self.signing_in, self.change_password)
+        await self.at_every_point(self.signing_in, self.deactivate_client)
+
+    async def test_code(self) -> None:
+        """Of a code that is redeemed."""
+        await self.of_the_user(self.redeeming)
+        await self.of_the_client(self.redeeming)
+
+    async def test_refresh(self) -> None:
+        """Of a refresh token."""
+        await self.at_every_point(self.refreshing, self.change_password)
+        await self.at_every_point(self.refreshing, self.end_tokens_of_client)
+        await self.of_the_client(self.refreshing)
+
+    async def test_password(self) -> None:
+        """Of a password."""
+        await self.of_the_user(self.by_password)
+        await self.of_the_client(self.by_password)
+
+    async def test_client_credentials(self) -> None:
+        """Of a client that acts for itself."""
+        await self.of_the_client(self.for_itself)
+        await self.at_every_point(self.for_itself, self.deactivate_client)
+
+    async def test_device(self) -> None:
+        """Of a device that a person approves."""
+        await self.of_the_user(self.approving)
+        await self.at_every_point(self.approving, self.end_tokens_of_user)
+        await self.of_the_client(self.approving)
