@@ -57,7 +57,7 @@ class BetweenTests(AdminCase):
         return Cast(app, person, browser)
 
     def before_call(self, number: int, happening: Callable[[], Awaitable[Any]]) -> Callable[[], bool]:
-        """Let something happen once before the call of that number; the result ends the waiting, and tells if it did."""
+        """Let something happen once, before the call of that number; the result ends the wait, and tells if it did."""
         left, happened, store = number, False, self.server.store
 
         def hooked(verb: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

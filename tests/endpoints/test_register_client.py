@@ -141,6 +141,26 @@ class LoopbackTests(RegistrationCase):
             await self.server.application.clients.delete("machine-admin")
         self.assertEqual((await self.register({"name": "A"}, source=HERE)).status, 201)
 
+    async def test_pages(self) -> None:
+        """No page in a browser on this machine registers a client, not even under a name that points to us."""
+
+        async def register(*fields: str) -> Answer:
+            head = "".join(f"{one}\r\n" for one in (*fields, "Content-Type: application/json", "Content-Length: 12"))
+            request = f'POST {PATH} HTTP/1.1\r\n{head}Connection: close\r\n\r\n{{"name":"A"}}'
+            return await self.server.http.raw(request.encode())
+
+        for page in (
+            ("Host: page.example:8000", "Origin: http://page.example:8000"),
+            ("Host: page.example",),
+            ("Host: localhost.page.example:8000",),
+            ("Host: 127.0.0.1.page.example",),
+            ("Host: localhost:8000", "Origin: https://page.example"),
+            ("Host: localhost:8000", "Origin: null"),
+        ):
+            self.refused(await register(*page), "invalid_token", 401)
+        for name in ("localhost", "LOCALHOST:8000", "127.0.0.1:8000", "127.0.0.1", "[::1]:8000", "[::1]"):
+            self.assertEqual((await register(f"Host: {name}")).status, 201, name)
+
 
 class AdministratorTests(RegistrationCase):
     """By setting only administrators register clients."""
