@@ -172,6 +172,56 @@ class InteractionTests(FlowCase):
         self.assertIn("code", (await self.browser.open(answer.location)).redirected)
 
 
+class PageTests(FlowCase):
+    """What the pages do with answers that no button of theirs gives."""
+
+    async def test_sign_in_without_words(self) -> None:
+        """An empty or endless name or password is asked for again, and not counted as a failed sign-in."""
+        for _ in range(3):
+            page = await self.begin()
+            for name, password in (("", ""), ("alice", ""), ("", PASSWORD), ("x" * 5000, "x"), ("alice", "x" * 5000)):
+                answer = await self.browser.press(page, "login", login=name, password=password)
+                self.assertEqual(answer.status, 400)
+                self.assertIn("password", form_of(answer).fields)
+        self.assertEqual((await self.browser.sign_in(page, self.alice)).status, 200)
+
+    async def test_wrong_password(self) -> None:
+        """A wrong password and an unknown name get the same page, with the name that was typed."""
+        page = await self.begin()
+        answers = [await self.browser.press(page, "login", login=name, password="no") for name in ("alice", "nobody")]
+        self.assertEqual([answer.status for answer in answers], [400, 400])
+        self.assertEqual(answers[0].text.replace("alice", "nobody"), answers[1].text)
+
+    async def test_consent_without_a_decision(self) -> None:
+        """A consent form that says nothing, or something else, is refused, and the flow goes on."""
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        fields = form_of(page, "allow").fields
+        for decision in ({}, {"decision": ""}, {"decision": "perhaps"}):
+            self.refused_page(await self.browser.post("/consent", fields | decision))
+        self.assertIn("code", (await self.browser.submit(page, "allow")).redirected)
+
+    async def test_signed_out_before_consent(self) -> None:
+        """Who has signed out meanwhile agrees to nothing: the sign-in page comes first."""
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        del self.browser.cookies[SESSION]
+        self.assertIn("password", form_of(await self.browser.submit(page, "allow")).fields)
+        interaction = form_of(page, "allow").fields["interaction"]
+        answer = await self.browser.open("/consent", {"interaction": interaction})
+        self.assertIn("password", form_of(answer).fields)
+
+    async def test_deleted_before_consent(self) -> None:
+        """The consent page of a client that was deleted meanwhile is an error page."""
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        await self.server.application.clients.delete("app")
+        self.refused_page(await self.browser.press(page, "allow"))
+
+    async def test_home(self) -> None:
+        """Who signs in without an application sees who is signed in."""
+        page = await self.browser.sign_in(await self.browser.open("/login"), self.alice)
+        self.assertIn("Alice Example", page.text)
+        self.assertNotIn("Alice", (await self.server.browser().open("/")).text)
+
+
 class SessionTests(FlowCase):
     """Who is signed in, and for how long."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from oauthd.config import TokenSettings
-from tests.server import ServerCase, ok, together
+from oauthd.protocol.records import Answer
+from oauthd.stores import kinds
+from oauthd.stores.interface import Write
+from tests.server import NOW, ServerCase, ok, together
 
 DAY = 86400
 
@@ -162,6 +165,14 @@ class RotationTests(ServerCase):
         held = b"\n".join((await self.server.dump()).values())
         for secret in (self.token, new["access_token"], new["refresh_token"], new["id_token"]):
             self.assertNotIn(secret[-30:].encode(), held)
+
+    async def test_a_damaged_answer(self) -> None:
+        """A kept answer that does not open is refused, and the grant lives on."""
+        new = ok(await self.server.refresh(self.app, self.token))
+        where = kinds.answer(self.token[4:18], self.token)
+        await self.server.store.put(Write(where, Answer(b"damaged", int(NOW) + 10)))
+        self.refused(await self.server.refresh(self.app, self.token), "invalid_grant")
+        self.assertTrue(await self.server.active(new["access_token"]))
 
     async def test_another_node_gives_the_same_answer(self) -> None:
         """A repeat that reaches another node of the same store gets the same bytes."""

@@ -72,6 +72,11 @@ class LogoutTests(ServerCase):
         self.assertEqual((await self.browser.follow(answer)).location, f"{AFTER}?state=s")
         self.assertFalse(await self.signed_in())
 
+    async def test_section_2_endless_post(self) -> None:
+        """A POST that is too long to be asked again as a GET is refused: it must not look like a sign-out."""
+        self.refused_page(await self.server.post("/oauth2/logout", {"state": "x" * 20000}))
+        self.assertTrue(await self.signed_in())
+
     async def test_section_2_another_person(self) -> None:
         """Section 2: with the hint of another person the one who is signed in is asked."""
         bob = await self.server.user("bob")
