@@ -95,6 +95,10 @@ MEMBERS: Mapping[str, str] = {
 }
 """Member of the metadata document -> endpoint, whose advertised path it names."""
 
+LONGEST_MEMORY = 400 * 86400
+"""Seconds for which a deleted client is remembered at least: an access token may outlive any grant, and settings may
+have let both live longer before."""
+
 UNAVAILABLE: Mapping[type[Exception], ErrorKind] = {
     StoreUnavailable: TEMPORARILY_UNAVAILABLE,
     PoolFull: TEMPORARILY_UNAVAILABLE,
@@ -152,7 +156,7 @@ class Application:
     def _make_stores(self, world: World) -> None:
         settings, store, seals = world.settings, world.store, world.seals
         clock, entropy, sessions = world.clock, world.entropy, settings.sessions
-        longest = settings.tokens.refresh_absolute
+        longest = max(settings.tokens.refresh_absolute, LONGEST_MEMORY)
         self.clients = Clients(store, seals, clock, entropy, settings.clients.secret_overlap, longest)
         self.users = Users(store, clock, entropy)
         self.scopes = ScopeCatalogue(store)

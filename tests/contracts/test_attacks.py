@@ -12,15 +12,20 @@ from typing import Any
 
 from attrs import frozen
 
+from oauthd.config import TokenSettings
+from oauthd.protocol import lockout
+from oauthd.stores import naming
 from oauthd.stores.interface import IStore
 from tests.admin.case import CLIENTS, TOKENS, USERS, AdminCase
-from tests.server import DEVICE_GRANT, REDIRECT, App, Browser, Person, ok
+from tests.server import CHEAP, DEVICE_GRANT, PASSWORD, REDIRECT, App, Browser, Person, ServerCase, form_of, ok
 from tests.wire import Answer
 
 VERBS = tuple(IStore.names())
 MOST_CALLS = 80
 GRANTS = ["authorization_code", "refresh_token", "client_credentials", "password", DEVICE_GRANT]
 SCOPE = "openid read admin"
+SESSION = "__Host-oauthd_session"
+DAY = 86400
 
 
 @frozen
@@ -258,3 +263,57 @@ class BetweenTests(AdminCase):
         await self.of_the_user(self.approving)
         await self.at_every_point(self.approving, self.end_tokens_of_user)
         await self.of_the_client(self.approving)
+
+
+class BrowserTests(ServerCase):
+    """What somebody with two accounts, or with a page of his own, tries in a browser."""
+
+    async def test_sign_in_of_another_person(self) -> None:
+        """Who signs in as somebody else where a fresh sign-in is wanted has not signed in the person from before."""
+        app, alice, mallory = await self.server.client(), await self.server.user(), await self.server.user("mallory")
+        browser = self.server.browser()
+        await browser.sign_in(await browser.open("/login"), alice)
+        hers = browser.cookies.pop(SESSION)
+        page = await browser.open("/oauth2/authorize", self.server.asking(app, prompt="login"))
+        page = await browser.sign_in(page, mallory)
+        browser.cookies[SESSION] = hers
+        page = await browser.get("/consent", {"interaction": form_of(page).fields["interaction"]})
+        self.assertIn("password", form_of(await browser.submit(page, "allow")).fields)
+
+    async def test_logout_towards_a_deactivated_client(self) -> None:
+        """A client that is deactivated, perhaps for what it did, gets no visitors by a link to the sign-out."""
+        target = "https://app.example/bye"
+        app = await self.server.client(post_logout_redirect_uris=(target,), is_active=False)
+        query = {"client_id": app.client_id, "post_logout_redirect_uri": target}
+        self.refused_page(await self.server.browser().get("/oauth2/logout", query))
+
+
+class NameTests(ServerCase):
+    """Names that nobody has."""
+
+    async def test_very_long_names(self) -> None:
+        """A name that is too long for anybody's is wrong, and costs neither normalisation nor a hash nor a record."""
+        app = await self.server.client("legacy", grant_types=("password",))
+        before = await self.server.keys()
+        self.patch(lockout, "canonical_name", None)
+        form = {"username": "a" + "\u0301\u0316" * 1000, "password": PASSWORD}
+        self.refused(await self.server.token(app, "password", **form), "invalid_grant")
+        self.assertEqual(sorted(await self.server.keys()), sorted(before))
+
+
+class LongLivedTests(ServerCase):
+    """Access tokens that live longer than any grant."""
+
+    sections: dict[str, Any] = {
+        "users": CHEAP,
+        "tokens": TokenSettings(access_lifetime=30 * DAY, refresh_idle=60, refresh_absolute=60),
+    }
+
+    async def test_a_client_made_anew(self) -> None:
+        """A deleted client is remembered for as long as tokens live that it was given: no successor wakes them."""
+        app = await self.server.client()
+        ok(await self.server.token(app, "client_credentials"))
+        await self.server.application.clients.delete(app.client_id)
+        name = naming.generation(f"client:{app.client_id}")
+        (left,) = await self.server.connection.call(("TTL", name))
+        self.assertGreaterEqual(left, 30 * DAY)
