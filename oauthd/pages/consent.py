@@ -76,7 +76,10 @@ class ConsentPage:
         scope = await self._asked(flow, user, client)
         if request.form.one("subject") != user.user_id:  # what one person was shown, another may not agree to
             return see_other(f"/consent?interaction={flow.identifier}")
-        if not await self.browser.save(flow, evolve(flow.state, consented=scope, user_id=user.user_id)):
+        # A sign-in that another person made within this flow is none of this one's.
+        signed_in_at = flow.state.signed_in_at if flow.state.user_id == user.user_id else 0
+        agreed = evolve(flow.state, consented=scope, user_id=user.user_id, signed_in_at=signed_in_at)
+        if not await self.browser.save(flow, agreed):
             return see_other(flow.back(self.authorize))  # pressed twice: what counts was written by the other press
         if client.confidential or not redirect.native:
             await self.consents.remember(user, client, scope)
