@@ -71,6 +71,8 @@ class EndSession:
             raise INVALID_REQUEST("the client_id is not the audience of the id_token_hint")
         identifier = named or (audience if isinstance(audience, str) else None)
         client = await self.clients.find(identifier) if identifier else None
+        if client is not None and not client.is_active:
+            client = None  # nobody is sent to it any more
         if named is not None and client is None:
             raise INVALID_REQUEST("the client_id is unknown")
         return client
