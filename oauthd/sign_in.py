@@ -26,6 +26,7 @@ from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
 from oauthd.stores.users import Users
 
 RETRIES = 20
+LONGEST_NAME = 1024  # characters: nobody is called so, and normalising takes the square of the length
 NOBODY = "nobody"  # read in the place of a user that does not exist
 
 
@@ -56,6 +57,8 @@ class SignIn:
         :param known_as: the value of the browser's known-account cookie, "" for none.
         :raises OAuthError: `too_many_requests` with Retry-After while the account or the source is blocked.
         """
+        if len(username) > LONGEST_NAME:
+            return None
         reserved = await self._reserve(self._counters(username, source, known_as))
         try:
             person = await self._check(username, password)
