@@ -64,6 +64,13 @@ class PasswordTests(ServerCase):
         self.server.clock.advance(1799)
         self.assertTrue(await self.server.active(tokens["access_token"]))
 
+    async def test_refreshed_for_weeks(self) -> None:
+        """With the refresh grant the person is not asked again for weeks."""
+        token = ok(await self.ask())["refresh_token"]
+        for _ in range(4):
+            self.server.clock.advance(6 * 86400)
+            token = ok(await self.server.refresh(self.app, token))["refresh_token"]
+
     async def test_public_client(self) -> None:
         """A public client may be registered for it, too, and is bound by the same counting."""
         app = await self.server.client("cli", public=True, grant_types=("password",))

@@ -444,6 +444,17 @@ class PollingTests(DeviceCase):
         self.server.clock.advance(1799)
         self.assertTrue(await self.server.active(tokens["access_token"]))
 
+    async def test_refreshed_for_weeks(self) -> None:
+        """A device that may refresh does so long after its code and its first access token ended."""
+        begun = await self.begun()
+        await self.decide(begun)
+        token = ok(await self.poll(begun))["refresh_token"]
+        for _ in range(4):
+            self.server.clock.advance(6 * 86400)
+            answer = ok(await self.server.refresh(self.tv, token))
+            token = answer["refresh_token"]
+            self.assertTrue(await self.server.active(answer["access_token"]))
+
     async def test_resource(self) -> None:
         """RFC 8707: a device asks for a resource, and its token is for that alone."""
         await self.server.client("api", resources=("https://api.example",))
