@@ -19,7 +19,7 @@ from oauthd.protocol.records import AccessToken, Client, Generations, Grant, Ref
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
 
-PASSWORD = "urn:oauthd:pwd"
+PASSWORD = "urn:oauthd:pwd"  # noqa: S105 - a name
 """The authentication context class of a sign-in by password (OpenID Connect Core section 2, `acr`)."""
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 section 2.1
 
