@@ -11,6 +11,7 @@ from oauthd.config.issuer import well_formed
 from oauthd.config.listeners import listener
 from oauthd.config.redis_url import redis_address
 from oauthd.config.values import Network
+from oauthd.protocol.client_metadata import CLIENT_ID
 
 MASTER_KEY_BYTES = 32
 _VISIBLE = re.compile(r"[\x20-\x7e]+")
@@ -90,10 +91,9 @@ def username(value: str) -> None:
 
 
 def client_id(value: str) -> None:
-    """Visible ASCII, so that it survives every way of sending it."""
-    # RFC 6749 appendix A.1
-    if not _VISIBLE.fullmatch(value) or len(value) > 255:
-        raise ValueError("must be 1 to 255 visible ASCII characters")
+    """As the admin API takes it, so that it can stand in a path and survives every way of sending it."""
+    if not re.fullmatch(CLIENT_ID, value):
+        raise ValueError("must be 1 to 128 letters, digits and . _ ~ -, a letter or digit first")
 
 
 def client_secret(value: str) -> None:

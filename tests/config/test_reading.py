@@ -297,7 +297,7 @@ class RuleTests(Sources):
             ("PASSWORD", "ü" * 513, "administrator.password is longer than users.password_max_length"),
             ("USERNAME", " root", "printable characters"),
             ("USERNAME", "ro\not", "printable characters"),
-            ("CLIENT_ID", "schlüssel", "visible ASCII"),
+            ("CLIENT_ID", "a client", "letters, digits"),
             ("CLIENT_SECRET", "s" * 31, "32 to 1024 visible ASCII"),
         ):
             (problem,) = self.problems(None, {**good, f"OAUTHD_ADMINISTRATOR_{name}": value})
