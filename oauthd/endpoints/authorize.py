@@ -31,6 +31,7 @@ from oauthd.stores.sessions import ANSWERED, Interactions, Sessions
 from oauthd.stores.users import Users, is_administrator
 
 LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
+LONGEST_KEPT = 8192  # octets that an interaction keeps of a request: anybody can begin one, and leave it
 KEPT = frozenset(
     {"response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "display", "prompt"}
     | {"max_age", "ui_locales", "login_hint", "acr_values", "code_challenge", "code_challenge_method", "resource"}
@@ -152,6 +153,8 @@ class Authorize:
         if flow.stored is not None:
             return see_other(f"{page}?interaction={request.query.required('interaction')}")
         known = keep(flow.parameters) | ({HINTED: asked.subject} if asked.subject else {})
+        if sum(len(value.encode()) for value in known.values()) > LONGEST_KEPT:
+            raise INVALID_REQUEST("the request is too long")
         return await self.interactions.begin(request, "authorize", known, page)
 
     async def _answer(self, flow: Flow, asked: Asked, session: Session, user: User) -> Response:

@@ -288,6 +288,21 @@ class BrowserTests(ServerCase):
         self.refused_page(await self.server.browser().get("/oauth2/logout", query))
 
 
+class FloodTests(ServerCase):
+    """What strangers can make the server remember."""
+
+    async def test_long_requests(self) -> None:
+        """An authorization request that is too long to be kept is refused, by GET and by POST, and nothing is kept."""
+        app, browser = await self.server.client(), self.server.browser()
+        for method, length in ((browser.get, 9000), (browser.post, 60000)):
+            before = sorted(await self.server.keys())
+            answer = await method("/oauth2/authorize", self.server.asking(app, nonce="n" * length))
+            self.refused_by_redirect(answer.redirected, "invalid_request")
+            self.assertEqual(sorted(await self.server.keys()), before)
+        page = await browser.open("/oauth2/authorize", self.server.asking(app, nonce="n" * 5000))
+        self.assertIn("password", form_of(page).fields)
+
+
 class NameTests(ServerCase):
     """Names that nobody has."""
 
