@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from enum import Enum
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client, Generations, Grant
@@ -73,16 +73,16 @@ class Redemption:
     refresh: bool = False
     refresh_scope: tuple[str, ...] = ()
     refresh_audience: tuple[str, ...] = ()
-    same_refresh: str = ""
+    same_refresh: str = field(default="", repr=False)
     nonce: str = ""
-    replay_key: str = ""
+    replay_key: str = field(default="", repr=False)
 
 
 @frozen
 class Repeated:
     """The answer was given before and is given again, byte for byte."""
 
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 class GrantType(Protocol):

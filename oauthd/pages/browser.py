@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from oauthd.pages.rendering import Pages, page_headers
 from oauthd.protocol.cookies import Cookie
@@ -28,8 +28,8 @@ EXPIRED = "this page has expired, or it was opened in another browser; go back t
 class Flow:
     """The browser flow that a page is part of."""
 
-    identifier: str
-    browser: str
+    identifier: str = field(repr=False)
+    browser: str = field(repr=False)
     stored: Stored[Interaction]
 
     @property

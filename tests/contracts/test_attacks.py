@@ -11,11 +11,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import frozen
+from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.config import TokenSettings
+from oauthd.grants.interface import Redemption, Repeated
+from oauthd.pages.browser import Flow
 from oauthd.protocol import lockout
-from oauthd.stores import naming
-from oauthd.stores.interface import IStore
+from oauthd.protocol.records import Generations, Interaction
+from oauthd.stores import kinds, naming
+from oauthd.stores.interface import IStore, Stored
 from tests.admin.case import CLIENTS, TOKENS, USERS, AdminCase
 from tests.server import CHEAP, DEVICE_GRANT, PASSWORD, REDIRECT, App, Browser, Person, ServerCase, form_of, ok
 from tests.wire import Answer
@@ -38,7 +42,7 @@ class Cast:
 
 
 Request = Callable[[], Awaitable[Answer]]
-Flow = Callable[[Cast], Awaitable[Request]]
+Way = Callable[[Cast], Awaitable[Request]]
 Happening = Callable[[Cast], Awaitable[Any]]
 
 
@@ -85,7 +89,7 @@ class BetweenTests(AdminCase):
 
         return over
 
-    async def at_every_point(self, flow: Flow, happening: Happening, taken: str = "", first_party: bool = True) -> None:
+    async def at_every_point(self, flow: Way, happening: Happening, taken: str = "", first_party: bool = True) -> None:
         """Carry the flow out with the happening at every point.
 
         :param flow: prepares the request that is overtaken, and gives it.
@@ -210,12 +214,12 @@ class BetweenTests(AdminCase):
 
     # What holds
 
-    async def of_the_user(self, flow: Flow, **more: Any) -> None:
+    async def of_the_user(self, flow: Way, **more: Any) -> None:
         """Nothing comes of the flow that the user may not have any more."""
         await self.at_every_point(flow, self.deactivate, **more)
         await self.at_every_point(flow, self.take_role, "admin", **more)
 
-    async def of_the_client(self, flow: Flow, **more: Any) -> None:
+    async def of_the_client(self, flow: Way, **more: Any) -> None:
         """Nothing comes of the flow that the client may not have any more, and nothing goes to its successor."""
         await self.at_every_point(flow, self.take_scope, "read", **more)
         await self.at_every_point(flow, self.replace_client, "read", **more)
@@ -314,6 +318,20 @@ class NameTests(ServerCase):
         form = {"username": "a" + "\u0301\u0316" * 1000, "password": PASSWORD}
         self.refused(await self.server.token(app, "password", **form), "invalid_grant")
         self.assertEqual(sorted(await self.server.keys()), sorted(before))
+
+
+class SecretsTests(SynchronousTestCase):
+    """What a trace or a debugger would show."""
+
+    def test_representations(self) -> None:
+        """No refresh token, finished answer or browser cookie is part of what a value shows of itself."""
+        values = (
+            Redemption((), Generations(1, 1), same_refresh=PASSWORD, replay_key=PASSWORD),
+            Repeated(PASSWORD.encode()),
+            Flow(PASSWORD, PASSWORD, Stored(kinds.INTERACTION.at("x"), Interaction("home", {}, b"", 0, 1), b"")),
+        )
+        for value in values:
+            self.assertNotIn(PASSWORD, repr(value))
 
 
 class LongLivedTests(ServerCase):
