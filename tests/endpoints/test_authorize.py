@@ -132,6 +132,27 @@ class InteractionTests(FlowCase):
         token = ok(await self.server.redeem(self.app, told["code"]))["access_token"]
         self.assertEqual((await self.server.introspect(token))["sub"], bob.user_id)
 
+    async def test_events(self) -> None:
+        """A code and a refusal are told of, with identifiers and no secret."""
+        told = (await self.browser.finish(await self.begin(nonce="secret-nonce"), self.alice)).redirected
+        await self.begin(scope="unknown")
+        user = {"client_id": "app", "user_id": self.alice.user_id}
+        self.assertEqual(self.server.told("code.issued"), [user])
+        self.assertEqual(self.server.told("consent.given"), [user | {"scope": "openid"}])
+        refused = {"client_id": "app", "error": "invalid_scope"}
+        self.assertEqual(self.server.told("authorization.refused"), [refused])
+        for secret in (told["code"], told["state"], "secret-nonce", *self.browser.cookies.values()):
+            self.assertNotIn(secret, repr(self.server.events))
+
+    async def test_a_refusal_stays(self) -> None:
+        """A flow that the person has refused cannot be agreed to afterwards."""
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        interaction = form_of(page, "deny").fields["interaction"]
+        await self.browser.press(page, "deny")
+        await self.browser.press(page, "allow")
+        answer = await self.browser.get("/oauth2/authorize", {"interaction": interaction})
+        self.refused_by_redirect(answer.redirected, "access_denied")
+
     async def test_switch(self) -> None:
         """Switching accounts on the consent page signs out, and leads back with another person."""
         bob = await self.server.user("bob")

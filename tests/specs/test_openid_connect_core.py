@@ -209,7 +209,9 @@ class RequestTests(CoreCase):
         await self.sign_in()
         page = await self.ask(prompt="login consent")
         self.asks_to_sign_in(page)
-        self.asks_for_consent(await self.browser.sign_in(page, self.alice))
+        page = await self.browser.sign_in(page, self.alice)
+        self.asks_for_consent(page)
+        self.assertIn("code", (await self.browser.submit(page, "allow")).redirected)
 
     async def test_prompt_select_account(self) -> None:
         """Section 3.1.2.1: prompt=select_account lets another person sign in."""
