@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tests.live.daemon import Daemon, LiveCase, until
+from tests.live.daemon import Daemon, LiveCase, Store, until
 from tests.live.visitor import PASSWORD, App, Unreachable, Visitor, expect
 from tests.wire import Answer, basic, encoded
 
@@ -201,6 +201,15 @@ class TermTests(EndCase):
         until(lambda: "no reply within" in daemon.output, "it waits")
         self.assertEqual(daemon.stop(), 0)
         self.assertNotIn("cannot start", daemon.output)
+
+    def test_without_its_store(self) -> None:
+        """A server whose store is gone, or stands still, ends in order all the same."""
+        for away in (Store.kill, lambda store: store.signal(signal.SIGSTOP)):
+            store = self.store()
+            daemon = self.daemon("--redis", store.url)
+            away(store)
+            expect(daemon.http.get("/login"), 503)
+            self.assertEqual(daemon.stop(), 0)
 
 
 class KillTests(EndCase):

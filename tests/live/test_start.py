@@ -76,6 +76,17 @@ class FirstStartTests(LiveCase):
         daemon.stop()
         self.assertFalse((daemon.data / "server.json").exists())
 
+    def test_settings_of_all_sources(self) -> None:
+        """A file, the environment and flags are read, the later before the earlier."""
+        file = self.folder / "oauthd.toml"
+        file.write_text('[tokens]\naccess_lifetime = 60\naccess_format = "opaque"\n[log]\nlevel = "error"\n')
+        daemon = self.prepared("--config", str(file), "--log-level", "info", tokens_access_lifetime="90").start()
+        app = Visitor.of(daemon.http, daemon.credentials).admin
+        answer = expect(daemon.http.post("/oauth2/token", {"grant_type": "client_credentials"}, basic_auth=app.auth))
+        self.assertEqual(answer.json()["expires_in"], 90)
+        self.assertNotIn(".", answer.json()["access_token"])
+        self.assertIn("oauthd serves", daemon.output)
+
     def test_state_directory(self) -> None:
         """Without --data the service manager's STATE_DIRECTORY is used, and without that the user's data folder."""
         state = self.folder / "state"
