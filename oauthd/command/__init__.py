@@ -8,6 +8,8 @@ A file of this folder is a noun; its functions are the verbs.
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from oauthd import __version__
@@ -19,12 +21,14 @@ from oauthd.command.server import Server
 from oauthd.command.tokens import token
 from oauthd.command.users import user
 
+told = partial(click.option, show_envvar=True)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--url", envvar="OAUTHD_URL", help="Address of the server. Default: the one that uses the data folder.")
-@click.option("--data", envvar="OAUTHD_SERVER_DATA", help="The server's data folder.")
-@click.option("--client-id", envvar="OAUTHD_CLIENT_ID", help="Admin client. Default: the first administrator's.")
-@click.option(
+@told("--url", envvar="OAUTHD_URL", help="Address of the server. Default: the one that uses the data folder.")
+@told("--data", envvar="OAUTHD_SERVER_DATA", help="The server's data folder.")
+@told("--client-id", envvar="OAUTHD_CLIENT_ID", help="Admin client. Default: the first administrator's.")
+@told(
     "--client-secret",
     envvar="OAUTHD_CLIENT_SECRET",
     help="Its secret; better in the environment than on the command line, which others can read.",

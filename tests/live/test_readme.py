@@ -198,7 +198,7 @@ class ReadmeTests(SynchronousTestCase):
         home.mkdir()
         copy_source(self.source)
         own = {"HOME": home, "XDG_DATA_HOME": home / "data", "TMPDIR": self.place}
-        self.environ = environment() | {name: str(path) for name, path in own.items()}
+        self.environ = environment() | {"PIP_QUIET": "1"} | {name: str(path) for name, path in own.items()}
         self.ports = {number: port(number) for number in (8000, 8912)}
         if self.ports[8000] != 8000:
             self.environ["OAUTHD_SERVER_LISTEN"] = f"tcp:{self.ports[8000]}:interface=127.0.0.1"
