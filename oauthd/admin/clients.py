@@ -136,7 +136,7 @@ class ClientsResource:
                 ),
                 Member("first_party", Flag(), "People are not asked for consent.", default=False),
                 Member("pkce_required", Flag(), "PKCE also for a confidential client.", default=False),
-                Member("rotates_refresh", Flag(), "Refresh tokens are replaced at use.", default=True),
+                Member("rotates_refresh", Flag(), "Refresh tokens are replaced at use; those of public clients always are.", default=True),
                 Member("client_uri", Nullable(_web), "Its own page, shown at consent.", default=None),
                 Member("is_active", Flag(), f"Whether it may use the server at all. {_TAKES}", default=True),
             )

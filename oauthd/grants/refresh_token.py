@@ -62,7 +62,8 @@ class Refresh:
         refresh: RefreshToken = stored.record
         scope = scopes.narrowed(ask.parameters.one("scope"), refresh.scope)
         audience = narrowed_audience(refresh.audience, ask.parameters.all("resource"))
-        rotates = ask.client.rotates_refresh
+        # RFC 9700 section 2.2.2: without rotation nobody would see that a public client's token was stolen.
+        rotates = ask.client.rotates_refresh or not ask.client.confidential
         changed = (
             evolve(refresh, spent=Spent(ask.attempt, ask.now))
             if rotates

@@ -70,7 +70,7 @@ class Client:
     :ivar machine_refresh: client_credentials answers carry a refresh token (against RFC 6749 section 4.4.3).
     :ivar first_party: consent is not asked.
     :ivar pkce_required: PKCE also though it is confidential.
-    :ivar rotates_refresh: refresh tokens are rotated at use.
+    :ivar rotates_refresh: refresh tokens are rotated at use; those of public clients always are.
     """
 
     client_id: str = as_("i")

@@ -225,3 +225,13 @@ class WithoutRotationTests(ServerCase):
         self.server.clock.advance(100)
         answers = await together(self.server.refresh(self.app, self.token) for _ in range(20))
         self.assertEqual([answer.status for answer in answers], [200] * 20)
+
+    async def test_public_clients_rotate(self) -> None:
+        """The tokens of a public client are rotated whatever its registration says: reuse is what betrays a thief."""
+        app = await self.server.client("phone", public=True, rotates_refresh=False)
+        tokens = await self.server.signed_in(app, await self.server.user("bob"))
+        new = ok(await self.server.refresh(app, tokens["refresh_token"]))
+        self.assertNotEqual(new["refresh_token"], tokens["refresh_token"])
+        self.server.clock.advance(60)
+        self.refused(await self.server.refresh(app, tokens["refresh_token"]), "invalid_grant")
+        self.assertFalse(await self.server.active(new["access_token"]))
