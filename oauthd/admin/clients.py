@@ -71,6 +71,7 @@ _name = Text(metadata.NAME, "one line of text without blanks at its ends", 1, me
 _web = Text(metadata.WEB_URI, "an http or https address", 1, metadata.LONGEST_URI)
 _resource = Text(metadata.RESOURCE, "an absolute URI without fragment", 1, metadata.LONGEST_URI)
 _TAKES = "false ends its tokens."
+_ROTATES = "Refresh tokens are replaced at use; those of public clients always are."
 
 _SECRET = Member(
     "client_secret",
@@ -136,7 +137,7 @@ class ClientsResource:
                 ),
                 Member("first_party", Flag(), "People are not asked for consent.", default=False),
                 Member("pkce_required", Flag(), "PKCE also for a confidential client.", default=False),
-                Member("rotates_refresh", Flag(), "Refresh tokens are replaced at use; those of public clients always are.", default=True),
+                Member("rotates_refresh", Flag(), _ROTATES, default=True),
                 Member("client_uri", Nullable(_web), "Its own page, shown at consent.", default=None),
                 Member("is_active", Flag(), f"Whether it may use the server at all. {_TAKES}", default=True),
             )
