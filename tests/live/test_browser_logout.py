@@ -1,0 +1,119 @@
+"""Signing out, in a real Chromium (OpenID Connect RP-Initiated Logout)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from tests.live.browsing import SESSION, WAYS, BrowsingCase, Person
+
+
+class LogoutTests(BrowsingCase):
+    """People who go."""
+
+    def setUp(self) -> None:
+        """Register an application that has a page for those who have gone."""
+        super().setUp()
+        self.after = f"{self.site.origin}/after"
+        self.printer = self.app(post_logout_redirect_uris=[self.after])
+
+    def signed_in(self, person: Person) -> str:
+        """Sign in at the application; the id token that it gets."""
+        person.open(self.asking(self.printer, prompt="consent"))
+        person.sign_in(self.user())
+        person.press("allow")
+        token: str = self.tokens(self.printer, self.site.called()["code"])["id_token"]
+        return token
+
+    def leaving(self, **parameters: str) -> str:
+        """The address that the application sends those to who want to go."""
+        return f"/oauth2/logout?{urlencode({'post_logout_redirect_uri': self.after, 'state': 'x&y'} | parameters)}"
+
+    def assert_gone(self, person: Person) -> None:
+        """The browser has been sent on, with the state, and has no session."""
+        self.assertEqual(person.path, self.after)
+        self.assertEqual(self.site.calls.pop().parameters, {"state": "x&y"})
+        self.assertNotIn(SESSION, person.cookies)
+        person.open(self.asking(self.printer, prompt="none"))
+        self.assert_refused(self.site.called(), "login_required")
+
+    def test_with_hint(self) -> None:
+        """With the id token of the person nothing is asked."""
+        with self.person() as person:
+            hint = self.signed_in(person)
+            person.pages()
+            person.open(self.leaving(id_token_hint=hint))
+            self.assertEqual(person.pages(), [])
+            self.assert_gone(person)
+
+    def test_without_hint(self) -> None:
+        """Without it the person is asked; Yes leads on."""
+        for way in WAYS:
+            with self.person(way) as person:
+                self.signed_in(person)
+                person.open(self.leaving(client_id=self.printer.client_id))
+                self.assertEqual((person.path, person.heading), ("/logout", "Sign out?"))
+                self.assertIn("Photo Printer asks to end your session here.", person.text)
+                person.press("yes")
+                self.assert_gone(person)
+
+    def test_staying(self) -> None:
+        """No leads to our own page, and the session goes on."""
+        for way in WAYS:
+            with self.person(way) as person:
+                self.signed_in(person)
+                before = person.cookies[SESSION]["value"]
+                person.open(self.leaving(client_id=self.printer.client_id))
+                person.press("no")
+                self.assertEqual(person.path, "/")
+                self.assertIn("You are signed in as", person.text)
+                self.assertEqual(person.cookies[SESSION]["value"], before)
+
+    def test_from_our_own_page(self) -> None:
+        """Home, Sign in, Sign out, Yes: the page says that it is done, and going back shows nothing of before."""
+        for way in WAYS:
+            with self.person(way) as person:
+                username = self.user()
+                person.open("/")
+                person.press("sign-in")
+                person.sign_in(username)
+                self.assertEqual(person.path, "/")
+                self.assertIn(f"You are signed in as {username}.", person.text)
+                person.press("sign-out")
+                self.assertIn(f"You are signed in as {username}.", person.text)
+                person.press("yes")
+                self.assertEqual((person.path, person.heading), ("/logout", "Signed out"))
+                self.assertNotIn(SESSION, person.cookies)
+                person.back()
+                self.assertNotIn(username, person.text)
+                person.open("/")
+                self.assertIn("You are not signed in.", person.text)
+
+    def test_pressing_twice(self) -> None:
+        """Yes pressed twice leads on all the same."""
+        with self.person() as person:
+            self.signed_in(person)
+            person.open(self.leaving(client_id=self.printer.client_id))
+            person.press_twice("yes", 0.03)
+            self.assertEqual(person.path, self.after)
+
+    def test_by_post_from_the_application(self) -> None:
+        """The application may send the request as a form: the browser leaves our cookies away, and it works."""
+        with self.person() as person:
+            hint = self.signed_in(person)
+            asked = {"id_token_hint": hint, "post_logout_redirect_uri": self.after, "state": "x&y"}
+            fields = "".join(f'<input name="{name}" value="{value}">' for name, value in asked.items())
+            self.site.pages["/leave"] = (
+                f'<form method="post" action="{person.issuer}/oauth2/logout">{fields}'
+                '<button id="leave">Leave</button></form>'
+            )
+            person.open(f"{self.site.origin}/leave")
+            person.press("leave")
+            self.assert_gone(person)
+
+    def test_unknown_address(self) -> None:
+        """An address that is not registered is not gone to, and the session goes on."""
+        with self.person() as person:
+            hint = self.signed_in(person)
+            person.open(self.leaving(id_token_hint=hint, post_logout_redirect_uri=f"{self.site.origin}/elsewhere"))
+            self.assertEqual(person.heading, "Error")
+            self.assertIn(SESSION, person.cookies)
