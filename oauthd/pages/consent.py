@@ -74,7 +74,8 @@ class ConsentPage:
         if decision != "allow":
             raise INVALID_REQUEST("the form has no answer")
         scope = await self._asked(flow, user, client)
-        if request.form.one("subject") != user.user_id:  # what one person was shown, another may not agree to
+        # What one person was shown, another may not agree to, and nobody to what was not shown.
+        if (request.form.one("subject"), request.form.one("shown") or "") != (user.user_id, rules.joined(scope)):
             return see_other(f"/consent?interaction={flow.identifier}")
         # A sign-in that another person made within this flow is none of this one's.
         signed_in_at = flow.state.signed_in_at if flow.state.user_id == user.user_id else 0
@@ -87,18 +88,17 @@ class ConsentPage:
         return see_other(flow.back(self.authorize))
 
     async def _form(self, flow: Flow, user: User, client: Client, redirect: RedirectUri) -> Response:
+        asked = await self._asked(flow, user, client)
         return self.browser.show(
             "consent",
             200,
             (redirect.value,),
             action="/consent",
-            hidden=self.browser.hidden(flow) | {"subject": user.user_id},
+            hidden=self.browser.hidden(flow) | {"subject": user.user_id, "shown": rules.joined(asked)},
             client_name=client.name,
             client_host=urlsplit(client.client_uri).hostname or None,
             person=user.claims.get("name") or user.username,
-            scopes=described(
-                await self._asked(flow, user, client), (await self.scopes.all()).scopes, self.identity_with_openid
-            ),
+            scopes=described(asked, (await self.scopes.all()).scopes, self.identity_with_openid),
             destination=destination(redirect.value),
         )
 

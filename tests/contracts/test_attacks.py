@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.config import TokenSettings
@@ -283,6 +283,18 @@ class BrowserTests(ServerCase):
         browser.cookies[SESSION] = hers
         page = await browser.get("/consent", {"interaction": form_of(page).fields["interaction"]})
         self.assertIn("password", form_of(await browser.submit(page, "allow")).fields)
+
+    async def test_what_was_not_shown(self) -> None:
+        """Who presses the button agrees to what the page listed, not to defaults that have changed since."""
+        app, browser = await self.server.client(default_scopes=("read",)), self.server.browser()
+        page = await browser.open("/oauth2/authorize", self.server.asking(app, scope=None))
+        page = await browser.sign_in(page, await self.server.user())
+        self.assertNotIn("May write", page.text)
+        clients = self.server.application.clients
+        await clients.update(app.client_id, lambda client: evolve(client, default_scopes=("read", "write")))
+        page = await browser.submit(page, "allow")
+        self.assertIn("May write", page.text)
+        self.assertIn("code", (await browser.submit(page, "allow")).redirected)
 
     async def test_logout_towards_a_deactivated_client(self) -> None:
         """A client that is deactivated, perhaps for what it did, gets no visitors by a link to the sign-out."""
