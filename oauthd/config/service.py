@@ -106,12 +106,9 @@ class StoreSettings:
         check=checks.redis,
     )
     connections: int = setting(8, help="How many connections to keep open.", unit="connections", between=(1, 256))
-    connect_timeout: float = setting(
-        1.0, help="How long one attempt to connect may take.", unit="seconds", between=(0.05, 30)
-    )
     reply_timeout: float = setting(
         1.0,
-        help="How long a reply may take before the request that waits for it is 503.",
+        help="How long a reply, or a connection, may take before the request that waits for it is 503.",
         unit="seconds",
         between=(0.05, 10),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from oauthd.events import Events
-from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, ScopePolicy
+from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
 from oauthd.grants.resources import narrowed_audience
 from oauthd.protocol import opaque, pkce
 from oauthd.protocol.errors import INVALID_GRANT
@@ -31,7 +31,6 @@ class AuthorizationCode:
     access_lifetime: int
 
     grant_type = "authorization_code"
-    scope_policy = ScopePolicy.GRANTED
 
     async def redeem(self, ask: Ask) -> Redemption:
         """Tokens for the authorization that the code stands for."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from oauthd.grants.interface import Ask, Redemption, ScopePolicy
+from oauthd.grants.interface import Ask, Redemption
 from oauthd.grants.resources import asked_audience
 from oauthd.protocol import opaque, scopes
 from oauthd.protocol.errors import UNAUTHORIZED_CLIENT
@@ -31,7 +31,6 @@ class ClientCredentials:
     refresh_absolute: int
 
     grant_type = "client_credentials"
-    scope_policy = ScopePolicy.REQUESTED
 
     async def redeem(self, ask: Ask) -> Redemption:
         """A token for the client itself."""

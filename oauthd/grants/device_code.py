@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, ScopePolicy
+from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import ACCESS_DENIED, AUTHORIZATION_PENDING, EXPIRED_TOKEN, INVALID_GRANT, SLOW_DOWN
 from oauthd.protocol.records import DeviceCode, Grant, Spent
@@ -28,7 +28,6 @@ class Device:
     access_lifetime: int
 
     grant_type = "urn:ietf:params:oauth:grant-type:device_code"
-    scope_policy = ScopePolicy.GRANTED
 
     async def redeem(self, ask: Ask) -> Redemption:
         """Tokens for the approved device; otherwise the error that tells what to do."""

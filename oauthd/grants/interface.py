@@ -7,8 +7,7 @@ stores the answer; when somebody was faster, `redeem` is asked again and sees wh
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 from attrs import field, frozen
 
@@ -20,20 +19,11 @@ MINTED_LATER = 60
 """Seconds by which a grant without refresh tokens outlives its access token, which is minted after the decision."""
 
 
-class ScopePolicy(Enum):
-    """Where the scope of the answer comes from."""
-
-    REQUESTED = "what the request asks, within what client and user may have"
-    GRANTED = "what was granted before; the request has no say"
-    NARROWED = "what was granted before, or less of it (RFC 6749 section 6)"
-
-
 @frozen
 class Ask:
     """One token request after client authentication.
 
     :ivar generations: those of the world and the client, read before the client was.
-    :ivar scope: for `ScopePolicy.REQUESTED` the scope that this client may have without a user.
     :ivar now: whole seconds; one instant for the whole request.
     :ivar exact_now: the same instant with fractions.
     :ivar attempt: random; by it a retried commit recognises itself.
@@ -89,15 +79,10 @@ class GrantType(Protocol):
     """A file of this folder.
 
     :ivar grant_type: its name on the wire.
-    :ivar scope_policy: see `ScopePolicy`.
     """
 
     grant_type: str
-    scope_policy: ScopePolicy
 
     def redeem(self, ask: Ask) -> Awaitable[Redemption | Repeated]:
         """Decide; refuse with an `OAuthError`. Writes nothing that a correct repeat would miss."""
         ...
-
-
-Fields = dict[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import evolve, frozen
 
-from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, ScopePolicy
+from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
 from oauthd.grants.resources import asked_audience
 from oauthd.protocol import opaque, scopes
 from oauthd.protocol.errors import INVALID_GRANT
@@ -32,7 +32,6 @@ class Password:
     access_lifetime: int
 
     grant_type = "password"
-    scope_policy = ScopePolicy.REQUESTED
 
     async def redeem(self, ask: Ask) -> Redemption:
         """Tokens for the user whose password was given."""

@@ -12,7 +12,7 @@ from hashlib import sha256
 from attrs import evolve, frozen
 
 from oauthd.events import Events
-from oauthd.grants.interface import Ask, Redemption, Repeated, ScopePolicy
+from oauthd.grants.interface import Ask, Redemption, Repeated
 from oauthd.grants.resources import narrowed_audience
 from oauthd.protocol import opaque, scopes
 from oauthd.protocol.errors import INVALID_GRANT, INVALID_REQUEST
@@ -41,7 +41,6 @@ class Refresh:
     refresh_idle: int
 
     grant_type = "refresh_token"
-    scope_policy = ScopePolicy.NARROWED
 
     async def redeem(self, ask: Ask) -> Redemption | Repeated:
         """The successor's tokens; or those of the first time, inside the grace window."""

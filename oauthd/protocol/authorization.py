@@ -64,7 +64,6 @@ class Asked:
     prompt: frozenset[str] = frozenset()
     max_age: int | None = None
     subject: str = ""
-    login_hint: str = ""
 
 
 Found = Mapping[str, Any]
@@ -174,10 +173,10 @@ def display(c: Context) -> Found:
 
 
 def carried(c: Context) -> Found:
-    """What is carried along: `nonce` to the id token, `login_hint` to the page; the rest are wishes."""
-    for name in ("acr_values", "ui_locales", "claims_locales", "state"):
+    """What is carried along: `nonce` to the id token; the rest are wishes."""
+    for name in ("acr_values", "ui_locales", "claims_locales", "login_hint", "state"):
         c.parameters.one(name)
-    return {"nonce": c.parameters.one("nonce") or "", "login_hint": c.parameters.one("login_hint") or ""}
+    return {"nonce": c.parameters.one("nonce") or ""}
 
 
 AUTHORIZE, DEVICE = "authorize", "device_authorization"

@@ -179,7 +179,6 @@ class Grant:
     :ivar audience: resources the tokens are for; () for the issuer alone.
     :ivar ends_at: absolute end of the family, which no refresh extends (ASVS 10.4.8).
     :ivar auth_time: when the user signed in; 0 for none.
-    :ivar session: digest of the browser session it came from, "" for none.
     """
 
     client_id: str = as_("c")
@@ -194,7 +193,6 @@ class Grant:
     username: str = as_("n", "")
     auth_time: int = as_("at", 0)
     nonce: str = as_("no", "")
-    session: str = as_("si", "")
 
 
 @frozen
@@ -276,7 +274,6 @@ class DeviceCode:
     polled_at: float = as_("p", 0.0)
     user_id: str = as_("u", "")
     auth_time: int = as_("at", 0)
-    session: str = as_("si", "")
     spent: Spent | None = as_("S", None)
 
 
