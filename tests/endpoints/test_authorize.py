@@ -295,6 +295,13 @@ class SessionTests(FlowCase):
         await self.server.application.users.deactivate(self.alice.user_id)
         self.assertFalse(await self.is_signed_in(browsers[0]))
 
+    async def test_an_inactive_user_is_nobody(self) -> None:
+        """A user whose record says inactive is not signed in, whatever became of the session."""
+        await self.browser.sign_in(await self.begin(), self.alice)
+        users = self.server.application.users
+        await users.update(self.alice.user_id, lambda user: evolve(user, is_active=False))
+        self.assertFalse(await self.is_signed_in(self.browser))
+
     async def test_the_cookie_is_not_stored(self) -> None:
         """Neither the session's nor the browser's cookie, nor an interaction, can be read from the database."""
         page = await self.browser.sign_in(await self.begin(), self.alice)

@@ -82,6 +82,8 @@ class IntrospectionTests(ServerCase):
         self.refused(await post("/oauth2/introspect", {}, basic=self.api.basic), "invalid_request")
         twice = [("token", self.token)] * 2
         self.refused(await post("/oauth2/introspect", twice, basic=self.api.basic), "invalid_request")
+        other = [("token", self.token), ("x", "1"), ("x", "2")]
+        self.refused(await post("/oauth2/introspect", other, basic=self.api.basic), "invalid_request")
         query = f"/oauth2/introspect?token={self.token}"
         self.refused(await post(query, {}, basic=self.api.basic), "invalid_request")
         self.refused(await self.server.get(query), "method_not_allowed", 405)
