@@ -88,7 +88,7 @@ class MixedRunTests(ServerCase):
         self.assertEqual({kind.name for kind in kinds.KINDS} - heads, set())
 
     async def test_what_ends_has_a_time_to_live(self) -> None:
-        """No key stays for ever save those of the lasting kinds, and none stays longer than what is remembered longest."""
+        """No key stays for ever save those of the lasting kinds, and none longer than what is remembered longest."""
         await self.everything()
         self.assertEqual(await self.server.everlasting(), [])
         names = await self.server.keys()

@@ -333,8 +333,8 @@ def _accept_waiting(port: Any) -> None:
 
 
 def _log_event(event: Event) -> None:
-    facts = " ".join(f"{name}={json.dumps(fact)}" for name, fact in event.facts.items() if fact is not None)
-    log.info("{event} {facts}", event=event.name, facts=facts)
+    facts = (f"{name}={json.dumps(fact)}" for name, fact in event.facts.items() if fact is not None)
+    log.info("{line}", line=" ".join((event.name, *facts)))
 
 
 def _log_access(method: str, route: str, status: int, seconds: float) -> None:
