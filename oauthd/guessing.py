@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from oauthd.config import DeviceSettings
-from oauthd.protocol.errors import TOO_MANY_REQUESTS
 from oauthd.protocol.lockout import canonical_source
 from oauthd.protocol.records import Tally
 from oauthd.protocol.seals import Seals
-from oauthd.stores import kinds
-from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
-
-WINDOW = 60  # seconds
-RETRIES = 20
+from oauthd.stores import kinds, tallies
+from oauthd.stores.interface import IStore, Ref
 
 
 @frozen
@@ -48,21 +44,4 @@ class Guessing:
         return [(one, self.settings.source_tries), (kinds.TALLY.at("user codes"), self.settings.total_tries)]
 
     async def _change(self, ref: Ref[Tally], by: int, limit: int | None) -> None:
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(ref)
-            now = int(self.clock())
-            tally = stored.record if stored else Tally(0, now + WINDOW)
-            if limit is not None and tally.count >= limit:
-                wait = str(max(1, tally.expires_at - now))
-                raise TOO_MANY_REQUESTS("too many codes were tried", headers={"Retry-After": wait})
-            if stored is None and by < 0:
-                return
-            if await self._swap(ref, stored, evolve(tally, count=max(0, tally.count + by))):
-                return
-        raise TOO_MANY_REQUESTS("too many codes are being tried at once", headers={"Retry-After": "1"})
-
-    async def _swap(self, ref: Ref[Tally], stored: Stored[Tally] | None, tally: Tally) -> bool:
-        write = (Write(ref, tally),)
-        if stored is None:
-            return await self.store.commit(Commit(absent=(ref,), writes=write))
-        return await self.store.commit(Commit(expected=(stored,), writes=write))
+        await tallies.change(self.store, ref, by, limit, int(self.clock()), "codes were tried")

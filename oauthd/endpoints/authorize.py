@@ -18,7 +18,7 @@ from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.protocol import authorization, opaque, scopes
 from oauthd.protocol.authorization import Asked, Context, Step
 from oauthd.protocol.cookies import Cookie
-from oauthd.protocol.errors import ACCESS_DENIED, INVALID_REQUEST, OAuthError
+from oauthd.protocol.errors import ACCESS_DENIED, INVALID_REQUEST, TOO_MANY_REQUESTS, OAuthError
 from oauthd.protocol.messages import Parameters, Request, Response, see_other
 from oauthd.protocol.records import Client, Code, Generations, Grant, Interaction, Session, User
 from oauthd.protocol.redirects import RedirectUri, choose
@@ -91,6 +91,8 @@ class Authorize:
         try:
             return await self._decide(request, flow)
         except OAuthError as error:
+            if error.kind is TOO_MANY_REQUESTS:  # the person's affair, not the client's
+                raise
             return await self._refuse(flow, error)
 
     async def _flow(self, request: Request) -> Flow:

@@ -14,14 +14,16 @@ from collections.abc import Callable
 from attrs import evolve, frozen
 
 from oauthd.protocol.cookies import Cookie
-from oauthd.protocol.messages import Request, Response, see_other
+from oauthd.protocol.lockout import canonical_source
+from oauthd.protocol.messages import Connection, Request, Response, see_other
 from oauthd.protocol.records import Interaction, Session
 from oauthd.protocol.seals import Seals
-from oauthd.stores import kinds
+from oauthd.stores import kinds, tallies
 from oauthd.stores.interface import Commit, IStore, Stored, Write
 
 LONGEST_VALUE = 128  # characters of a cookie or an id in an address; ours have 43
 TOUCH_AFTER = 60  # seconds: an idle end is not rewritten more often than this
+MOST_BEGUN = 1000  # flows that one source may begin in a minute
 UNDER_WAY = ("authorize", "device", "logout", "home")
 ANSWERED = "answered"
 ANSWERED_FOR = 60  # seconds that a flow which is over is remembered, for people who press a button twice
@@ -101,7 +103,11 @@ class Interactions:
     lifetime: int
 
     async def begin(self, request: Request, purpose: str, parameters: dict[str, str], page: str) -> Response:
-        """Begin a flow in the browser that sent the request, and send it to the page that takes the first step."""
+        """Begin a flow in the browser that sent the request, and send it to the page that takes the first step.
+
+        :raises OAuthError: `too_many_requests` when its source has begun too many.
+        """
+        await self._count(request.connection)
         browser, cookies = self.cookie.read(request), list[tuple[str, str]]()
         if not 0 < len(browser) <= LONGEST_VALUE:  # one that is too long would be found by nobody
             browser = _random(self.entropy)
@@ -117,6 +123,13 @@ class Interactions:
         )
         await self.store.put(Write(kinds.INTERACTION.at(kinds.digest(identifier)), record))
         return see_other(f"{page}?interaction={identifier}").adding(*cookies)
+
+    async def _count(self, connection: Connection) -> None:
+        """Count a flow that begins: anybody can begin one and leave it, and it is kept until it ends by itself."""
+        if connection.source and not connection.local:
+            source = canonical_source(connection.source).encode()
+            ref = kinds.TALLY.at(self.seals.digest("flows begun", source)[:16])
+            await tallies.change(self.store, ref, 1, MOST_BEGUN, int(self.clock()), "sign-ins were begun")
 
     async def find(self, identifier: str, request: Request) -> Stored[Interaction] | None:
         """The flow of that id, if it is this browser's."""

@@ -18,11 +18,11 @@ from oauthd.grants.interface import Redemption, Repeated
 from oauthd.pages.browser import Flow
 from oauthd.protocol import lockout
 from oauthd.protocol.records import Generations, Interaction
-from oauthd.stores import kinds, naming
+from oauthd.stores import kinds, naming, sessions
 from oauthd.stores.interface import IStore, Stored
 from tests.admin.case import CLIENTS, TOKENS, USERS, AdminCase
 from tests.server import CHEAP, DEVICE_GRANT, PASSWORD, REDIRECT, App, Browser, Person, ServerCase, form_of, ok
-from tests.wire import Answer
+from tests.wire import HERE, Answer
 
 VERBS = tuple(IStore.names())
 MOST_CALLS = 80
@@ -317,6 +317,28 @@ class FloodTests(ServerCase):
             self.assertEqual(sorted(await self.server.keys()), before)
         page = await browser.open("/oauth2/authorize", self.server.asking(app, nonce="n" * 5000))
         self.assertIn("password", form_of(page).fields)
+
+
+    async def test_many_flows(self) -> None:
+        """One source begins so many flows in a minute and no more, on whatever page; others do not feel it."""
+        self.patch(sessions, "MOST_BEGUN", 3)
+        app = await self.server.client()
+        stranger, neighbour, local = (self.server.browser(source) for source in ("192.0.2.1", "192.0.2.2", HERE))
+        for _ in range(5):
+            await local.open("/login")
+        for path in ("/login", "/device"):
+            self.assertEqual((await stranger.open(path)).status, 200)
+        self.assertEqual((await stranger.open("/oauth2/authorize", self.server.asking(app))).status, 200)
+        before = sorted(await self.server.keys())
+        for path in ("/login", "/device"):
+            self.refused_page(await stranger.open(path), 429)
+        answer = await stranger.open("/oauth2/authorize", self.server.asking(app))
+        self.refused_page(answer, 429)
+        self.assertEqual(answer.header("retry-after"), "60")
+        self.assertEqual(sorted(await self.server.keys()), before)
+        self.assertEqual((await neighbour.open("/login")).status, 200)
+        self.server.clock.advance(60)
+        self.assertEqual((await stranger.open("/login")).status, 200)
 
 
 class NameTests(ServerCase):
