@@ -87,7 +87,7 @@ class Clients:
         ref = kinds.client(client.client_id)
         if not await self.store.commit(Commit(absent=(ref,), writes=(Write(ref, client),))):
             raise CONFLICT("a client with this client_id exists", fields={"client_id": "is taken"})
-        await self._own((), client.resources, client.client_id)
+        await self._own(client.resources, client.client_id)
         return client, secret if client.confidential else None
 
     async def update(self, client_id: str, change: Callable[[Client], Client]) -> Client:
@@ -102,7 +102,7 @@ class Clients:
             old = _client(stored)
             new = evolve(change(old), updated_at=int(self.clock()))
             if await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, new),))):
-                await self._own(old.resources, new.resources, client_id)
+                await self._own(new.resources, client_id)
                 return new
         raise CONFLICT("the client is being changed by others; try again")
 
@@ -129,8 +129,8 @@ class Clients:
         if client is None:
             raise NOT_FOUND("there is no such client")
         await self.store.end(f"client:{client_id}", self.keep)  # from here on its tokens are dead
-        await self.store.forget(kinds.client(client_id))
-        await self._own(client.resources, (), client_id)
+        await self._own((), client_id)
+        await self.store.forget(kinds.client(client_id))  # last: as long as it is there, a deletion can be repeated
 
     async def page(self, cursor: str | None, limit: int) -> Page[Client]:
         """A page of clients by the time they were made."""
@@ -142,19 +142,17 @@ class Clients:
         (stored,) = await self.store.get(kinds.RESOURCES.at("all"))
         return {} if stored is None else {uri: tuple(owners) for uri, owners in stored.record.owners.items()}
 
-    async def _own(self, former: tuple[str, ...], now: tuple[str, ...], client_id: str) -> None:
-        """Keep the table of resource owners in step with one client's list."""
-        if former == now:
-            return
+    async def _own(self, now: tuple[str, ...], client_id: str) -> None:
+        """Bring the table of resource owners in step with one client's list, also where an earlier try was cut off."""
         ref = kinds.RESOURCES.at("all")
         for _ in range(RETRIES):
             (stored,) = await self.store.get(ref)
             owners = {} if stored is None else {uri: list(ids) for uri, ids in stored.record.owners.items()}
-            for uri in former:
-                owners[uri] = [one for one in owners.get(uri, []) if one != client_id]
-            for uri in now:
-                owners[uri] = sorted({*owners.get(uri, []), client_id})
-            table = Resources({uri: ids for uri, ids in owners.items() if ids})
+            others = {uri: [one for one in ids if one != client_id] for uri, ids in owners.items()}
+            wanted = others | {uri: sorted((*others.get(uri, ()), client_id)) for uri in now}
+            table = Resources({uri: ids for uri, ids in wanted.items() if ids})
+            if table.owners == owners:
+                return
             condition: dict[str, Any] = {"absent": (ref,)} if stored is None else {"expected": (stored,)}
             if await self.store.commit(Commit(writes=(Write(ref, table),), **condition)):
                 return

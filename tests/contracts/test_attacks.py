@@ -19,7 +19,7 @@ from oauthd.pages.browser import Flow
 from oauthd.protocol import lockout
 from oauthd.protocol.records import Generations, Interaction
 from oauthd.stores import kinds, naming, sessions
-from oauthd.stores.interface import IStore, Stored
+from oauthd.stores.interface import Commit, IStore, Stored, StoreUnavailable
 from tests.admin.case import CLIENTS, TOKENS, USERS, AdminCase
 from tests.server import CHEAP, DEVICE_GRANT, PASSWORD, REDIRECT, App, Browser, Person, ServerCase, form_of, ok
 from tests.wire import HERE, Answer
@@ -352,6 +352,38 @@ class NameTests(ServerCase):
         form = {"username": "a" + "\u0301\u0316" * 1000, "password": PASSWORD}
         self.refused(await self.server.token(app, "password", **form), "invalid_grant")
         self.assertEqual(sorted(await self.server.keys()), sorted(before))
+
+
+class CutOffTests(AdminCase):
+    """Changes that are cut off in the middle."""
+
+    async def test_resources(self) -> None:
+        """A change of a client's resources that was cut off is completed by its repetition, and so is a deletion."""
+        await self.server.client("rs")
+        path, uri = f"{CLIENTS}/rs", "https://api.example/"
+        for method, body, owned in (
+            ("PUT", {"resources": [uri]}, {uri: ("rs",)}),
+            ("PUT", {"resources": []}, {}),
+            ("PUT", {"resources": [uri]}, {uri: ("rs",)}),
+            ("DELETE", None, {}),
+        ):
+            found_again = self.lose_commits_of("resources")
+            self.assertEqual((await self.call(method, path, body)).status, 503)
+            found_again()
+            self.assertIn((await self.call(method, path, body)).status, (200, 204))
+            self.assertEqual(await self.server.application.clients.resources(), owned)
+
+    def lose_commits_of(self, kind: str) -> Callable[[], None]:
+        """Lose the store just before a record of that kind would be written, until the result is called."""
+        commit = self.server.store.commit
+
+        async def lost(step: Commit) -> bool:
+            if any(write.ref.kind.name == kind for write in step.writes):
+                raise StoreUnavailable("lost")
+            return await commit(step)
+
+        found_again: Callable[[], None] = self.patch(self.server.store, "commit", lost).restore
+        return found_again
 
 
 class SecretsTests(SynchronousTestCase):
