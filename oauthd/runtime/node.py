@@ -23,11 +23,12 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from oauthd.app import Application, World
 from oauthd.config import Settings, issuer_of, master_keys, redis_address
@@ -60,6 +61,7 @@ class CannotStart(Exception):
 Unready = (CannotStart, DataFolderError, ValkeyError, StoreUnavailable, MasterKeyMismatch)
 
 
+@implementer(IProtocolNegotiationFactory)
 class Door(Factory):
     """Stands at a bound socket until there is a site behind it."""
 
@@ -69,6 +71,10 @@ class Door(Factory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:  # noqa: N802
         """Hand the connection to the site."""
         return self.site.buildProtocol(addr) if self.site is not None else None
+
+    def acceptableProtocols(self) -> list[bytes]:  # noqa: N802
+        """HTTP/1.1 alone. Twisted breaks a TLS handshake off when a client, as each browser, offers what we do not."""
+        return [b"http/1.1"]
 
 
 @define(eq=False, slots=False)
