@@ -299,6 +299,7 @@ class BrowsingCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Start the browser and the application's site."""
         self.server, self.visitor = self.served()
+        self.issuer = self.server.issuer
         before = len(self.server.output)
         self.addCleanup(lambda: self.assertNotIn("Traceback", self.server.output[before:]))
         self.browser = self.browser_of_its_own()
@@ -325,7 +326,7 @@ class BrowsingCase(SynchronousTestCase):
     def person(self, way: Way = MOUSE, **how: Any) -> Iterator[Person]:
         """Somebody at a browser without cookies."""
         with self.browser.tab(script=way.script, **how) as tab:
-            person = Person(tab, self.server.issuer, way)
+            person = Person(tab, self.issuer, way)
             answers: list[Response] = []
 
             def answered(answer: Response) -> None:
@@ -381,15 +382,21 @@ class BrowsingCase(SynchronousTestCase):
 
     def username_of(self, app: App, told: dict[str, str]) -> str:
         """Who signed in, as the application learns in exchange for the code it was told."""
-        self.assertEqual((told["state"], told["iss"]), (STATE, self.server.issuer))
+        self.assertEqual((told["state"], told["iss"]), (STATE, self.issuer))
         self.assertEqual(told.keys(), {"code", "state", "iss"})
         username: str = self.userinfo(self.tokens(app, told["code"])["access_token"])["username"]
         return username
 
     def assert_refused(self, told: dict[str, str], error: str = "access_denied") -> None:
         """The application was told of a refusal."""
-        self.assertEqual((told["error"], told["state"], told["iss"]), (error, STATE, self.server.issuer))
+        self.assertEqual((told["error"], told["state"], told["iss"]), (error, STATE, self.issuer))
         self.assertNotIn("code", told)
+
+    def plant(self, person: Person, session: str) -> None:
+        """Give somebody a session cookie."""
+        person.tab.page.context.add_cookies(
+            [{"name": SESSION, "value": session, "url": "https://localhost", "secure": True, "httpOnly": True}]
+        )
 
 
 class OwnDaemonCase(LiveCase, BrowsingCase):

@@ -31,7 +31,7 @@ class SignInTests(BrowsingCase):
                 self.assertEqual(person.path, self.site.callback)
                 told = self.site.called()
                 self.assertEqual(told.keys(), {"code", "state", "iss"})
-                self.assertEqual((told["state"], told["iss"]), (STATE, self.server.issuer))
+                self.assertEqual((told["state"], told["iss"]), (STATE, self.issuer))
                 tokens = self.tokens(app, told["code"])
                 self.assertEqual(tokens["scope"], "openid profile")
                 who = self.userinfo(tokens["access_token"])

@@ -21,6 +21,7 @@ class LogoutTests(BrowsingCase):
         person.open(self.asking(self.printer, prompt="consent"))
         person.sign_in(self.user())
         person.press("allow")
+        self.session = person.cookies[SESSION]["value"]
         token: str = self.tokens(self.printer, self.site.called()["code"])["id_token"]
         return token
 
@@ -29,10 +30,11 @@ class LogoutTests(BrowsingCase):
         return f"/oauth2/logout?{urlencode({'post_logout_redirect_uri': self.after, 'state': 'x&y'} | parameters)}"
 
     def assert_gone(self, person: Person) -> None:
-        """The browser has been sent on, with the state, and has no session."""
+        """The browser has been sent on, with the state, and its session has ended, also for who copied it."""
         self.assertEqual(person.path, self.after)
         self.assertEqual(self.site.calls.pop().parameters, {"state": "x&y"})
         self.assertNotIn(SESSION, person.cookies)
+        self.plant(person, self.session)
         person.open(self.asking(self.printer, prompt="none"))
         self.assert_refused(self.site.called(), "login_required")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.live.browsing import BROWSER, KNOWN, NO_SCRIPT, SESSION, WAYS, BrowsingCase, Person, pem
-from tests.live.visitor import DEVICE_GRANT, PASSWORD, Browser, form_of
+from tests.live.browsing import BROWSER, KNOWN, NO_SCRIPT, SESSION, WAYS, BrowsingCase, OwnDaemonCase, Person, pem
+from tests.live.daemon import Daemon, free_port
+from tests.live.visitor import DEVICE_GRANT, PASSWORD, Browser, Http, Visitor, form_of
 
 
 class CookieTests(BrowsingCase):
@@ -46,11 +48,33 @@ class CookieTests(BrowsingCase):
             thief.open("/")
             self.assertIn(f"You are signed in as {username}.", thief.text)
 
-    def plant(self, person: Person, value: str) -> None:
-        """Give a browser a session cookie."""
-        person.tab.page.context.add_cookies(
-            [{"name": SESSION, "value": value, "url": "https://localhost", "secure": True, "httpOnly": True}]
-        )
+
+class TlsTests(OwnDaemonCase):
+    """A server with TLS of its own."""
+
+    def served(self) -> tuple[Daemon, Visitor]:
+        """One that listens with a certificate for localhost."""
+        key, port = pem(self.folder), free_port()
+        daemon = self.prepared(listen=f"ssl:{port}:interface=127.0.0.1:privateKey={key}")
+        daemon.http = Http("localhost", port, tls=ssl.create_default_context(cafile=key))
+        daemon.start()
+        return daemon, Visitor.of(daemon.http, daemon.credentials)
+
+    def setUp(self) -> None:
+        """Its issuer."""
+        super().setUp()
+        self.issuer = f"https://localhost:{self.server.http.port}"
+
+    def test_whole_login(self) -> None:
+        """Sign-in, consent and callback work, with cookies that know no other connection."""
+        app, username = self.app(), self.user()
+        with self.person(accept_any_certificate=True) as person:
+            person.open(self.asking(app))
+            person.sign_in(username)
+            self.assertEqual(person.cookies.keys(), {BROWSER, SESSION, KNOWN})
+            self.assertEqual({cookie["secure"] for cookie in person.cookies.values()}, {True})
+            person.press("allow")
+            self.assertEqual(self.username_of(app, self.site.called()), username)
 
 
 class DestinationTests(BrowsingCase):
