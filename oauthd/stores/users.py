@@ -146,8 +146,11 @@ class Users:
         for _ in range(RETRIES):
             (stored,) = await self.store.get(ref)
             others = [] if stored is None else [one for one in stored.record.user_ids if one != user_id]
-            if not present and not others:
-                raise CONFLICT("this is the last administrator")
+            if not present:
+                # Of a role that was taken away while it was being given, the list may still tell.
+                others = [one for one in others if (user := await self.find(one)) and is_administrator(user)]
+                if not others:
+                    raise CONFLICT("this is the last administrator")
             table = Administrators((*others, user_id) if present else tuple(others))
             condition: dict[str, Any] = {"absent": (ref,)} if stored is None else {"expected": (stored,)}
             if await self.store.commit(Commit(writes=(Write(ref, table),), **condition)):

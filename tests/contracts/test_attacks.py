@@ -386,6 +386,26 @@ class CutOffTests(AdminCase):
         return found_again
 
 
+class LastAdministratorTests(AdminCase):
+    """Whoever administers last stays one."""
+
+    async def test_taken_away_while_given(self) -> None:
+        """A role that is taken away while it is being given leaves nobody on the list who is no administrator."""
+        keeper, other = await self.administrator("keeper"), await self.server.user("other")
+        commit = self.server.store.commit
+
+        async def overtaken(step: Commit) -> bool:
+            if any(write.ref.kind is kinds.ADMINISTRATORS for write in step.writes):
+                patched.restore()
+                await self.done("PUT", f"{USERS}/{other.user_id}", {"roles": []})
+            return await commit(step)
+
+        patched = self.patch(self.server.store, "commit", overtaken)
+        await self.done("PUT", f"{USERS}/{other.user_id}", {"roles": ["admin"]})
+        await self.wrong("PUT", f"{USERS}/{keeper.user_id}", {"roles": []}, status=409)
+        await self.wrong("PUT", f"{USERS}/{keeper.user_id}", {"is_active": False}, status=409)
+
+
 class SecretsTests(SynchronousTestCase):
     """What a trace or a debugger would show."""
 
