@@ -30,6 +30,7 @@ from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.sessions import ANSWERED, Interactions, Sessions
 from oauthd.stores.users import Users, is_administrator
 
+EXPIRED = "this sign-in has expired, or it was begun in another browser; go back to the application and start again"
 LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
 LONGEST_KEPT = 8192  # octets that an interaction keeps of a request: anybody can begin one, and leave it
 KEPT = frozenset(
@@ -103,7 +104,7 @@ class Authorize:
         else:
             stored = await self.interactions.find(identifier, request)
             if stored is None or not _goes_on(stored.record):
-                raise INVALID_REQUEST("this sign-in has expired, or it was begun in another browser")
+                raise INVALID_REQUEST(EXPIRED)
             parameters = kept(stored.record.parameters)
         client, generations = await self.clients.find_with_generations(parameters.required("client_id"))
         if client is None or not client.is_active:

@@ -1,4 +1,8 @@
-"""The error page: what went wrong in words for the person, and the code for the application's developer."""
+"""The error page: what went wrong in words for the person, and the code for the application's developer.
+
+A description of the form "this has happened; do that" is for the person and becomes two sentences; any other one is for
+the developer, and the person is told something general.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,15 @@ class ErrorPage:
 
     def __call__(self, status: int, code: str, description: str) -> Response:
         """The page for an error."""
-        message, advice = SENTENCES.get(status, REFUSED)
-        body = self.pages.render(
-            "error", message=message, advice=advice, error=code, description=description, reference=None
-        )
-        return Response(status, page_headers(), body)
+        happened, separated, todo = description.partition("; ")
+        told: dict[str, str | None]
+        if separated and status not in SENTENCES:
+            told = {"message": _sentence(happened), "advice": _sentence(todo), "description": None}
+        else:
+            message, advice = SENTENCES.get(status, REFUSED)
+            told = {"message": message, "advice": advice, "description": description}
+        return Response(status, page_headers(), self.pages.render("error", error=code, reference=None, **told))
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."

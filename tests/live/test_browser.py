@@ -263,7 +263,8 @@ class BackAndTwiceTests(BrowsingCase):
             for _ in range(2):
                 person.back()
                 self.assertEqual(person.heading, "Error")
-                self.assertIn("go back to the application and start again", person.text)
+                self.assertIn("has expired, or it was", person.text)
+                self.assertIn("Go back to the application and start again.", person.text)
         self.assertEqual(self.site.calls, [])
 
     def test_two_tabs(self) -> None:
@@ -396,6 +397,6 @@ class ExpiryTests(OwnDaemonCase):
             time.sleep(2)
             person.sign_in(username)
             self.assertEqual((person.path, person.heading), ("/login", "Error"))
-            self.assertIn("this page has expired", person.text)
+            self.assertIn("This page has expired", person.text)
             self.assertNotIn(SESSION, person.cookies)
         self.assertEqual(self.site.calls, [])

@@ -162,7 +162,7 @@ class WrongCodeTests(DeviceCase):
             person.type("user_code", begun["user_code"])
             person.press("submit")
             self.assertEqual(person.heading, "Error")
-            self.assertIn("there were too many wrong codes", person.text)
+            self.assertIn("There were too many wrong codes.\n\nStart again on your device.", person.text)
         self.assertEqual(self.polled(begun)["error"], "authorization_pending")
 
     def test_a_code_that_was_used(self) -> None:
