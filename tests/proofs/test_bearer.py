@@ -57,6 +57,10 @@ class BearerTests(ServerCase):
         await self.server.client("api", resources=("https://api.example",))
         answer = ok(await self.server.token(self.app, "client_credentials", resource="https://api.example"))
         self.assertEqual(await self.error(request(answer["access_token"])), "invalid_token")
+        await self.server.client("ourselves", resources=(ISSUER,))
+        form = [("grant_type", "client_credentials"), ("resource", ISSUER), ("resource", "https://api.example")]
+        answer = ok(await self.server.post("/oauth2/token", form, basic=self.app.basic))
+        await self.bearer.token(request(answer["access_token"]))
 
 
 class AdministratorTests(ServerCase):

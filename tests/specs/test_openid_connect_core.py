@@ -14,7 +14,7 @@ from joserfc.jwk import RSAKey
 
 from oauthd.config import KeySettings, UserinfoSettings
 from oauthd.stores.users import ADMINISTRATOR
-from tests.server import ISSUER, App, Browser, ServerCase, form_of, ok
+from tests.server import ISSUER, REDIRECT, App, Browser, ServerCase, form_of, ok
 from tests.specs.tokens import published, verified
 from tests.wire import Answer
 
@@ -194,6 +194,15 @@ class RequestTests(CoreCase):
         self.asks_to_sign_in(await self.browser.open("/oauth2/authorize", {"interaction": interaction}))
         consent = await self.browser.open("/consent", {"interaction": interaction})
         self.asks_to_sign_in(await self.browser.submit(consent, "allow"))
+
+    async def test_prompt_login_is_personal(self) -> None:
+        """Section 3.1.2.1: one person's new sign-in is not another's, who came into the browser since."""
+        await self.sign_in()
+        bob = await self.server.user("bob")
+        page = await self.browser.sign_in(await self.ask(prompt="login consent"), self.alice)
+        interaction = form_of(page, "allow").fields["interaction"]
+        await self.browser.sign_in(await self.browser.open("/login"), bob)
+        self.asks_to_sign_in(await self.browser.open("/oauth2/authorize", {"interaction": interaction}))
 
     async def test_prompt_consent(self) -> None:
         """Section 3.1.2.1: prompt=consent asks though it was agreed to before, first-party clients included."""
@@ -414,6 +423,38 @@ class ConsentTests(CoreCase):
             await self.server.authorize(app, self.alice, self.browser)
             self.asks_for_consent(await self.ask(app))
             self.refused_by_redirect((await self.ask(app, prompt="none")).redirected, "consent_required")
+
+    async def test_rfc8252_section_8_6_remembered_elsewhere(self) -> None:
+        """What was agreed to for a client's website is asked for again where an application on the device asks."""
+        app = await self.server.client("both", public=True, redirect_uris=(REDIRECT, "http://127.0.0.1/cb"))
+        await self.server.authorize(app, self.alice, self.browser)
+        self.assertIn("code", (await self.ask(app)).redirected)
+        self.asks_for_consent(await self.ask(app, redirect_uri="http://127.0.0.1:9/cb"))
+
+    async def test_confidential_on_loopback_is_remembered(self) -> None:
+        """A confidential client proves itself, so its people are not asked again on loopback either."""
+        app = await self.server.client("daemon", redirect_uris=("http://127.0.0.1/cb",))
+        await self.server.authorize(app, self.alice, self.browser)
+        self.assertIn("code", (await self.ask(app)).redirected)
+
+    async def test_more_scope_in_between(self) -> None:
+        """When the client's default grows between consent and code the person is asked again."""
+        app = await self.server.client("growing", default_scopes=("read",))
+        page = await self.browser.sign_in(await self.ask(app, scope=None), self.alice)
+        answer = await self.browser.press(page, "allow")
+        clients = self.server.application.clients
+        await clients.update("growing", lambda client: evolve(client, default_scopes=("read", "write")))
+        self.asks_for_consent(await self.browser.follow(answer))
+
+    async def test_another_session_in_between(self) -> None:
+        """When another person's session comes between consent and code, that person has agreed to nothing."""
+        bob = await self.server.user("bob", claims={"name": "Bob"})
+        page = await self.browser.sign_in(await self.ask(), self.alice)
+        answer = await self.browser.press(page, "allow")
+        await self.browser.sign_in(await self.browser.open("/login"), bob)
+        page = await self.browser.follow(answer)
+        self.asks_for_consent(page)
+        self.assertIn("Bob", page.text)
 
     async def test_public_on_https_is_remembered(self) -> None:
         """A public client behind an https address is remembered like others."""
