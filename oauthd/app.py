@@ -192,7 +192,9 @@ class Application:
         store, tokens, events, entropy = world.store, self.tokens, world.events, world.entropy
         lives = world.settings.tokens
         access, longest = lives.access_lifetime, lives.refresh_absolute
-        refresh = Refresh(store, tokens, events, world.seals, lives.refresh_grace, lives.refresh_idle)
+        refresh = Refresh(
+            store, tokens, self.scopes, events, world.seals, lives.refresh_grace, lives.refresh_idle
+        )
         found: tuple[GrantType, ...] = (
             AuthorizationCode(store, tokens, events, access),
             ClientCredentials(self.clients, self.scopes, entropy, longest),

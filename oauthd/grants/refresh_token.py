@@ -20,6 +20,7 @@ from oauthd.protocol.records import Answer, Grant, RefreshToken, Spent
 from oauthd.protocol.seals import SealBroken, Seals
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Write
+from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.tokens import Tokens
 
 UNKNOWN = "the refresh token is expired, revoked or unknown"
@@ -35,6 +36,7 @@ class Refresh:
 
     store: IStore
     tokens: Tokens
+    catalogue: ScopeCatalogue
     events: Events
     seals: Seals
     grace: int
@@ -59,7 +61,8 @@ class Refresh:
         if stored.record.spent is not None:
             return await self._repeat(ask, value, grant_id, grant, stored.record, answer.record if answer else None)
         refresh: RefreshToken = stored.record
-        scope = scopes.narrowed(ask.parameters.one("scope"), refresh.scope)
+        held = await self._existing(refresh.scope)
+        scope = scopes.narrowed(ask.parameters.one("scope"), held)
         audience = narrowed_audience(refresh.audience, ask.parameters.all("resource"))
         # RFC 9700 section 2.2.2: without rotation nobody would see that a public client's token was stolen.
         rotates = ask.client.rotates_refresh or not ask.client.confidential
@@ -77,11 +80,16 @@ class Refresh:
             commit=Commit(expected=(stored,), alive=(kinds.grant(grant_id),), writes=(Write(stored.ref, changed),)),
             refresh=rotates,
             # Section 6: the new refresh token's scope is that of the old one, whatever this answer was narrowed to.
-            refresh_scope=refresh.scope,
+            refresh_scope=held,
             refresh_audience=refresh.audience,
             same_refresh="" if rotates else value,
             replay_key=value if rotates and self.grace else "",
         )
+
+    async def _existing(self, scope: tuple[str, ...]) -> tuple[str, ...]:
+        """What is left of a scope: nothing new is granted of one that was deleted."""
+        known = {one.name for one in (await self.catalogue.all()).scopes}
+        return tuple(name for name in scope if name in known)
 
     def kept(self, ask: Ask, value: str, grant_id: str, body: bytes) -> Write[Answer]:
         """The finished answer, sealed for whoever holds the presented refresh token."""

@@ -85,6 +85,16 @@ class RotationTests(ServerCase):
             self.refused(await self.server.refresh(thief, self.token), "invalid_grant")
         ok(await self.server.refresh(self.app, new["refresh_token"]))
 
+    async def test_a_deleted_scope_is_left_out(self) -> None:
+        """What was deleted from the catalogue is not in the next access token, nor in any after it."""
+        catalogue = self.server.application.scopes
+        (write,) = (one for one in (await catalogue.all()).scopes if one.name == "write")
+        await catalogue.delete(write.scope_id)
+        new = ok(await self.server.refresh(self.app, self.token))
+        self.assertEqual(new["scope"], "openid read")
+        await self.server.application.scopes.create(write)
+        self.assertEqual(ok(await self.server.refresh(self.app, new["refresh_token"]))["scope"], "openid read")
+
     async def test_a_refused_request_burns_nothing(self) -> None:
         """A scope or resource beyond the grant is refused, and the token is still unused."""
         self.refused(await self.server.refresh(self.app, self.token, scope="email"), "invalid_scope")
