@@ -29,7 +29,6 @@ class Flow:
     """The browser flow that a page is part of."""
 
     identifier: str = field(repr=False)
-    browser: str = field(repr=False)
     stored: Stored[Interaction]
 
     @property
@@ -68,7 +67,7 @@ class Browser:
         stored = await self.interactions.find(identifier, request)
         if stored is None or stored.record.purpose not in (purposes or UNDER_WAY):
             raise INVALID_REQUEST(EXPIRED)
-        return Flow(identifier, self.interactions.cookie.read(request), stored)
+        return Flow(identifier, stored)
 
     async def posted(self, request: Request, *purposes: str) -> Flow:
         """The flow of a form that we gave to this browser.
@@ -77,7 +76,7 @@ class Browser:
         """
         request.form.refuse_repeats()
         flow = await self.flow(request, *purposes)
-        if not self.interactions.csrf_fits(flow.browser, flow.identifier, request.form.one("csrf") or ""):
+        if not self.interactions.csrf_fits(flow.stored, request.form.one("csrf") or ""):
             raise INVALID_REQUEST(EXPIRED)
         return flow
 
@@ -117,8 +116,7 @@ class Browser:
 
     def hidden(self, flow: Flow) -> dict[str, str]:
         """The hidden fields of this flow's forms."""
-        csrf = self.interactions.csrf(flow.browser, flow.identifier)
-        return {"csrf": csrf, "interaction": flow.identifier}
+        return {"csrf": self.interactions.csrf(flow.stored), "interaction": flow.identifier}
 
     def show(self, page: str, status: int = 200, targets: tuple[str, ...] = (), **context: object) -> Response:
         """A rendered page; `targets` are the addresses its form may lead to."""

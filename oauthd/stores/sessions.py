@@ -93,7 +93,11 @@ class Sessions:
 
 @frozen
 class Interactions:
-    """The browser flows under way, each bound to one browser by a cookie."""
+    """The browser flows under way, each bound to one browser by a cookie.
+
+    Where two tabs begin at once in a browser that has no cookie yet, one cookie takes the place of the other. So a flow
+    that had to set it sets another one besides, which is its own.
+    """
 
     store: IStore
     seals: Seals
@@ -108,12 +112,11 @@ class Interactions:
         :raises OAuthError: `too_many_requests` when its source has begun too many.
         """
         await self._count(request.connection)
+        now, identifier = int(self.clock()), _random(self.entropy)
         browser, cookies = self.cookie.read(request), list[tuple[str, str]]()
         if not 0 < len(browser) <= LONGEST_VALUE:  # one that is too long would be found by nobody
             browser = _random(self.entropy)
-            cookies.append(self.cookie.set(browser))
-        now = int(self.clock())
-        identifier = _random(self.entropy)
+            cookies = [self.cookie.set(browser), self._own_cookie(identifier).set(browser, self.lifetime)]
         record = Interaction(
             purpose=purpose,
             parameters=parameters,
@@ -133,14 +136,21 @@ class Interactions:
 
     async def find(self, identifier: str, request: Request) -> Stored[Interaction] | None:
         """The flow of that id, if it is this browser's."""
-        browser = self.cookie.read(request)
-        if not (0 < len(identifier) <= LONGEST_VALUE and 0 < len(browser) <= LONGEST_VALUE):
+        if not 0 < len(identifier) <= LONGEST_VALUE:
+            return None
+        cookies = [cookie.read(request) for cookie in (self.cookie, self._own_cookie(identifier))]
+        browsers = [kinds.digest(value) for value in cookies if 0 < len(value) <= LONGEST_VALUE]
+        if not browsers:
             return None
         (stored,) = await self.store.get(kinds.INTERACTION.at(kinds.digest(identifier)))
-        if stored is None or not hmac.compare_digest(stored.record.browser, kinds.digest(browser)):
+        if stored is None or not any(hmac.compare_digest(stored.record.browser, browser) for browser in browsers):
             return None
         found: Stored[Interaction] = stored
         return found
+
+    def _own_cookie(self, identifier: str) -> Cookie:
+        """The cookie of one flow."""
+        return Cookie(f"{self.cookie.name}_{kinds.digest(identifier)[:6].hex()}", self.cookie.secure)
 
     async def save(self, stored: Stored[Interaction], changed: Interaction) -> bool:
         """Write down what a page learned; False when another request was faster."""
@@ -152,12 +162,11 @@ class Interactions:
         over = evolve(stored.record, purpose=ANSWERED, expires_at=ends)
         return await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, over),)))
 
-    def csrf(self, browser: str, subject: str) -> str:
-        """The token that forms of this browser carry for `subject` (an interaction's id, or a page's name)."""
-        mac = self.seals.digest("csrf", f"{browser}\n{subject}".encode("utf-8", "surrogatepass"))
+    def csrf(self, stored: Stored[Interaction]) -> str:
+        """The token that the forms of a flow carry: it stands for the flow and the browser that began it."""
+        mac = self.seals.digest("csrf", stored.record.browser + stored.ref.ident)
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
-    def csrf_fits(self, browser: str, subject: str, token: str) -> bool:
+    def csrf_fits(self, stored: Stored[Interaction], token: str) -> bool:
         """Did the form come from a page that we gave to this browser?"""
-        expected = self.csrf(browser, subject).encode()
-        return bool(browser) and hmac.compare_digest(expected, token.encode("utf-8", "surrogatepass"))
+        return hmac.compare_digest(self.csrf(stored).encode(), token.encode("utf-8", "surrogatepass"))

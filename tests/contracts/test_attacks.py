@@ -414,7 +414,7 @@ class SecretsTests(SynchronousTestCase):
         values = (
             Redemption((), Generations(1, 1), same_refresh=PASSWORD, replay_key=PASSWORD),
             Repeated(PASSWORD.encode()),
-            Flow(PASSWORD, PASSWORD, Stored(kinds.INTERACTION.at("x"), Interaction("home", {}, b"", 0, 1), b"")),
+            Flow(PASSWORD, Stored(kinds.INTERACTION.at("x"), Interaction("home", {}, b"", 0, 1), b"")),
         )
         for value in values:
             self.assertNotIn(PASSWORD, repr(value))

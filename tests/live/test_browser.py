@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tests.browser import Tab
 from tests.live.browsing import KEYBOARD, MOUSE, SESSION, STATE, WAYS, BrowsingCase, OwnDaemonCase, Person
 from tests.live.visitor import PASSWORD, App
 
@@ -274,7 +275,7 @@ class BackAndTwiceTests(BrowsingCase):
         with self.person() as person:
             person.open(self.asking(printer))
             page = person.tab.page.context.new_page()
-            other = Person(type(person.tab)(page), person.issuer)
+            other = Person(Tab(page), person.issuer)
             other.open(self.asking(album))
             self.assertIn("Photo Album", other.text)
             person.sign_in(username)
@@ -286,13 +287,33 @@ class BackAndTwiceTests(BrowsingCase):
             other.press("allow")
             self.assertEqual(self.username_of(album, self.site.called()), username)
 
+    def test_two_tabs_that_begin_at_once(self) -> None:
+        """A browser without cookies that opens two tabs, as after its start, goes on in both."""
+        app, username = self.app(), self.user()
+        with self.person() as person:
+            page = person.tab.page.context.new_page()
+            page.goto(f"{self.site.origin}/tab")
+            person.open(f"{self.site.origin}/tab")
+            both = (person.tab.page, page)
+            for tab in both:
+                tab.evaluate(f"setTimeout(() => location = '{self.issuer}{self.asking(app)}', 200)")
+            for tab in both:
+                tab.wait_for_url("**/login?*")
+                self.assertEqual(tab.locator("h1").inner_text(), "Sign in")
+            for tab in both:
+                other = Person(Tab(tab), person.issuer)
+                other.sign_in(username)
+                if other.path == "/consent":
+                    other.press("allow")
+                self.assertEqual(self.username_of(app, self.site.called()), username)
+
     def test_somebody_else_in_another_tab(self) -> None:
         """What one person was shown another does not agree to: the page comes again, with the other's name."""
         app, first, second = self.app(), self.user(), self.user()
         with self.person() as person:
             person.open(self.asking(app))
             person.sign_in(first)
-            other = Person(type(person.tab)(person.tab.page.context.new_page()), person.issuer)
+            other = Person(Tab(person.tab.page.context.new_page()), person.issuer)
             other.open("/login")
             other.sign_in(second)
             person.press("allow")
