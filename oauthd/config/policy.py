@@ -103,7 +103,7 @@ class DeviceSettings:
     )
     session_tries: int = setting(
         5,
-        help="How many wrong user codes one browser session may enter before it must sign in again.",
+        help="How many wrong user codes may be entered on one opened device page; then it must be opened anew.",
         unit="wrong codes",
         spec="RFC 8628 section 5.1",
         between=(1, 100),

@@ -36,6 +36,7 @@ from oauthd.events import Event, Events
 from oauthd.keys import MasterKeyMismatch
 from oauthd.protocol.seals import Seals
 from oauthd.runtime.data import DataFolder, DataFolderError
+from oauthd.runtime.descriptors import make_room
 from oauthd.runtime.founding import Founding
 from oauthd.runtime.process import ValkeyError
 from oauthd.runtime.threads import Pool
@@ -176,6 +177,7 @@ class Node(Service):
         if self._hindrance is not None:
             raise self._hindrance
         self.data.lock()
+        self._make_room()
         self.events.observers.append(_log_event)
         connection = await self._connect()
         await self._examine(connection)
@@ -215,6 +217,16 @@ class Node(Service):
         except StoreUnavailable:
             raise CannotStart(f"the store at {place} does not answer within {PATIENCE:g} s: {connection.why}") from None
         return connection
+
+    def _make_room(self) -> None:
+        wanted = self.settings.server.max_connections
+        room = make_room(wanted)
+        if room < wanted:
+            log.warn(
+                "server.max_connections is {wanted}, but the limit of open files leaves room for {room}",
+                wanted=wanted,
+                room=room,
+            )
 
     async def _examine(self, connection: RedisConnection) -> None:
         """Look at how the store is set: one that may forget what must not be forgotten is refused."""
