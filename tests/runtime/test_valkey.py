@@ -34,7 +34,7 @@ NOBODY = 65534
 
 # Another oauthd, as far as its Valkey goes. As "orphan" its Valkey does not hear of its end.
 PARENT = """
-import os, sys
+import os, shutil, sys
 from pathlib import Path
 from twisted.internet import reactor
 from oauthd.runtime import process, valkey
@@ -42,11 +42,12 @@ from oauthd.runtime import process, valkey
 folder, mode = sys.argv[1:]
 if mode == "orphan":
     process.die_with_parent = lambda: lambda: None
-if mode == "nobody":
-    process.find_binary()  # while every module can be read
+binary = None
+if mode == "nobody":  # who may not reach the environment that the tests run in
+    binary = shutil.copy(process.find_binary(), Path(folder).parent / "valkey-server")
     os.setgid(65534)
     os.setuid(65534)
-server = valkey.EmbeddedValkey(Path(folder), reactor)
+server = valkey.EmbeddedValkey(Path(folder), reactor, binary=binary and str(binary))
 
 def begin():
     server.start().addCallbacks(lambda _: print(server.pid, server.socket_path, flush=True), failed)
