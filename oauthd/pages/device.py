@@ -58,6 +58,8 @@ class DevicePage:
         if signed_in is None:
             return see_other(f"/login?interaction={flow.identifier}")
         found = await self._device(flow)
+        if found is not None and found.record.status != "pending":
+            return await self._settled(request, flow, found)
         if answering:
             decides = found is not None and "user_code" not in request.form
             return await (self._decide if decides else self._enter)(request, flow, signed_in, found)
@@ -96,13 +98,14 @@ class DevicePage:
         return see_other(f"/device?interaction={flow.identifier}")
 
     async def _device(self, flow: Flow) -> Stored[DeviceCode] | None:
-        """The pending device that the flow has found."""
+        """The device that the flow has found: pending, or decided in this very flow."""
         parameters = flow.state.parameters
         if "device" not in parameters:
             return None
         ref: Ref[DeviceCode] = kinds.DEVICE_CODE.at(bytes.fromhex(parameters["device"]), parameters["grant"])
         (stored,) = await self.store.get(ref)
-        if stored is None or stored.record.status != "pending":
+        ours = stored is not None and stored.record.settled_in == flow.stored.ref.ident
+        if stored is None or (stored.record.status != "pending" and not ours):
             raise INVALID_REQUEST("the code has expired, or it was used already; start again on your device")
         found: Stored[DeviceCode] = stored
         return found
@@ -118,17 +121,23 @@ class DevicePage:
             return see_other(f"/device?interaction={flow.identifier}").adding(self.browser.session_cookie.drop())
         if decision not in ("allow", "deny"):
             raise INVALID_REQUEST("the form has no answer")
+        mine = evolve(found, record=evolve(found.record, settled_in=flow.stored.ref.ident))
         if decision == "allow" and request.form.one("subject") == user.user_id:
-            outcome = await self._approve(found, session, user)
+            await self._approve(mine, session, user)
         elif decision == "deny":
-            outcome = await self._settle(found, evolve(found.record, status="denied"))
-            if outcome:
+            if await self._settle(mine, evolve(mine.record, status="denied")):
                 self.events.tell("device.denied", client_id=found.record.client_id, user_id=user.user_id)
         else:
             return see_other(f"/device?interaction={flow.identifier}")
-        if not outcome:
+        settled = await self._device(flow)  # by this press, or by the other of two; elsewhere it is refused
+        if settled is None or settled.record.status == "pending":
             raise INVALID_REQUEST("the code was used already; start again on your device")
-        learned = {"outcome": decision, "client_id": found.record.client_id}
+        return await self._settled(request, flow, settled)
+
+    async def _settled(self, request: Request, flow: Flow, device: Stored[DeviceCode]) -> Response:
+        """Write down what was decided in this flow, and say so."""
+        outcome = "allow" if device.record.status == "approved" else "deny"
+        learned = {"outcome": outcome, "client_id": device.record.client_id}
         await self.browser.learn(flow, request, lambda now: evolve(now, parameters=now.parameters | learned))
         return see_other(f"/device?interaction={flow.identifier}")
 

@@ -262,6 +262,7 @@ class DeviceCode:
 
     :ivar interval: seconds the device must wait between polls.
     :ivar polled_at: when it last polled, with fractions; 0 for never.
+    :ivar settled_in: digest of the browser flow in which it was decided, empty before.
     """
 
     client_id: str = as_("c")
@@ -274,6 +275,7 @@ class DeviceCode:
     polled_at: float = as_("p", 0.0)
     user_id: str = as_("u", "")
     auth_time: int = as_("at", 0)
+    settled_in: bytes = as_("si", b"")
     spent: Spent | None = as_("S", None)
 
 

@@ -27,7 +27,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -119,19 +119,23 @@ class Person:
                 self.tab.page.locator(f"#{control}").click()
         self._settle()
 
-    def press_twice(self, control: str, gap: float) -> None:
-        """Press a button, and again so many seconds later, before the first press has led anywhere."""
+    def press_twice(self, control: str, gap: float, server: Daemon | None = None) -> None:
+        """Press a button, and again so many seconds later, before the first press has led anywhere.
+
+        :param server: stands still until the second press was made; None where its answer takes long by itself.
+        """
         page, box = self.tab.page, self.tab.page.locator(f"#{control}").bounding_box()
         assert box is not None
         page.evaluate("document.documentElement.dataset.pressed = 'twice'")
         if self.way.keyboard:
             self._reach(control)
-        for pause in (gap * 1000, 0):
-            if self.way.keyboard:
-                page.keyboard.press("Enter")
-            else:
-                page.mouse.click(box["x"] + 5, box["y"] + 5)
-            page.wait_for_timeout(pause)
+        with server.standing_still() if server else nullcontext():
+            for pause in (gap * 1000, gap * 1000 if server else 0):
+                if self.way.keyboard:
+                    page.keyboard.press("Enter")
+                else:
+                    page.mouse.click(box["x"] + 5, box["y"] + 5)
+                page.wait_for_timeout(pause)
         page.locator("html:not([data-pressed])").wait_for()  # the first navigation is broken off, the second counts
         page.wait_for_load_state()
         self._settle()

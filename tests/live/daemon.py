@@ -26,7 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,16 @@ class Daemon:
             return self.http.get("/.well-known/openid-configuration").status == 200
         except Unreachable:
             return False
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The process does nothing for a while; what is sent to it waits."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def signal(self, number: int) -> None:
         """Send it a signal."""

@@ -95,7 +95,7 @@ class LogoutTests(BrowsingCase):
         with self.person() as person:
             self.signed_in(person)
             person.open(self.leaving(client_id=self.printer.client_id))
-            person.press_twice("yes", 0.03)
+            person.press_twice("yes", 0.2, self.server)
             self.assertEqual(person.path, self.after)
 
     def test_by_post_from_the_application(self) -> None:
