@@ -157,3 +157,12 @@ class DeviceTests(TwiceCase):
         page = await self.browser.submit(self.page, "", user_code=self.begun["user_code"])
         for _ in range(2):
             self.assertIn("Device connected", (await self.browser.submit(page, "allow")).text)
+
+    async def test_the_decision_at_once(self) -> None:
+        """Each of several presses at the same moment leads to the page that says what was decided."""
+        for decision, words in (("allow", "Device connected"), ("deny", "Device refused")):
+            begun = ok(await self.server.post("/oauth2/device_authorize", {"client_id": "tv"}))
+            entry = await self.browser.open("/device")
+            page = await self.browser.submit(entry, "", user_code=begun["user_code"])
+            for answer in await together(self.browser.press(page, decision) for _ in range(3)):
+                self.assertIn(words, (await self.browser.follow(answer)).text)
