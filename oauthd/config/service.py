@@ -112,6 +112,12 @@ class StoreSettings:
         unit="seconds",
         between=(0.05, 10),
     )
+    accept: tuple[Literal["eviction", "persistence", "version"], ...] = setting(
+        (),
+        help="Dangers of the store that are accepted, and said in the log at each start, where the server would refuse "
+        "to start: eviction (its maxmemory-policy may drop records), persistence (it keeps no append-only file), "
+        "version (it is older than what the server is tested with).",
+    )
 
 
 @attrs.frozen

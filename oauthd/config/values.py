@@ -166,7 +166,7 @@ def _choice(words: tuple[str, ...]) -> Written:
             raise wrong(spelled, given, quote)
         return given
 
-    return Written(spelled, choose, choose, _same)
+    return Written(spelled, choose, choose, _same, many=spelled)
 
 
 def _optional(one: Written) -> Written:

@@ -230,7 +230,7 @@ class Node(Service):
 
     async def _examine(self, connection: RedisConnection) -> None:
         """Look at how the store is set: one that may forget what must not be forgotten is refused."""
-        findings = await check_server(connection)
+        findings = await check_server(connection, self.settings.store.accept)
         for finding in findings.warn:
             log.warn("the store: {finding}", finding=finding)
         if findings.refuse:

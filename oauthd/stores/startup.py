@@ -1,8 +1,9 @@
 """Is this server fit to be the store? Asked once, before anything is written (R-NOEVICT, R-DUR).
 
-Refused: a server that may evict records (each is a code that could be spent again or a revocation undone), one that is
-too old, and Redis Cluster. Said and let pass: persistence that may forget, and whatever a managed server does not tell.
-What becomes of the findings is left to the caller.
+Refused: a server that may evict records (each is a code that could be spent again or a revocation undone), one that
+keeps no append-only file, one that is too old, and Redis Cluster. Said and let pass: an append-only file that is synced
+when the system pleases, whatever a managed server does not tell, and each danger that the operator accepts by name; a
+cluster cannot be accepted, because several keys are read at once. What becomes of the findings is left to the caller.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from oauthd.stores.connection import CommandRefused, NotPermitted, RedisConnecti
 # GETDEL is the newest command that the store uses. The tests of the store pass on Redis 6.2 and 7.0 and on Valkey 9.
 OLDEST = (6, 2)
 
-VERSION, CLUSTER, EVICTION = "version", "cluster", "eviction"
+VERSION, CLUSTER, EVICTION, PERSISTENCE = "version", "cluster", "eviction", "persistence"
 """The names of what is refused."""
+ACCEPTABLE = (EVICTION, PERSISTENCE, VERSION)
+"""What an operator may accept all the same."""
 
 
 @frozen
@@ -47,15 +50,16 @@ async def check_server(connection: RedisConnection, allow: Collection[str] = ())
         facts.update(told)
         if not told:
             silent.append(f"INFO {section}")
-    for name in ("maxmemory-policy", "appendonly", "appendfsync"):
+    for name in ("maxmemory-policy", "appendonly", "appendfsync", "save"):
         told = _pairs(await _ask(connection, "CONFIG", "GET", name))
         facts.update(told)
         if not told:
             silent.append(f"CONFIG GET {name}")
     refused = _refusals(facts)
+    accepted = [text for name, text in refused.items() if name in allow and name in ACCEPTABLE]
     return Findings(
-        refuse=tuple(text for name, text in refused.items() if name not in allow),
-        warn=(*(text for name, text in refused.items() if name in allow), *_warnings(facts, silent)),
+        refuse=tuple(text for text in refused.values() if text not in accepted),
+        warn=(*(f"{text} (accepted by store.accept)" for text in accepted), *_warnings(facts, silent)),
         server=_description(facts),
     )
 
@@ -107,7 +111,19 @@ def _refusals(facts: Mapping[str, str]) -> dict[str, str]:
             f"the store has maxmemory-policy {policy}: short of memory, it would drop spent codes and ended sessions' "
             "marks; set it to noeviction"
         )
+    if _appends(facts) is False:
+        found[PERSISTENCE] = (
+            f"the store keeps no append-only file (appendonly no{_snapshots(facts)}): a crash forgets every token, "
+            "revocation and user since its last snapshot; set appendonly yes"
+        )
     return found
+
+
+def _snapshots(facts: Mapping[str, str]) -> str:
+    """What else the server keeps, as far as it tells."""
+    if "save" not in facts:
+        return ""
+    return f", save {facts['save']}" if facts["save"] else ", and no snapshots: save is empty"
 
 
 def _warnings(facts: Mapping[str, str], silent: Collection[str]) -> list[str]:
@@ -119,12 +135,7 @@ def _warnings(facts: Mapping[str, str], silent: Collection[str]) -> list[str]:
     appends = _appends(facts)
     if appends is None:
         found.append("whether the store keeps an append-only file is unknown")
-    elif not appends:
-        found.append(
-            "the store keeps no append-only file (appendonly no): a crash forgets every token, revocation and user "
-            "since its last snapshot"
-        )
-    elif facts.get("appendfsync") == "no":
+    elif appends and facts.get("appendfsync") == "no":
         found.append("the store leaves it to the system when to write (appendfsync no): a crash forgets many seconds")
     return found
 

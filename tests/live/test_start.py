@@ -224,6 +224,17 @@ class HindranceTests(LiveCase):
         self.assertIn("WRONGPASS", said)
         self.assertNotIn(":wrong@", said)
 
+    def test_dangerous_store(self) -> None:
+        """A store that may forget is refused with each reason; what the operator accepts is said at each start."""
+        store = self.store("--appendonly", "no", "--maxmemory-policy", "allkeys-lru")
+        said = self.prepared("--redis", store.url).refused()
+        self.assertIn("appendonly no", said)
+        self.assertIn("allkeys-lru", said)
+        said = self.prepared("--redis", store.url, store_accept="persistence").refused()
+        self.assertIn("cannot be used: the store has maxmemory-policy allkeys-lru", said)
+        daemon = self.daemon("--redis", store.url, store_accept="persistence,eviction")
+        self.assertEqual(daemon.output.count("(accepted by store.accept)"), 2)
+
     def test_authorities(self) -> None:
         """A file of authorities that is not there is named."""
         said = self.prepared("--redis", "rediss://127.0.0.1:6390?ca_file=/nowhere/ca.pem").refused()

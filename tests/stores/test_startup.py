@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oauthd.stores.interface import StoreUnavailable
-from oauthd.stores.startup import CLUSTER, EVICTION, VERSION, Findings, check_server
+from oauthd.stores.startup import CLUSTER, EVICTION, PERSISTENCE, VERSION, Findings, check_server
 from tests.stores.servers import OwnValkey
 from tests.stores.test_connection import ConnectionCase
 
@@ -41,32 +41,43 @@ class StartupTests(ConnectionCase):
             self.assertEqual([policy in text for text in found.refuse], [True])
             self.assertEqual(found.warn, ())
             allowed = await self.findings("--maxmemory-policy", policy, "--appendonly", "yes", allow=(EVICTION,))
-            self.assertEqual((allowed.refuse, allowed.warn), ((), found.refuse))
+            self.assertEqual(allowed.refuse, ())
+            self.assertEqual(allowed.warn, (f"{found.refuse[0]} (accepted by store.accept)",))
 
     async def test_persistence(self) -> None:
-        """A server without append-only file, or one that does not see to its writing, is let pass with a warning."""
-        for settings, word in ((("--appendonly", "no"), "appendonly no"),
-                               (("--appendonly", "yes", "--appendfsync", "no"), "appendfsync no")):  # fmt: skip
-            found = await self.findings(*settings)
-            self.assertEqual(found.refuse, ())
-            self.assertEqual([word in text for text in found.warn], [True])
+        """A server without append-only file is refused, with snapshots too; let pass, it is still said."""
+        for saved, word in (("", "no snapshots"), ("3600 1", "save 3600 1")):
+            found = await self.findings("--save", saved)
+            self.assertEqual(["appendonly no" in text and word in text for text in found.refuse], [True])
+            self.assertEqual(found.warn, ())
+            allowed = await self.findings("--save", saved, allow=(PERSISTENCE,))
+            self.assertEqual(allowed.refuse, ())
+            self.assertEqual(allowed.warn, (f"{found.refuse[0]} (accepted by store.accept)",))
+
+    async def test_slow_persistence(self) -> None:
+        """A server that leaves it to the system when to write is let pass with a warning."""
+        found = await self.findings("--appendonly", "yes", "--appendfsync", "no")
+        self.assertEqual(found.refuse, ())
+        self.assertEqual(["appendfsync no" in text for text in found.warn], [True])
 
     async def test_version_and_cluster(self) -> None:
-        """A server older than the oldest is refused, by numbers and not by letters; so is a cluster."""
+        """A server older than the oldest is refused, by numbers and not by letters; so is a cluster, always."""
         fit = {"maxmemory_policy": "noeviction", "aof_enabled": "1"}
-        for version, refused in (("6.0.16", True), ("5.0", True), ("6.2.0", False), ("6.10", False), ("10.0.1", False)):
+        for version, old in (("6.0.16", True), ("5.0", True), ("6.2.0", False), ("6.10", False), ("10.0.1", False)):
             found = await self.told({**fit, "redis_version": version})
-            self.assertEqual([version in text for text in found.refuse], [True] * refused)
+            self.assertEqual([version in text for text in found.refuse], [True] * old)
         facts = {**fit, "redis_version": "6.0.1", "redis_mode": "cluster"}
         self.assertEqual(len((await self.told(facts)).refuse), 2)
-        self.assertEqual((await self.told(facts, (VERSION, CLUSTER))).refuse, ())
+        (refused,) = (await self.told(facts, (VERSION, CLUSTER))).refuse
+        self.assertIn("Cluster", refused)
 
     async def test_config_taken_away(self) -> None:
         """Where CONFIG was taken away INFO is believed, and the gap is said."""
         found = await self.told({"redis_version": "7.2.4", "maxmemory_policy": "allkeys-lfu", "aof_enabled": "0"})
-        self.assertEqual(["allkeys-lfu" in text for text in found.refuse], [True])
+        self.assertEqual(len(found.refuse), 2)
+        self.assertIn("allkeys-lfu", found.refuse[0])
+        self.assertIn("(appendonly no)", found.refuse[1])
         self.assertIn("CONFIG GET maxmemory-policy, CONFIG GET appendonly", found.warn[0])
-        self.assertIn("appendonly no", found.warn[1])
 
     async def test_everything_forbidden(self) -> None:
         """A user who may neither INFO nor CONFIG is let pass, and everything that is unknown is said."""
