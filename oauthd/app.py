@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from oauthd.admin import api as admin
@@ -40,6 +40,7 @@ from oauthd.grants.password import Password
 from oauthd.grants.refresh_token import Refresh
 from oauthd.guessing import Guessing
 from oauthd.keys import Keys
+from oauthd.metrics import Counts
 from oauthd.minting import PASSWORD, Minting
 from oauthd.pages.browser import Browser
 from oauthd.pages.consent import ConsentPage
@@ -113,6 +114,7 @@ class World:
     :ivar clock: wall-clock seconds.
     :ivar hashing: runs password hashes.
     :ivar signing: runs RSA signatures.
+    :ivar counts: what this process counts.
     """
 
     settings: Settings
@@ -124,6 +126,7 @@ class World:
     entropy: Callable[[int], bytes]
     hashing: InThread
     signing: InThread
+    counts: Counts = field(factory=Counts)
 
 
 class Application:

@@ -1,0 +1,237 @@
+"""What one process counts: plain numbers, one holder for each part that counts, filled by that part alone.
+
+A count is an attribute that its owner adds to, so that counting costs what an addition costs. What is a state and not a
+count (entries, ages, queues) is either such a number or a callable, asked when somebody wants to know.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+
+from oauthd.events import Event
+
+ANSWER_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds, for what a caller waits for."""
+
+DELAY_BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+"""Seconds, for what should take no time: replies of the store, messages, turns of the event loop."""
+
+
+class Histogram:
+    """How many durations fell between which bounds; `observe` costs a fraction of a microsecond.
+
+    :ivar bounds: upper bounds of the buckets in seconds, each included in its bucket.
+    :ivar counts: one number for each bucket and one for what is beyond the last; not added up.
+    :ivar total: the sum of all durations, seconds.
+    """
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...] = ANSWER_BOUNDS) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count a duration."""
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.total += seconds
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(self.counts)
+
+
+def _delays() -> Histogram:
+    return Histogram(DELAY_BOUNDS)
+
+
+@define(eq=False)
+class RequestCounts:
+    """Requests that the ordinary path answered; the fast lane's stand in `LaneCounts` alone.
+
+    :ivar answered: durations by method, advertised path and status; both words `-` where there was none.
+    """
+
+    answered: dict[tuple[str, str, int], Histogram] = field(factory=dict)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        found = self.answered.get((method, route, status))
+        if found is None:
+            found = self.answered[method, route, status] = Histogram()
+        found.observe(seconds)
+
+
+@define(eq=False)
+class LaneCounts:
+    """What the fast lane did. Each request that it answered is in exactly one of the first four.
+
+    :ivar hits: introspections answered active, from memory.
+    :ivar inactive: introspections answered inactive, from memory.
+    :ivar misses: introspections answered after a read of the store.
+    :ivar issued: token requests answered 200; the event is told besides, as for any token.
+    :ivar passed: requests left to the ordinary path.
+    :ivar learned: header blocks learned.
+    :ivar blocks: header blocks remembered at the moment.
+    """
+
+    hits: int = 0
+    inactive: int = 0
+    misses: int = 0
+    issued: int = 0
+    passed: int = 0
+    learned: int = 0
+    blocks: int = 0
+
+
+@define(eq=False)
+class IntrospectionCounts:
+    """Introspections that the ordinary path answered 200; each is in exactly one of the three."""
+
+    hits: int = 0
+    inactive: int = 0
+    misses: int = 0
+
+
+@define(eq=False)
+class CacheCounts:
+    """The cache of what was read from the store.
+
+    :ivar hits: look-ups answered from memory.
+    :ivar misses: look-ups that had to ask the store.
+    :ivar shared: look-ups that waited for a read already under way.
+    :ivar unkept: reads that were used once because something changed meanwhile.
+    :ivar evicted: entries that made room for others.
+    :ivar voids: how often everything was thrown away.
+    :ivar entries: entries held at the moment.
+    :ivar bytes: octets they take, by estimate.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    shared: int = 0
+    unkept: int = 0
+    evicted: int = 0
+    voids: int = 0
+    entries: int = 0
+    bytes: int = 0
+
+
+@define(eq=False)
+class InvalidationCounts:
+    """Messages of change, and the subscription that they come by.
+
+    :ivar heard: messages, without heartbeats.
+    :ivar latency: seconds from a heartbeat's sending to its return, which is what any message takes.
+    :ivar lost: subscriptions that ended.
+    :ivar failovers: how often the store turned out to be another one than before.
+    :ivar reapplied: revocations written again after that.
+    """
+
+    heard: int = 0
+    latency: Histogram = field(factory=_delays)
+    lost: int = 0
+    failovers: int = 0
+    reapplied: int = 0
+
+
+def _unknown() -> None:
+    """There is no proof yet."""
+
+
+@define(eq=False)
+class ProofFacts:
+    """How fresh what is remembered is known to be.
+
+    :ivar age: gives the seconds since the last proof was sent, None where there was none yet.
+    :ivar longest: seconds up to which a proof counts.
+    """
+
+    age: Callable[[], float | None] = _unknown
+    longest: float = 2.0
+
+    @property
+    def fresh(self) -> bool:
+        """Does the last proof still count?"""
+        age = self.age()
+        return age is not None and age < self.longest
+
+
+@define(eq=False)
+class StoreCounts:
+    """Exchanges with the store.
+
+    :ivar latency: seconds from sending commands to their last reply.
+    :ivar unavailable: calls that failed because the store was away, silent, full or read-only.
+    :ivar refused: commands that the store found wrong, which is a bug.
+    :ivar lost: connections that ended.
+    :ivar connections: connections that stand at the moment.
+    """
+
+    latency: Histogram = field(factory=_delays)
+    unavailable: int = 0
+    refused: int = 0
+    lost: int = 0
+    connections: int = 0
+
+
+@define(eq=False)
+class EventCounts:
+    """How often each event was told, and tokens by grant type."""
+
+    told: dict[str, int] = field(factory=dict)
+    issued: dict[str, int] = field(factory=dict)
+
+    def count(self, event: Event) -> None:
+        """Count an event: an observer of `Events`."""
+        name = event.name
+        self.told[name] = self.told.get(name, 0) + 1
+        if name == "token.issued":
+            grant_type = str(event.facts.get("grant_type"))
+            self.issued[grant_type] = self.issued.get(grant_type, 0) + 1
+
+
+@define(eq=False)
+class LoopCounts:
+    """How late the event loop came to a timer that was due."""
+
+    delay: Histogram = field(factory=_delays)
+    largest: float = 0.0
+
+
+@frozen
+class PoolFacts:
+    """A pool of threads: callables that give the work items waiting for a thread, and those in one."""
+
+    waiting: Callable[[], int]
+    running: Callable[[], int]
+
+
+def _none() -> int:
+    return 0
+
+
+@define(eq=False)
+class Counts:
+    """Everything that one process counts.
+
+    :ivar connections: gives the number of open connections of clients.
+    :ivar pools: by name.
+    """
+
+    requests: RequestCounts = field(factory=RequestCounts)
+    lane: LaneCounts = field(factory=LaneCounts)
+    introspection: IntrospectionCounts = field(factory=IntrospectionCounts)
+    cache: CacheCounts = field(factory=CacheCounts)
+    invalidation: InvalidationCounts = field(factory=InvalidationCounts)
+    proof: ProofFacts = field(factory=ProofFacts)
+    store: StoreCounts = field(factory=StoreCounts)
+    events: EventCounts = field(factory=EventCounts)
+    loop: LoopCounts = field(factory=LoopCounts)
+    connections: Callable[[], int] = _none
+    pools: dict[str, PoolFacts] = field(factory=dict)
