@@ -123,6 +123,10 @@ class Watched:
         """Read."""
         return await self._store.get(*refs)
 
+    async def get_with_generations(self, ref: Ref[Any], client_id: str) -> Any:
+        """Read a record and generations."""
+        return await self._store.get_with_generations(ref, client_id)
+
     async def put(self, *writes: Write[Any]) -> None:
         """Write."""
         await self._store.put(*writes)

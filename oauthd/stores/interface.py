@@ -7,6 +7,7 @@ one script may touch them together. The record's own `expires_at` decides when i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
@@ -17,6 +18,15 @@ R = TypeVar("R")
 
 class StoreUnavailable(Exception):
     """The store did not answer, or refused to write: the outcome is unknown. Ends in a 503, never in a guess."""
+
+
+class Told(Enum):
+    """Which changes of a kind of record are told on the channel of the store, by the name of its key."""
+
+    NOTHING = 0
+    REMOVALS = 1
+    """Only that it is gone: what was read of it holds until then."""
+    CHANGES = 2
 
 
 def no_indexes(record: Any) -> Iterable[str]:
@@ -32,12 +42,14 @@ class Kind(Generic[R]):
     :ivar record: its attrs class.
     :ivar indexes: names of the indexes that list a record of this kind.
     :ivar lasting: its records have no end (clients, users, keys); all others have `expires_at`.
+    :ivar told: what is told to everybody who may have kept something of such a record, in the step that does it.
     """
 
     name: str
     record: type[R]
     indexes: Callable[[R], Iterable[str]] = field(default=no_indexes, repr=False)
     lasting: bool = False
+    told: Told = Told.NOTHING
 
     def at(self, ident: bytes | str, slot: str = "") -> Ref[R]:
         """The reference of one record; `slot` is the hash tag it shares with its family."""
@@ -102,8 +114,14 @@ class IStore(Interface):
     def get(*refs: Ref[Any]) -> Awaitable[tuple[Stored[Any] | None, ...]]:
         """Read records in one round trip, in the order asked; None for absent or expired."""
 
+    def get_with_generations(ref: Ref[Any], client_id: str) -> Awaitable[Any]:
+        """A record (None for absent or expired) and the `Generations` of the world and a client, as of one instant."""
+
     def put(*writes: Write[Any]) -> Awaitable[None]:
-        """Write records with their indexes, unconditionally, in one round trip; not atomic across records."""
+        """Write records with their indexes, unconditionally, in one round trip; not atomic across records.
+
+        Only for records of which nobody can have kept anything: nothing is told.
+        """
 
     def commit(commit: Commit) -> Awaitable[bool]:
         """Carry out an atomic step; False when a condition did not hold (then nothing was written).

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from oauthd.protocol import records
-from oauthd.stores.interface import Kind, Ref
+from oauthd.stores.interface import Kind, Ref, Told
 
 
 def _token_lists(record: records.AccessToken | records.RefreshToken) -> Iterable[str]:
@@ -28,9 +28,9 @@ def tokens_of_user(user_id: str) -> str:
     return f"tu:{user_id}"
 
 
-ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists)
+ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists, told=Told.REMOVALS)
 REFRESH_TOKEN = Kind("r", records.RefreshToken, _token_lists)
-GRANT = Kind("g", records.Grant)
+GRANT = Kind("g", records.Grant, told=Told.REMOVALS)  # a change only lets it live longer
 ANSWER = Kind("n", records.Answer)
 CODE = Kind("c", records.Code)
 DEVICE_CODE = Kind("d", records.DeviceCode)
@@ -40,13 +40,13 @@ INTERACTION = Kind("i", records.Interaction)
 CONSENT = Kind("o", records.Consent)
 LOCKOUT = Kind("l", records.Lockout)
 TALLY = Kind("t", records.Tally)
-CLIENT = Kind("client", records.Client, lambda record: ("clients",), lasting=True)
+CLIENT = Kind("client", records.Client, lambda record: ("clients",), lasting=True, told=Told.CHANGES)
 USER = Kind("user", records.User, lambda record: ("users",), lasting=True)
 USERNAME = Kind("username", records.Username, lasting=True)
 ADMINISTRATORS = Kind("administrators", records.Administrators, lasting=True)
-SCOPES = Kind("scopes", records.Scopes, lasting=True)
-RESOURCES = Kind("resources", records.Resources, lasting=True)
-KEY_RING = Kind("keys", records.KeyRing, lasting=True)
+SCOPES = Kind("scopes", records.Scopes, lasting=True, told=Told.CHANGES)
+RESOURCES = Kind("resources", records.Resources, lasting=True, told=Told.CHANGES)
+KEY_RING = Kind("keys", records.KeyRing, lasting=True, told=Told.CHANGES)
 WORLD = Kind("world", records.World, lasting=True)
 
 KINDS: tuple[Kind[object], ...] = (

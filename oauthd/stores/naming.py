@@ -5,6 +5,7 @@
     x:tc:<id>        an index
     gen:client:{<id>}           a generation, in the slot of its subject's record
     sequence:<name>             a sequence of numbers
+    oauthd:<database>           the channel on which changes are told
 
 The braces hold the hash tag, by which a cluster keeps keys together. Identifiers are any bytes. Slots may come from
 outside: braces in them are written as %7B and %7D, so no two references ever share a name.
@@ -22,6 +23,13 @@ _ESCAPED = str.maketrans({"%": "%25", "{": "%7B", "}": "%7D"})
 _MEMBER = re.compile(rb"([a-z]+)(?::|\{([^{}]+)\})(.*)", re.DOTALL)
 
 WORLD = b"gen:world"
+BEAT = b"beat"
+CHANNEL = b"oauthd:0"
+
+
+def channel(db: int) -> bytes:
+    """The channel of a database: channels, unlike keys, belong to the whole server."""
+    return b"oauthd:%d" % db
 
 
 def key(ref: Ref[Any]) -> bytes:

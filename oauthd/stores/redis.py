@@ -4,6 +4,9 @@ The injected clock decides whether a record lives. The server's own time to live
 from our now and not from a date, so that it makes no difference what the server's clock says; it only sweeps. Whatever
 can end has a time to live from its birth, indexes included.
 
+What others may have kept something of is told in the step that changes it, by the name of its key on one channel, and
+`changed` is told in this process too, as soon as the step may have happened and before the caller goes on.
+
 An index names records by score: when they end, or for lasting kinds their number or date. It is a hint: the record
 decides, so a listing looks at each record it shows, and takes out members whose record is gone or has left the index.
 
@@ -24,7 +27,18 @@ from oauthd.stores import cursor as cursors
 from oauthd.stores import naming, scripts
 from oauthd.stores.codec import codec
 from oauthd.stores.connection import RedisConnection
-from oauthd.stores.interface import Commit, IStore, Kind, Page, Ref, Stored, StoreUnavailable, Write, no_indexes
+from oauthd.stores.interface import (
+    Commit,
+    IStore,
+    Kind,
+    Page,
+    Ref,
+    Stored,
+    StoreUnavailable,
+    Told,
+    Write,
+    no_indexes,
+)
 from oauthd.stores.kinds import KINDS
 from oauthd.stores.pool import Command
 
@@ -38,16 +52,24 @@ class RedisStore:
 
     :param clock: wall-clock seconds since the epoch.
     :param kinds: every kind that indexes may name.
+    :param channel: where changes are told to all processes.
+    :ivar changed: called with the name of each key that this process may have changed.
     """
 
     _log = Logger()
 
     def __init__(
-        self, connection: RedisConnection, clock: Callable[[], float], kinds: Iterable[Kind[Any]] = KINDS
+        self,
+        connection: RedisConnection,
+        clock: Callable[[], float],
+        kinds: Iterable[Kind[Any]] = KINDS,
+        channel: bytes = naming.CHANNEL,
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._members = naming.Members(kinds)
+        self._channel = channel
+        self.changed: list[Callable[[bytes], None]] = []
 
     async def get(self, *refs: Ref[Any]) -> tuple[Stored[Any] | None, ...]:
         """Read records in one round trip; see `IStore`.
@@ -62,6 +84,13 @@ class RedisStore:
         return tuple(
             None if raw is None else _living(ref, raw, now) for ref, raw in zip(refs, raws, strict=True)
         )
+
+    async def get_with_generations(self, ref: Ref[Any], client_id: str) -> tuple[Stored[Any] | None, Generations]:
+        """A record and generations in one read, which nothing can come between; see `IStore`."""
+        names = (naming.key(ref), naming.WORLD, naming.generation(f"client:{client_id}"))
+        ((raw, world, client),) = await self._connection.call(("MGET", *names))
+        stored = None if raw is None else _living(ref, raw, self._clock())
+        return stored, Generations(number_in_force(world), number_in_force(client))
 
     async def put(self, *writes: Write[Any]) -> None:
         """Write records and their index entries; see `IStore`."""
@@ -84,8 +113,12 @@ class RedisStore:
         now = self._clock()
         if any(_ended(stored.ref.kind, stored.record, now) for stored in commit.expected):
             return False
-        command, witnessed = _step(commit, now)
-        (done,) = await self._connection.call(command, again=witnessed)
+        told = _told(commit)
+        command, witnessed = _step(commit, now, self._channel, told)
+        try:
+            (done,) = await self._connection.call(command, again=witnessed)
+        finally:
+            self._tell_here(told)  # also where it failed: its outcome may be unknown
         if not done:
             return False
         entries = _changes(commit, now)
@@ -101,10 +134,11 @@ class RedisStore:
         """Remove records and what indexes say of them; see `IStore`."""
         if not refs:
             return
-        # GETDEL tells which indexes the record was in.
-        raws = await self._connection.call(
-            *(("DEL" if ref.kind.indexes is no_indexes else "GETDEL", naming.key(ref)) for ref in refs)
-        )
+        told = [naming.key(ref) for ref in refs if ref.kind.told is not Told.NOTHING]
+        try:
+            raws = await self._connection.call(*map(self._removal, refs))
+        finally:
+            self._tell_here(told)
         entries = [
             _leaves(ref, name)
             for ref, raw in zip(refs, raws, strict=True)
@@ -148,24 +182,48 @@ class RedisStore:
         """Today's generations; see `IStore`. None for what has not begun or has ended."""
         named = [f"client:{client_id}"] * bool(client_id) + [f"user:{user_id}"] * bool(user_id)
         (raws,) = await self._connection.call(("MGET", naming.WORLD, *map(naming.generation, named)))
-        numbers = iter([None if raw is None or int(raw) <= 0 else int(raw) for raw in raws])
+        numbers = map(number_in_force, raws)
         return Generations(next(numbers), next(numbers) if client_id else 0, next(numbers) if user_id else 0)
 
     async def begin(self, subject: str) -> int:
         """Start a subject's generation if it has not begun or has ended; the number in force, from 1."""
-        return await self._number(scripts.BEGIN.on(naming.generation(subject)))
+        return await self._generation(scripts.BEGIN, subject)
 
     async def raise_generation(self, subject: str) -> int:
         """Raise a subject's generation; the number in force, 0 for a subject that has not begun or has ended."""
-        return await self._number(scripts.RAISE.on(naming.generation(subject)))
+        return await self._generation(scripts.RAISE, subject)
 
     async def end(self, subject: str, keep: int) -> None:
         """End a subject; see `IStore`. `keep` is in seconds, at least the longest life of what it was issued."""
-        await self._number(scripts.END.on(naming.generation(subject), args=(keep,)))
+        await self._generation(scripts.END, subject, keep)
+
+    async def _generation(self, script: scripts.Script, subject: str, *more: int) -> int:
+        name = naming.generation(subject)
+        try:
+            return await self._number(script.on(name, args=(self._channel, *more)))
+        finally:
+            self._tell_here([name])
+
+    def _removal(self, ref: Ref[Any]) -> Command:
+        name = naming.key(ref)
+        if ref.kind.told is not Told.NOTHING:
+            return scripts.FORGET.on(name, args=(self._channel,))
+        # GETDEL tells which indexes the record was in.
+        return ("DEL" if ref.kind.indexes is no_indexes else "GETDEL", name)
+
+    def _tell_here(self, names: Iterable[bytes]) -> None:
+        for name in names:
+            for listener in self.changed:
+                listener(name)
 
     async def _number(self, command: Command) -> int:
         (number,) = await self._connection.call(command)
         return int(number)
+
+
+def number_in_force(raw: bytes | None) -> int | None:
+    """A stored generation as a number; None for one that has not begun, or has ended (and is kept as a negative)."""
+    return None if raw is None or raw[:1] == b"-" or raw == b"0" else int(raw)
 
 
 def _living(ref: Ref[Any], raw: bytes, now: float) -> Stored[Any] | None:
@@ -220,7 +278,14 @@ def _changes(commit: Commit, now: float) -> list[Command]:
     return commands
 
 
-def _step(commit: Commit, now: float) -> tuple[Command, bool]:
+def _told(commit: Commit) -> list[bytes]:
+    """The names that a commit tells of."""
+    changed = [write.ref for write in commit.writes if write.ref.kind.told is Told.CHANGES]
+    removed = [ref for ref in commit.forgets if ref.kind.told is not Told.NOTHING]
+    return [naming.key(ref) for ref in (*changed, *removed)]
+
+
+def _step(commit: Commit, now: float, channel: bytes, told: list[bytes]) -> tuple[Command, bool]:
     """The script call of a commit, and whether a second call would recognise the first."""
     written = [write.ref for write in commit.writes]
     refs = [*(stored.ref for stored in commit.expected), *commit.absent, *commit.alive, *written, *commit.forgets]
@@ -231,11 +296,13 @@ def _step(commit: Commit, now: float) -> tuple[Command, bool]:
     witness, testimony = _witness(commit, raws)
     words: list[scripts.Word] = [
         len(commit.expected), len(commit.absent), len(commit.alive), len(commit.writes), len(commit.forgets),
-        witness, testimony, now,
+        witness, testimony, now, len(told),
     ]  # fmt: skip
     words.extend(stored.raw for stored in commit.expected)
     for write, raw in zip(commit.writes, raws, strict=True):
         words += (raw, _ttl(write.ref.kind, write.record, now))
+    if told:
+        words += (channel, *told)
     return scripts.COMMIT.on(*keys, args=tuple(words)), witness > 0
 
 

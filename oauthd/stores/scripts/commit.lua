@@ -1,12 +1,14 @@
 -- One atomic step on records of one slot: every condition first, then every write. 1 when done, 0 when refused.
 -- KEYS  expected, absent, alive, written and forgotten records, in this order
 -- ARGV  the five counts; which of the expected and which of the written is the witness (0: none); now;
---       the raw expected records; raw record and seconds to live (0: for ever) of each written one
+--       how many names are told; the raw expected records; raw record and seconds to live (0: for ever) of each
+--       written one; the channel and the names that are told on it, if any
 local expected, absent, alive = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local writes, forgets = tonumber(ARGV[4]), tonumber(ARGV[5])
 local witness, testimony = tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = tonumber(ARGV[8])
-local raws = 8
+local told = tonumber(ARGV[9])
+local raws = 9
 local written = raws + expected
 
 -- A record after its end is absent, though the server still holds it. The first byte is the format's version.
@@ -51,5 +53,8 @@ for i = 1, writes do
 end
 for i = 1, forgets do
   redis.call('DEL', KEYS[first + writes + i])
+end
+for i = 1, told do
+  redis.call('PUBLISH', ARGV[#ARGV - told], ARGV[#ARGV - told + i])
 end
 return 1

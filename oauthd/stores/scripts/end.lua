@@ -1,6 +1,9 @@
--- End a subject's generation: the negative of its last number stays for ARGV[1] seconds.
+-- End a subject's generation and tell it: the negative of its last number stays for ARGV[2] seconds.
+-- KEYS  the generation
+-- ARGV  the channel; seconds
 local number = tonumber(redis.call('GET', KEYS[1]) or '0')
 if number > 0 then
-  redis.call('SET', KEYS[1], -number, 'EX', ARGV[1])
+  redis.call('SET', KEYS[1], -number, 'EX', ARGV[2])
 end
+redis.call('PUBLISH', ARGV[1], KEYS[1])
 return 0

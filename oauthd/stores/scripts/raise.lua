@@ -1,5 +1,9 @@
--- Raise a subject's generation; the number in force. One that has not begun or has ended stays so: 0.
-if tonumber(redis.call('GET', KEYS[1]) or '0') <= 0 then
-  return 0
+-- Raise a subject's generation and tell it; the number in force. One that has not begun or has ended stays so: 0.
+-- KEYS  the generation
+-- ARGV  the channel
+local number = 0
+if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then
+  number = redis.call('INCR', KEYS[1])
 end
-return redis.call('INCR', KEYS[1])
+redis.call('PUBLISH', ARGV[1], KEYS[1])
+return number
