@@ -7,11 +7,11 @@ count (entries, ages, queues) is either such a number or a callable, asked when 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from attrs import define, field, frozen
 
-from oauthd.events import Event
+from oauthd.events import EVENTS, Event
 
 ANSWER_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds, for what a caller waits for."""
@@ -54,10 +54,12 @@ def _delays() -> Histogram:
 class RequestCounts:
     """Requests that the ordinary path answered; the fast lane's stand in `LaneCounts` alone.
 
-    :ivar answered: durations by method, advertised path and status; both words `-` where there was none.
+    :ivar answered: durations by method, path of the route and status; both words `-` where there was none.
+    :ivar advertised: the first path of a route, by its others.
     """
 
     answered: dict[tuple[str, str, int], Histogram] = field(factory=dict)
+    advertised: Mapping[str, str] = field(factory=dict)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -184,13 +186,13 @@ class StoreCounts:
 class EventCounts:
     """How often each event was told, and tokens by grant type."""
 
-    told: dict[str, int] = field(factory=dict)
+    told: dict[str, int] = field(factory=lambda: dict.fromkeys(EVENTS, 0))
     issued: dict[str, int] = field(factory=dict)
 
     def count(self, event: Event) -> None:
         """Count an event: an observer of `Events`."""
         name = event.name
-        self.told[name] = self.told.get(name, 0) + 1
+        self.told[name] += 1
         if name == "token.issued":
             grant_type = str(event.facts.get("grant_type"))
             self.issued[grant_type] = self.issued.get(grant_type, 0) + 1
@@ -222,6 +224,7 @@ class Counts:
 
     :ivar connections: gives the number of open connections of clients.
     :ivar pools: by name.
+    :ivar process: what the system tells of this process, by the names of its metrics; set when somebody asks.
     """
 
     requests: RequestCounts = field(factory=RequestCounts)
@@ -235,3 +238,4 @@ class Counts:
     loop: LoopCounts = field(factory=LoopCounts)
     connections: Callable[[], int] = _none
     pools: dict[str, PoolFacts] = field(factory=dict)
+    process: Mapping[str, float] = field(factory=dict)
