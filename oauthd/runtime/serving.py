@@ -1,0 +1,218 @@
+"""What one serving process does, whether it is the only one or one of several workers.
+
+It reaches the store, makes the application over it, looks after the signing keys, and ends in order. `prepare` alone is
+what has to be done once before anybody serves. Sockets, the embedded Valkey, the data folder's lock and signals belong
+to whoever makes it.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+
+from oauthd.app import Application, World
+from oauthd.config import Settings, issuer_of, master_keys, redis_address
+from oauthd.events import Event, Events
+from oauthd.protocol.seals import Seals
+from oauthd.runtime.data import DataFolder, DataFolderError
+from oauthd.runtime.descriptors import make_room
+from oauthd.runtime.founding import Founding
+from oauthd.runtime.hindrance import CannotStart
+from oauthd.runtime.threads import Pool
+from oauthd.stores.connection import RedisConnection
+from oauthd.stores.interface import StoreUnavailable
+from oauthd.stores.redis import RedisStore
+from oauthd.stores.startup import check_server
+from oauthd.web.site import Site
+
+log = Logger(namespace="oauthd")
+TEND = 30.0  # seconds between two looks at the signing keys
+SIGNING_THREADS, SIGNING_QUEUE = 2, 256
+PATIENCE = 10.0  # seconds that a configured store may take to answer at start
+
+
+@define(eq=False, slots=False)
+class Serving:
+    """One process's share of the server.
+
+    :ivar embedded: path of the embedded Valkey's socket; None for the store that the settings name.
+    :ivar first: is it for this one to look at how the store is set, and to found it?
+    :ivar stopping: told to end; readiness says so from then on, while requests are still served for a while.
+    :ivar answerers: what other processes of this server may ask this one, and what answers: a JSON value.
+    """
+
+    settings: Settings
+    data: DataFolder
+    reactor: Any
+    embedded: str | None = None
+    first: bool = True
+    events: Events = field(factory=Events)
+    application: Application | None = None
+    site: Site | None = None
+    stopping: bool = False
+    answerers: dict[str, Callable[[], Any]] = field(factory=dict)
+    _connection: RedisConnection | None = None
+    _tending: LoopingCall | None = None
+    _pools: list[Pool] = field(factory=list)
+
+    async def prepare(self) -> Application:
+        """Reach the store, see to it that it can be served from, and make the application.
+
+        :raises: one of `HINDRANCES`; call `stop` all the same.
+        """
+        self.events.observers.append(_log_event)
+        connection = await self._connect()
+        if self.first:
+            await self._examine(connection)
+        application = self.application = Application(self._world(RedisStore(connection, time.time)))
+        await application.keys.open()
+        if self.first:
+            await self._found(application)
+        return application
+
+    async def start(self) -> Site:
+        """Prepare, and give the factory of connections.
+
+        :raises: as `prepare`.
+        """
+        self._make_room()
+        application = await self.prepare()
+        self._tending = LoopingCall(self._tend, application)
+        self._tending.start(TEND, now=False)
+        self.site = application.site(self.settings, self.reactor, _log_access)
+        return self.site
+
+    async def stop(self) -> None:
+        """End in order: what is in flight, then the connection to the store. No socket may accept any more."""
+        self.stopping = True
+        if self._tending is not None and self._tending.running:
+            self._tending.stop()
+        if self.site is not None:
+            await self.site.drain(self.settings.server.drain_timeout)
+        if self._connection is not None:
+            await self._connection.stop()
+        for pool in self._pools:
+            pool.stop()
+
+    def _make_room(self) -> None:
+        wanted = self.settings.server.max_connections
+        room = make_room(wanted)
+        if room < wanted:
+            log.warn(
+                "server.max_connections is {wanted}, but the limit of open files leaves room for {room}",
+                wanted=wanted,
+                room=room,
+            )
+
+    async def _connect(self) -> RedisConnection:
+        store = self.settings.store
+        if self.embedded is not None:
+            where: dict[str, Any] = {"path": self.embedded}
+            place = f"unix:{self.embedded}"
+        else:
+            address = redis_address(store.redis or "")
+            where = {
+                "host": address.host, "port": address.port, "path": address.path, "tls": address.tls,
+                "user": address.user, "password": address.password, "db": address.db, "ca_file": address.ca_file,
+            }  # fmt: skip
+            place = address.location
+        try:
+            connection = RedisConnection(
+                self.reactor, size=store.connections, reply_timeout=store.reply_timeout, **where
+            )
+        except (OSError, ValueError) as error:  # the file of authorities
+            raise CannotStart(f"the store at {place} cannot be reached: {error}") from None
+        self._connection = connection
+        connection.start()
+        try:
+            await connection.ready(PATIENCE)
+        except StoreUnavailable:
+            raise CannotStart(f"the store at {place} does not answer within {PATIENCE:g} s: {connection.why}") from None
+        return connection
+
+    async def _examine(self, connection: RedisConnection) -> None:
+        """Look at how the store is set: one that may forget what must not be forgotten is refused."""
+        findings = await check_server(connection, self.settings.store.accept)
+        for finding in findings.warn:
+            log.warn("the store: {finding}", finding=finding)
+        if findings.refuse:
+            raise CannotStart("the store cannot be used: " + "; ".join(findings.refuse))
+        log.info("the store is {server}", server=findings.server)
+
+    def _world(self, store: RedisStore) -> World:
+        users = self.settings.users
+        hashing = Pool(self.reactor, "passwords", users.hash_threads, users.hash_queue)
+        signing = Pool(self.reactor, "signing", SIGNING_THREADS, SIGNING_QUEUE)
+        for pool in (hashing, signing):
+            pool.start()
+            self._pools.append(pool)
+        return World(
+            settings=self.settings,
+            issuer=issuer_of(self.settings),
+            store=store,
+            seals=Seals(self._master_keys(), secrets.token_bytes),
+            events=self.events,
+            clock=time.time,
+            entropy=secrets.token_bytes,
+            hashing=hashing,
+            signing=signing,
+        )
+
+    def _master_keys(self) -> tuple[bytes, ...]:
+        """The keys of the settings, else the one in the data folder, which is made at first start."""
+        configured = master_keys(self.settings)
+        if configured:
+            return configured
+        if not self.data.master_key.exists():
+            self.data.write(self.data.master_key, secrets.token_bytes(32).hex().encode() + b"\n")
+        try:
+            return (bytes.fromhex(self.data.master_key.read_text("ascii").strip()),)
+        except ValueError:
+            reason = "does not hold a master key (64 hexadecimal digits)"
+            raise DataFolderError(f"{self.data.master_key} {reason}") from None
+
+    async def _found(self, application: Application) -> None:
+        world = application.world
+        founding = Founding(
+            store=world.store,
+            clients=application.clients,
+            users=application.users,
+            passwords=application.passwords,
+            events=self.events,
+            settings=self.settings,
+            data=self.data,
+            clock=world.clock,
+            entropy=world.entropy,
+            alone=self.embedded is not None,
+        )
+        while not await founding.done():
+            log.info("another node is founding the store; waiting")
+            await deferLater(self.reactor, 0.5)
+
+    async def _tend(self, application: Application) -> None:
+        try:
+            made = await application.keys.tend()
+            if made:
+                self.events.tell("keys.rotated", kids=" ".join(made))
+        except StoreUnavailable:
+            log.info("the signing keys could not be looked at: the store is away")
+        except Exception:  # the timer must live on
+            log.failure("tending the signing keys failed")
+
+
+def _log_event(event: Event) -> None:
+    facts = (f"{name}={json.dumps(fact)}" for name, fact in event.facts.items() if fact is not None)
+    log.info("{line}", line=" ".join((event.name, *facts)))
+
+
+def _log_access(method: str, route: str, status: int, seconds: float) -> None:
+    log.info("{method} {route} {status} {ms}ms", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
