@@ -3,6 +3,11 @@
     redis://[user[:password]@]host[:port][/db][?db=N]
     rediss://...[?ca_file=/path/of/authorities.pem]
     unix://[user:password@]/path/of/socket[?db=N]
+    redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/SERVICE[/db][?sentinel_user=U&sentinel_password=P]
+    rediss+sentinel://...[?ca_file=/path/of/authorities.pem]
+
+With sentinels the hosts are theirs, the service is what they call the primary, and user and password are the
+primary's; `rediss+sentinel` speaks TLS with all of them.
 
 User, password and path are percent-encoded. Refuses unknown query parameters, a user without a password, a database
 named twice, and anything that could be read in two ways. No reason given here ever quotes the URL, which may hold a
@@ -16,16 +21,26 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import attrs
 
-_PARAMETERS = {"redis": ("db",), "rediss": ("db", "ca_file"), "unix": ("db",)}
+_SENTINEL = ("sentinel_user", "sentinel_password")
+_PARAMETERS = {
+    "redis": ("db",),
+    "rediss": ("db", "ca_file"),
+    "unix": ("db",),
+    "redis+sentinel": ("db", *_SENTINEL),
+    "rediss+sentinel": ("db", "ca_file", *_SENTINEL),
+}
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
+_SERVICE = re.compile(r"[A-Za-z0-9._-]+")  # what a sentinel accepts as a name
 _MOST_DATABASES = 65535
+_PORT, _SENTINEL_PORT = 6379, 26379
 
 
 @attrs.frozen
 class RedisAddress:
-    """One Redis-compatible server. Either `host` and `port` or `path` (a unix socket) is set.
+    """One Redis-compatible server: `host` and `port`, `path` (a unix socket), or `sentinels` and `service` are set.
 
     `ca_file` is the path of the authorities (PEM) that its certificate is checked against; None means the system's.
+    The fields have the names of `oauthd.stores.address.Primary`'s parameters.
     """
 
     host: str | None = None
@@ -36,14 +51,21 @@ class RedisAddress:
     password: str | None = attrs.field(default=None, repr=False)
     db: int = 0
     ca_file: str | None = None
+    sentinels: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    sentinel_user: str | None = None
+    sentinel_password: str | None = attrs.field(default=None, repr=False)
 
     @property
     def location(self) -> str:
         """The address without credentials, for people to read."""
         if self.path is not None:
             return f"unix://{self.path}?db={self.db}"
-        host = f"[{self.host}]" if ":" in (self.host or "") else self.host
-        return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.db}"
+        scheme = "rediss" if self.tls else "redis"
+        if self.sentinels:
+            hosts = ",".join(_written(host, port) for host, port in self.sentinels)
+            return f"{scheme}+sentinel://{hosts}/{self.service}/{self.db}"
+        return f"{scheme}://{_written(self.host or '', self.port or 0)}/{self.db}"
 
 
 def redis_address(url: str) -> RedisAddress:
@@ -51,9 +73,10 @@ def redis_address(url: str) -> RedisAddress:
     if not re.fullmatch(r"[\x21-\x7e]+", url):
         # urlsplit would drop tabs and line ends silently, and with them part of a password.
         raise ValueError("must be a URL of visible ASCII characters; percent-encode all others")
+    url, hosts = _first_host(url)
     parts, port = _split(url)
     if parts.scheme not in _PARAMETERS:
-        raise ValueError("must begin with redis://, rediss:// or unix://")
+        raise ValueError("must begin with redis://, rediss://, unix://, redis+sentinel:// or rediss+sentinel://")
     if parts.fragment or url.endswith("#"):
         raise ValueError("must not have a fragment; write # in a password as %23")
     user, password = _credentials(parts)
@@ -63,17 +86,55 @@ def redis_address(url: str) -> RedisAddress:
         if parts.hostname or port is not None or len(path) < 2:
             raise ValueError("must name an absolute path: unix:///path/of/socket")
         return RedisAddress(path=path, user=user, password=password, db=_database("", query))
-    if not _HOST.fullmatch(parts.hostname or ""):
-        raise ValueError("must name a host")
-    return RedisAddress(
-        host=parts.hostname,
-        port=6379 if port is None else port,
-        tls=parts.scheme == "rediss",
-        user=user,
-        password=password,
-        db=_database(parts.path, query),
-        ca_file=query.get("ca_file"),
+    address = RedisAddress(
+        tls=parts.scheme.startswith("rediss"), user=user, password=password, ca_file=query.get("ca_file")
     )
+    if parts.scheme.endswith("+sentinel"):
+        return _by_sentinels(address, parts, hosts, query)
+    where = _host_and_port(parts, port, _PORT)
+    return attrs.evolve(address, host=where[0], port=where[1], db=_database(parts.path, query))
+
+
+def _by_sentinels(
+    address: RedisAddress, parts: SplitResult, hosts: list[str], query: dict[str, str]
+) -> RedisAddress:
+    sentinels = tuple(_host_and_port(*_split(f"redis://{host}"), _SENTINEL_PORT) for host in hosts)
+    if len(set(sentinels)) < len(sentinels):
+        raise ValueError("must name each sentinel once")
+    service, _, database = parts.path.removeprefix("/").partition("/")
+    if not _SERVICE.fullmatch(service):
+        raise ValueError("must name the service after the sentinels: redis+sentinel://host,host/SERVICE")
+    user, password = query.get("sentinel_user"), query.get("sentinel_password")
+    if user is not None and password is None:
+        raise ValueError("must have sentinel_password where it has sentinel_user")
+    return attrs.evolve(
+        address,
+        sentinels=sentinels,
+        service=service,
+        db=_database(database, query),
+        sentinel_user=user,
+        sentinel_password=password,
+    )
+
+
+def _first_host(url: str) -> tuple[str, list[str]]:
+    """For a URL of sentinels: itself with the first host alone, and all hosts."""
+    found = re.match(r"(rediss?\+sentinel://(?:[^/?#]*@)?)([^/?#@]*)", url)
+    if found is None:
+        return url, []
+    hosts = found[2].split(",")
+    return f"{found[1]}{hosts[0]}{url[found.end():]}", hosts
+
+
+def _host_and_port(parts: SplitResult, port: int | None, usual: int) -> tuple[str, int]:
+    host = parts.hostname or ""
+    if not _HOST.fullmatch(host):
+        raise ValueError("must name a host")
+    return host, usual if port is None else port
+
+
+def _written(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:

@@ -98,9 +98,10 @@ class StoreSettings:
 
     redis: str | None = setting(
         None,
-        help="redis://[user:password@]host[:port][/db], rediss://... for TLS (?ca_file=/path for own authorities) or "
-        "unix:///path/of/socket[?db=N]. When not set, an embedded Valkey is used. On a command line others on this "
-        "machine can read a password.",
+        help="redis://[user:password@]host[:port][/db], rediss://... for TLS (?ca_file=/path for own authorities), "
+        "unix:///path/of/socket[?db=N], or redis+sentinel://[user:password@]host[:port],host[:port]/SERVICE[/db] for "
+        "the primary that these sentinels name (rediss+sentinel:// for TLS, ?sentinel_password= for their own). When "
+        "not set, an embedded Valkey is used. On a command line others on this machine can read a password.",
         secret=True,
         flag="redis",
         check=checks.redis,

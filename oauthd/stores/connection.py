@@ -3,7 +3,9 @@
 What this promises: every call ends, soon after the reply time-out at the latest. A server that is away, stopped,
 loading, full, read-only or out of reach in any other way is `StoreUnavailable`; a command that the server understood
 and refused is `CommandRefused`, a bug of ours. Nothing needs a restart: connecting is tried again without end, half a
-second after the last try at most. No key, value or password is ever part of an error or a log line.
+second after the last try at most. All connections go to one server: when a new one reaches another than the others
+(after a failover, or a restart), those are given up, and `on_new_server` is told before anything else is sent to it. No
+key, value or password is ever part of an error or a log line.
 
 Which commands are sent, and what they mean, is left to `oauthd.stores.redis`.
 """
@@ -11,6 +13,7 @@ Which commands are sent, and what they mean, is left to `oauthd.stores.redis`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -18,9 +21,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from txredisapi import ResponseError
 
-from oauthd.stores.address import Noting, endpoint
+from oauthd.stores.address import Primary
 from oauthd.stores.interface import StoreUnavailable
-from oauthd.stores.pool import Command, Reply, ReplyLost, StoreFactory, StoreProtocol, greeting
+from oauthd.stores.pool import Command, Reply, ReplyLost, StoreFactory, StoreProtocol
 from oauthd.stores.scripts import Script
 
 DEEP = 256  # commands under way, from which on the next connection is used: one at a time makes larger batches
@@ -46,14 +49,17 @@ class NotPermitted(StoreUnavailable):
 class RedisConnection:
     """A server that answers commands, by whichever connection stands at the moment.
 
-    Either `host` and `port` or `path` (a unix socket) is given. Nothing is opened before `start`.
+    Nothing is opened before `start`.
 
-    :param tls: TLS, with the server's certificate checked against `host`.
-    :param ca_file: path of the authorities (PEM) to check against; None: the system's.
-    :param user: name of an ACL user; None: the default user.
-    :param db: number of the database.
+    :param primary: the server; shared by all connections of a process.
     :param size: how many connections are kept open.
     :param reply_timeout: seconds to wait for a reply, and for a connection when there is none.
+    :param where: the server by the parameters of `Primary`, where `primary` is not given.
+    :ivar server_id: which server answers, or answered last; "" before the first, or where none tells.
+    :ivar on_new_server: called when the server that answers is not the one that did before: another one after a
+        failover, or the same after a restart or as a primary again. Some of what was written may be missing there.
+        Called too after each outage of a server that does not tell who it is.
+    :ivar failovers: how often the server turned out to be another one.
     """
 
     _log = Logger()
@@ -62,34 +68,31 @@ class RedisConnection:
         self,
         reactor: Any,
         *,
-        host: str | None = None,
-        port: int | None = None,
-        path: str | None = None,
-        tls: bool = False,
-        user: str | None = None,
-        password: str | None = None,
-        db: int = 0,
-        ca_file: str | None = None,
+        primary: Primary | None = None,
         size: int = 2,
         reply_timeout: float = 1.0,
+        **where: Any,
     ) -> None:
         self._reactor: IReactorTime = reactor
         self._reply_timeout = reply_timeout
         self._size = size
-        reached = endpoint(reactor, host, port, path, tls, ca_file, reply_timeout)
-        self._endpoint = Noting(reached, self._note)
+        self._primary = primary or Primary(reactor, timeout=reply_timeout, **where)
         self._factory = StoreFactory(
-            reactor, greeting(user, password, db), size, reply_timeout, self._came, self._went, self._note
+            reactor, self._primary.greeting, size, reply_timeout, self._came, self._went, self._note
         )
         self._waiters: list[Deferred[None]] = []
         self._down_since: float | None = None
         self._why = "it was not started"
         self._stopped = True
+        self._met = False
+        self.server_id = ""
+        self.on_new_server: list[Callable[[], None]] = []
+        self.failovers = 0
 
     @property
     def available(self) -> bool:
         """Is there a connection that has greeted the server?"""
-        return bool(self._factory.pool)
+        return any(protocol.stands for protocol in self._factory.pool)
 
     @property
     def why(self) -> str:
@@ -101,7 +104,8 @@ class RedisConnection:
         self._stopped = False
         self._why = "it has not answered yet"
         self._down_since = self._reactor.seconds()
-        self._factory.startConnecting(self._endpoint)
+        self._primary.watch(self._moved)
+        self._factory.startConnecting(self._primary.endpoint(self._note))
 
     async def ready(self, seconds: float) -> None:
         """Wait for the first connection.
@@ -116,6 +120,7 @@ class RedisConnection:
         if self._stopped:
             return
         self._stopped = True
+        self._primary.unwatch(self._moved)
         await gatherResults([protocol.idle() for protocol in self._factory.pool])
         done = self._factory.disconnect()
         for slot in self._factory.slots:
@@ -155,7 +160,7 @@ class RedisConnection:
     ) -> list[Reply]:
         """Send the source of scripts that the server does not know; raise whatever else went wrong."""
         unknown = [n for n, reply in enumerate(replies) if _unknown_script(reply)]
-        if unknown and protocol.connected:
+        if unknown and protocol.stands:
             sources = [("EVAL", commands[n][0].source, *commands[n][1:]) for n in unknown]
             for n, reply in zip(unknown, await protocol.exchange(*sources), strict=True):
                 replies[n] = reply
@@ -183,7 +188,7 @@ class RedisConnection:
     def _pick(self) -> StoreProtocol | None:
         if self._stopped:
             raise StoreUnavailable("the store is closed")
-        connected: list[StoreProtocol] = [protocol for protocol in self._factory.pool if protocol.connected]
+        connected: list[StoreProtocol] = [protocol for protocol in self._factory.pool if protocol.stands]
         for protocol in connected:
             if protocol.under_way < DEEP:
                 return protocol
@@ -214,8 +219,9 @@ class RedisConnection:
         self._waiters.remove(waiter)
         waiter.callback(None)
 
-    def _came(self) -> None:
+    def _came(self, protocol: StoreProtocol) -> None:
         """A connection is ready."""
+        self._meet(protocol)
         if self._down_since is not None:
             self._log.info("the store answers")
             self._down_since = None
@@ -223,6 +229,26 @@ class RedisConnection:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.callback(None)
+
+    def _meet(self, protocol: StoreProtocol) -> None:
+        """See whether it is the server that we know."""
+        before, self.server_id = self.server_id, protocol.server_id or self._primary.place
+        known, self._met = self._met, True
+        if not known or (self.server_id == before and (before or self._down_since is None)):
+            return
+        if self.server_id != before:
+            self.failovers += 1
+            self._log.warn("the store is another server than before, or the same after a restart")
+            for other in list(self._factory.pool):
+                if other is not protocol:
+                    other.leave("another server is the store now")
+        for tell in tuple(self.on_new_server):
+            tell()
+
+    def _moved(self) -> None:
+        """The sentinels name another server."""
+        for protocol in list(self._factory.made):
+            protocol.leave("the sentinels name another server")
 
     def _went(self) -> None:
         """A connection is gone."""

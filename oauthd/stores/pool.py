@@ -2,12 +2,14 @@
 
 Kept of txredisapi 1.6: its protocol class with the hiredis reader, its pool and its reconnecting. Replaced, each for a
 reason that `etc/docs/txredisapi.md` tells: sending and receiving, time-outs, and what happens on a new connection. A
-connection that the server leaves without a reply for too long is given up; one is in the pool only after the server has
-greeted back as a primary that has loaded its data. What replies mean is left to `oauthd.stores.connection`.
+connection that the server leaves without a reply for too long is given up, and its fellows with it; one is in the pool
+only after the server has greeted back as a primary that has loaded its data, and has said which one it is. What replies
+mean is left to `oauthd.stores.connection`.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -46,9 +48,13 @@ class _Exchange:
 
 
 class StoreProtocol(HiredisProtocol):
-    """One connection. Replies arrive in the order of the commands, so a queue tells whose they are."""
+    """One connection. Replies arrive in the order of the commands, so a queue tells whose they are.
+
+    :ivar server_id: which server it is, in a few words that no other one has; "" where it does not tell.
+    """
 
     factory: StoreFactory
+    server_id = ""
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         """Introduce ourselves; only then the pool gets the connection."""
@@ -56,12 +62,18 @@ class StoreProtocol(HiredisProtocol):
         self._under_way = 0
         self._watch: IDelayedCall | None = None
         self._due = 0.0
-        self._excused = self._silent = False
+        self._excused = self._silent = self._left = False
         self._idle: list[Deferred[None]] = []
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
+        self.factory.made.add(self)
         ensureDeferred(self._greet())
+
+    @property
+    def stands(self) -> bool:
+        """May commands be sent?"""
+        return bool(self.connected) and not self._left
 
     @property
     def under_way(self) -> int:
@@ -115,12 +127,15 @@ class StoreProtocol(HiredisProtocol):
 
     def leave(self, why: str) -> None:
         """Give the connection up at once."""
-        self.factory.note(why)
-        self.transport.abortConnection()
+        if not self._left:
+            self._left = True  # it is lost only in the next turn of the reactor
+            self.factory.note(why)
+            self.transport.abortConnection()
 
     def connectionLost(self, why: Failure = connectionDone) -> None:  # noqa: N802
         """Tell everybody who waits."""
         super().connectionLost(why)
+        self.factory.made.discard(self)
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -150,7 +165,11 @@ class StoreProtocol(HiredisProtocol):
             self._look_at(self._waiting[0].sent_at + limit)
         else:
             self._silent = True
-            self.leave(f"no reply within {limit:g} s")
+            why = f"no reply within {limit:g} s"
+            # Whoever stands still does so on all connections. Each would find out for itself, one after the other.
+            fellows = list(self.factory.pool) if self in self.factory.pool else []
+            for connection in (self, *fellows):
+                connection.leave(why)
 
     def _look_at(self, due: float) -> None:
         self._due = due
@@ -161,10 +180,11 @@ class StoreProtocol(HiredisProtocol):
             replies = await self.exchange(*self.factory.greeting)
         except StoreUnavailable:
             return
-        why = _objection(self.factory.greeting, replies)
+        why = objection(self.factory.greeting, replies)
         if why:
             self.leave(why)
         else:
+            self.server_id = _identity(replies)
             super().connectionMade()
 
 
@@ -172,6 +192,7 @@ class StoreFactory(RedisFactory):
     """The pool: makes connections, again and again, and tells its owner when one is ready or gone.
 
     :ivar greeting: what each new connection says first.
+    :ivar made: every connection that stands, those too that have not been greeted back.
     """
 
     protocol = StoreProtocol
@@ -182,7 +203,7 @@ class StoreFactory(RedisFactory):
         greeting: tuple[Command, ...],
         size: int,
         reply_timeout: float,
-        came: Callable[[], None],
+        came: Callable[[StoreProtocol], None],
         went: Callable[[], None],
         note: Callable[[str], None],
     ) -> None:
@@ -193,19 +214,24 @@ class StoreFactory(RedisFactory):
         self.greeting = greeting
         self.reply_timeout = reply_timeout
         self.note = note
+        self.made: set[StoreProtocol] = set()
         self._came, self._went = came, went
 
     def addConnection(self, conn: HiredisProtocol) -> None:  # noqa: N802
         """A connection is ready."""
         super().addConnection(conn)
-        if conn in self.pool:
-            self._came()
+        if isinstance(conn, StoreProtocol) and conn in self.pool:
+            self._came(conn)
 
     def delConnection(self, conn: HiredisProtocol) -> None:  # noqa: N802
         """A connection of the pool is gone."""
         super().delConnection(conn)
         self.connectionQueue.remove(conn)  # txredisapi keeps it there for ever
         self._went()
+
+
+# Managed servers may forbid these. A replica shows itself at the first write then, and another primary not at all.
+_OPTIONAL = frozenset({"ROLE", "INFO"})
 
 
 def greeting(user: str | None, password: str | None, db: int) -> tuple[Command, ...]:
@@ -216,19 +242,29 @@ def greeting(user: str | None, password: str | None, db: int) -> tuple[Command, 
     if db:
         commands.append(("SELECT", db))
     # A loading server says so to PING, and a replica that was a primary a moment ago says so to ROLE.
-    return (*commands, ("PING",), ("ROLE",))
+    return (*commands, ("PING",), ("ROLE",), ("INFO", "server"), ("INFO", "replication"))
 
 
-def _objection(greeting: tuple[Command, ...], replies: list[Reply]) -> str:
+def objection(greeting: tuple[Command, ...], replies: list[Reply]) -> str:
     """Why a connection is of no use; "" when it is."""
     for command, reply in zip(greeting, replies, strict=True):
-        # Managed servers may forbid ROLE; a replica shows itself at the first write then.
-        if isinstance(reply, ResponseError) and command[0] != "ROLE":
+        if isinstance(reply, ResponseError) and command[0] not in _OPTIONAL:
             return f"it answers {str(reply).split(' ')[0]} to {command[0]}"
-    role = replies[-1]
+    role = replies[-3]
     if isinstance(role, list) and role[0] != b"master":
         return "it is a replica"
     return ""
+
+
+def _identity(replies: list[Reply]) -> str:
+    """What a server calls itself: this run of it, and this history of its data, which a replica inherits."""
+    run, history = (_fact(reply, name) for reply, name in zip(replies[-2:], (b"run_id", b"master_replid"), strict=True))
+    return f"{run} {history}" if run or history else ""
+
+
+def _fact(info: Reply, name: bytes) -> str:
+    found = re.search(rb"^%b:(\w+)\r?$" % name, info, re.MULTILINE) if isinstance(info, bytes) else None
+    return found[1].decode() if found else ""
 
 
 def _packed(command: Command) -> bytes:

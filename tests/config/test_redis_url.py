@@ -37,6 +37,22 @@ class RedisAddressTests(unittest.SynchronousTestCase):
         ):
             self.assertEqual(redis_address(url), address, url)
 
+    def test_sentinels(self) -> None:
+        """Several sentinels, the name of the service, and credentials of both kinds are read."""
+        two = (("one", 26379), ("::1", 7000))
+        for url, address in (
+            ("redis+sentinel://one/main", RedisAddress(sentinels=(("one", 26379),), service="main")),
+            ("redis+sentinel://one,[::1]:7000/my-main.1/3", RedisAddress(sentinels=two, service="my-main.1", db=3)),
+            ("redis+sentinel://[::1]:7000,one/main?db=3",
+             RedisAddress(sentinels=two[::-1], service="main", db=3)),
+            (
+                "rediss+sentinel://me:p%2Cw@one,[::1]:7000/main?sentinel_user=s&sentinel_password=q%26&ca_file=/ca",
+                RedisAddress(sentinels=two, service="main", tls=True, user="me", password="p,w", ca_file="/ca",
+                             sentinel_user="s", sentinel_password="q&"),
+            ),
+        ):  # fmt: skip
+            self.assertEqual(redis_address(url), address, url)
+
     def test_refused(self) -> None:
         """What is unknown, named twice or ambiguous is refused with a reason that does not quote the URL."""
         for url, reason in (
@@ -71,6 +87,18 @@ class RedisAddressTests(unittest.SynchronousTestCase):
             ("unix://", "absolute path"),
             ("unix:///", "absolute path"),
             ("unix://hunter2/socket", "absolute path"),
+            ("redis+sentinel:///main", "must name a host"),
+            ("redis+sentinel://one,,two/main", "must name a host"),
+            ("redis+sentinel://one,hunter2@two/main", "password after the user name"),
+            ("redis+sentinel://one,two:0/main", "port from 1"),
+            ("redis+sentinel://one,one:26379/main", "each sentinel once"),
+            ("redis+sentinel://one", "name the service"),
+            ("redis+sentinel://one/hunter2%20", "name the service"),
+            ("redis+sentinel://one/main/hunter2", "database by a number"),
+            ("redis+sentinel://one/main/1?db=1", "database once"),
+            ("redis+sentinel://one/main?sentinel_user=hunter2", "sentinel_password"),
+            ("redis+sentinel://one/main?ca_file=/hunter2", "no query parameter other than"),
+            ("redis+sentinel://one/main#hunter2", "must not have a fragment"),
         ):
             with self.assertRaises(ValueError, msg=url) as caught:
                 redis_address(url)
@@ -89,13 +117,14 @@ class RedisAddressTests(unittest.SynchronousTestCase):
 
     def test_location(self) -> None:
         """The address for people is again a URL of the same server."""
-        for url in ("redis://store:1/2", "rediss://[::1]:6379/0", "unix:///run/s?db=0"):
+        for url in ("redis://store:1/2", "rediss://[::1]:6379/0", "unix:///run/s?db=0",
+                    "rediss+sentinel://[::1]:1,two:2/main/3"):  # fmt: skip
             self.assertEqual(redis_address(url).location, url)
 
     @given(st.text(max_size=60))
     def test_only_value_errors(self, text: str) -> None:
         """Whatever the text, reading it ends in an address or a ValueError."""
-        for url in (text, f"redis://{text}", f"unix://{text}"):
+        for url in (text, f"redis://{text}", f"unix://{text}", f"redis+sentinel://{text}"):
             try:
                 self.assertIsInstance(redis_address(url), RedisAddress)
             except ValueError as error:

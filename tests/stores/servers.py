@@ -227,6 +227,13 @@ class Reciter(Factory):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+_GREETING = {
+    b"ROLE": b"*1\r\n$6\r\nmaster\r\n",
+    b"PING": b"+PONG\r\n",
+    b"INFO": b"$8\r\nrun_id:1\r\n",
+}
+
+
 class _Recital(Protocol):
     transport: Any
 
@@ -240,5 +247,5 @@ class _Recital(Protocol):
             self._reciter.heard.append(command)
             answer = self._reciter.answer(command)
             if answer is None:
-                answer = {b"ROLE": b"*1\r\n$6\r\nmaster\r\n", b"PING": b"+PONG\r\n"}.get(command[0], b"")
+                answer = _GREETING.get(command[0], b"")
             self.transport.write(answer)
