@@ -23,6 +23,7 @@ from oauthd.config.listeners import is_loopback
 from oauthd.endpoints.authorize import Authorize
 from oauthd.endpoints.device_authorization import DeviceAuthorization
 from oauthd.endpoints.end_session import EndSession
+from oauthd.endpoints.health import Condition, Live, Ready
 from oauthd.endpoints.interface import Endpoint
 from oauthd.endpoints.introspect import Introspect
 from oauthd.endpoints.jwks import Jwks
@@ -115,6 +116,7 @@ class World:
     :ivar hashing: runs password hashes.
     :ivar signing: runs RSA signatures.
     :ivar counts: what this process counts.
+    :ivar condition: what it knows of itself.
     """
 
     settings: Settings
@@ -127,6 +129,7 @@ class World:
     hashing: InThread
     signing: InThread
     counts: Counts = field(factory=Counts)
+    condition: Condition = field(factory=Condition)
 
 
 class Application:
@@ -246,6 +249,8 @@ class Application:
                 id_token_algorithms=jose.ALGORITHMS,
                 acr_values=[PASSWORD],
             ),
+            "health.live": Live(),
+            "health.ready": Ready(world.condition, world.counts.proof),
         }
 
     def _browser_endpoints(self, world: World) -> dict[str, Endpoint]:

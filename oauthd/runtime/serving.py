@@ -22,16 +22,19 @@ from twisted.logger import Logger
 from oauthd.app import Application, World
 from oauthd.config import Settings, issuer_of, master_keys, redis_address
 from oauthd.events import Event, Events
+from oauthd.metrics import Counts
 from oauthd.protocol.seals import Seals
 from oauthd.runtime.data import DataFolder, DataFolderError
 from oauthd.runtime.descriptors import make_room
 from oauthd.runtime.founding import Founding
 from oauthd.runtime.hindrance import CannotStart
 from oauthd.runtime.threads import Pool
+from oauthd.runtime.watching import LoopProbe, Watch, condition, of_pool
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.redis import RedisStore
 from oauthd.stores.startup import check_server
+from oauthd.web.routes import ROUTES
 from oauthd.web.site import Site
 
 log = Logger(namespace="oauthd")
@@ -56,6 +59,7 @@ class Serving:
     embedded: str | None = None
     first: bool = True
     events: Events = field(factory=Events)
+    counts: Counts = field(factory=Counts)
     application: Application | None = None
     site: Site | None = None
     stopping: bool = False
@@ -63,17 +67,18 @@ class Serving:
     _connection: RedisConnection | None = None
     _tending: LoopingCall | None = None
     _pools: list[Pool] = field(factory=list)
+    _probe: LoopProbe | None = None
 
     async def prepare(self) -> Application:
         """Reach the store, see to it that it can be served from, and make the application.
 
         :raises: one of `HINDRANCES`; call `stop` all the same.
         """
-        self.events.observers.append(_log_event)
+        self.events.observers.extend((self.counts.events.count, _log_event))
         connection = await self._connect()
         if self.first:
             await self._examine(connection)
-        application = self.application = Application(self._world(RedisStore(connection, time.time)))
+        application = self.application = Application(self._world(connection))
         await application.keys.open()
         if self.first:
             await self._found(application)
@@ -88,8 +93,22 @@ class Serving:
         application = await self.prepare()
         self._tending = LoopingCall(self._tend, application)
         self._tending.start(TEND, now=False)
-        self.site = application.site(self.settings, self.reactor, _log_access)
+        self.site = application.site(self.settings, self.reactor, self._accessed)
+        self._watch(application, self.site)
         return self.site
+
+    def _watch(self, application: Application, site: Site) -> None:
+        counts = self.counts
+        counts.connections = lambda: len(site.channels)
+        counts.requests.advertised = {path: route.paths[0] for route in ROUTES for path in route.paths}
+        counts.events.issued |= dict.fromkeys(application.grants, 0)
+        self._probe = LoopProbe(self.reactor, counts.loop)
+        self._probe.start()
+        self.answerers["metrics"] = Watch(counts).told
+
+    def _accessed(self, method: str, route: str, status: int, seconds: float) -> None:
+        self.counts.requests.count(method, route, status, seconds)
+        _log_access(method, route, status, seconds)
 
     async def stop(self) -> None:
         """End in order: what is in flight, then the connection to the store. No socket may accept any more."""
@@ -98,6 +117,8 @@ class Serving:
             self._tending.stop()
         if self.site is not None:
             await self.site.drain(self.settings.server.drain_timeout)
+        if self._probe is not None:
+            self._probe.stop()
         if self._connection is not None:
             await self._connection.stop()
         for pool in self._pools:
@@ -148,23 +169,26 @@ class Serving:
             raise CannotStart("the store cannot be used: " + "; ".join(findings.refuse))
         log.info("the store is {server}", server=findings.server)
 
-    def _world(self, store: RedisStore) -> World:
+    def _world(self, connection: RedisConnection) -> World:
         users = self.settings.users
         hashing = Pool(self.reactor, "passwords", users.hash_threads, users.hash_queue)
         signing = Pool(self.reactor, "signing", SIGNING_THREADS, SIGNING_QUEUE)
         for pool in (hashing, signing):
             pool.start()
             self._pools.append(pool)
+            self.counts.pools[pool.name] = of_pool(pool)
         return World(
             settings=self.settings,
             issuer=issuer_of(self.settings),
-            store=store,
+            store=RedisStore(connection, time.time),
             seals=Seals(self._master_keys(), secrets.token_bytes),
             events=self.events,
             clock=time.time,
             entropy=secrets.token_bytes,
             hashing=hashing,
             signing=signing,
+            counts=self.counts,
+            condition=condition(connection, lambda: self.stopping),
         )
 
     def _master_keys(self) -> tuple[bytes, ...]:

@@ -36,6 +36,16 @@ class Pool:
     def _made(self) -> ThreadPool:
         return ThreadPool(0, self.threads, self.name)
 
+    @property
+    def running(self) -> int:
+        """How many pieces of work have a thread."""
+        return min(self._under_way, self.threads)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return max(self._under_way - self.threads, 0)
+
     def start(self) -> None:
         """Make the pool ready; threads are started when they are needed."""
         self._pool.start()

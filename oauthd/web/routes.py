@@ -50,6 +50,9 @@ ROUTES: tuple[Route, ...] = (
     _row("/oauth2/jwks /.well-known/jwks.json", cors=True, GET="jwks"),
     _row("/.well-known/openid-configuration /oauth2/.well-known/openid-configuration", cors=True, GET="metadata"),
     _row("/.well-known/oauth-authorization-server", cors=True, GET="metadata"),
+    # health
+    _row("/health/live", GET="health.live"),
+    _row("/health/ready", GET="health.ready"),
     # pages
     _row("/", PAGE, GET="home"),
     _row("/login", PAGE, GET="login", POST="login"),

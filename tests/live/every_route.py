@@ -15,8 +15,9 @@ from attrs import define, field, frozen
 from tests.live.visitor import DEVICE_GRANT, PASSWORD, REDIRECT, App, Browser, Http, Visitor, expect, form_of
 from tests.wire import Answer
 
-NONE, READS, WRITES, REMOVES = "none", "reads", "writes", "removes"
-"""What a request needs of the store. What only removes is carried out by a store without room, too."""
+NONE, READS, WRITES, REMOVES, TELLS = "none", "reads", "writes", "removes", "tells"
+"""What a request needs of the store. What only removes is carried out by a store without room, too; what tells of the
+store needs nothing of it, and says 503 once it is known to be away."""
 
 ACCOUNT = ["openid", "profile", "email", "account", "offline_access"]
 _LONG = "x" * 7000  # a form of this size is not sent on as a query
@@ -70,7 +71,8 @@ class Scene:
 
     def asks(self) -> list[Ask]:
         """All requests."""
-        return [*self._protocol(), *self._pages(), *self._admin(), *self._profile(), *self._deletions()]
+        served = (*self._health(), *self._protocol(), *self._pages())
+        return [*served, *self._admin(), *self._profile(), *self._deletions()]
 
     def _tokens(self, scope: str = "openid") -> dict[str, Any]:
         form = {"grant_type": "password", "username": f"alice{self.number}", "password": PASSWORD, "scope": scope}
@@ -135,6 +137,10 @@ class Scene:
             yield Ask("GET", path, 200, NONE, path)
         for path in ("/.well-known/openid-configuration", "/oauth2/.well-known/openid-configuration"):
             yield Ask("GET", path, 200, NONE, path)
+
+    def _health(self) -> Iterator[Ask]:
+        yield Ask("GET", "/health/live", 200, NONE, "/health/live")
+        yield Ask("GET", "/health/ready", 200, TELLS, "/health/ready")
 
     def _pages(self) -> Iterator[Ask]:
         cookie = {"headers": [self.signed_in.cookie]}

@@ -11,7 +11,7 @@ import hiredis
 
 from oauthd.web.routes import ROUTES, Delivery
 from tests.live.daemon import LiveCase, Store, until
-from tests.live.every_route import NONE, READS, REMOVES, WRITES, Ask, Scene
+from tests.live.every_route import NONE, READS, REMOVES, TELLS, WRITES, Ask, Scene
 from tests.live.visitor import Visitor
 from tests.stores.servers import Talk
 from tests.wire import Answer
@@ -55,6 +55,7 @@ class AwayTests(LiveCase):
         """A store that is stopped, and started again."""
         self.redis.kill()
         self.assert_away(ALWAYS)
+        self.assertEqual(self.readiness(), (503, {"state": "away", "reason": "unreachable"}))
         self.redis.begin()
         self.assert_back(self.asks)
 
@@ -62,6 +63,7 @@ class AwayTests(LiveCase):
         """A store that stands still, with connections that seem to stand."""
         self.redis.signal(signal.SIGSTOP)
         self.assert_away(ALWAYS)
+        self.assertEqual(self.readiness(), (503, {"state": "away", "reason": "silent"}))
         self.redis.signal(signal.SIGCONT)
         self.assert_back(self.asks)
 
@@ -75,6 +77,7 @@ class AwayTests(LiveCase):
         until(lambda: _says(self.redis, "LOADING"), "it is loading")
         self.assert_away(ALWAYS)
         self.assertTrue(_says(self.redis, "LOADING"))
+        self.assertEqual(self.readiness(), (503, {"state": "away", "reason": "loading"}))
         self.redis.kill()  # the rest of the reading would take a while
         self.redis.begin()
         self.assert_back(self.asks)
@@ -102,6 +105,11 @@ class AwayTests(LiveCase):
             talk.say("CONFIG", "SET", "requirepass", self.password)
         self.assert_back(self.asks)
 
+    def readiness(self) -> tuple[int, dict[str, str]]:
+        """What the server tells of the store to whoever balances load."""
+        answer = self.server.http.request("GET", "/health/ready")
+        return answer.status, answer.json()["store"]
+
     def assert_away(self, refused: frozenset[str]) -> list[Ask]:
         """Whatever needs of the store what it does not give is 503, in time; those that were, or could not be answered.
 
@@ -115,6 +123,8 @@ class AwayTests(LiveCase):
             self.assertLess(seconds, IN_TIME, ask)
             if ask.needs == NONE:
                 self.assertEqual(answer.status, ask.normal, ask)
+            elif ask.needs == TELLS:
+                self.assertIn(answer.status, (ask.normal, 503), ask)
             elif ask.needs in refused or answer.status != ask.normal:
                 self.assert_unavailable(ask, answer)
                 left.append(ask)
