@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 from attrs import define, field
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
@@ -141,10 +142,7 @@ class Serving:
             place = f"unix:{self.embedded}"
         else:
             address = redis_address(store.redis or "")
-            where = {
-                "host": address.host, "port": address.port, "path": address.path, "tls": address.tls,
-                "user": address.user, "password": address.password, "db": address.db, "ca_file": address.ca_file,
-            }  # fmt: skip
+            where = attrs.asdict(address, recurse=False)
             place = address.location
         try:
             connection = RedisConnection(
