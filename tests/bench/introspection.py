@@ -1,0 +1,141 @@
+"""Rows about introspection: hits of one token and of many, changing header fields, floods of them, misses, formats."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.bench.comparing import Bench
+from tests.bench.results import Figure, Goal, Rate, Result
+from tests.bench.stage import Ask, Stage
+
+ORDER = 1 << 18  # numbers in an order of tokens, after which it begins again
+MISSES = 30_000  # tokens for each second of misses: more than goals ask for
+
+
+def introspection(stage: Stage) -> Ask:
+    """The request of a resource server."""
+    return Ask("/oauth2/introspect", stage.resource_server.auth, "token=%s")
+
+
+def tokens_of(bench: Bench, kind: str, count: int) -> Path:
+    """Tokens of a client for itself."""
+    app = bench.stage.jwt if kind == "jwt" else bench.stage.opaque
+    return bench.stage.tokens(kind, count, app)
+
+
+def first(tokens: Path) -> str:
+    """The first token of a file."""
+    with tokens.open(encoding="ascii") as file:
+        return file.readline().strip()
+
+
+def hit(bench: Bench) -> Iterator[Result]:
+    """One token that is asked about again and again."""
+    token = first(tokens_of(bench, "jwt", 1))
+    goal = Goal(nginx=1.7, klein=10)
+    yield bench.compare("hit, one token", goal, introspection(bench.stage), token)
+
+
+def uniform(count: int, seed: int = 1) -> list[int]:
+    """An order in which each of `count` tokens is as likely as any other, counted from 1."""
+    chance = random.Random(seed)
+    return [chance.randint(1, count) for _ in range(ORDER)]
+
+
+def zipf(count: int, seed: int = 1) -> list[int]:
+    """An order in which the n-th token is asked about 1/n as often as the first one."""
+    chance = random.Random(seed)
+    weights = list(itertools.accumulate(1 / n for n in range(1, count + 1)))
+    return chance.choices(range(1, count + 1), cum_weights=weights, k=ORDER)
+
+
+def in_order(
+    bench: Bench, tokens: Path, count: int, order: list[int]
+) -> Callable[[Path, int], tuple[str, ...]]:
+    """Words for wrk: these tokens in that order."""
+    place = bench.stage.file("order", "\n".join(map(str, order)))
+    return lambda request, n: ("tokens", str(request), str(tokens), "0", str(count), str(place))
+
+
+def many(bench: Bench) -> Iterator[Result]:
+    """Many tokens, all of them asked about before."""
+    tokens, ask = tokens_of(bench, "jwt", 100_000), introspection(bench.stage)
+    for count in (10_000, 100_000):
+        reached = bench.warm(ask, tokens, count)
+        note = "" if reached == count else f" ({reached} of them asked about before)"
+        for name, order in (("uniform", uniform(count)), ("Zipf", zipf(count))):
+            words = in_order(bench, tokens, count, order)
+            what = f"hit, {count:,} tokens, {name}{note}"
+            yield bench.compare(what, Goal(nginx=2), ask, first(tokens), words, klein=False)
+
+
+def tracing(bench: Bench) -> Iterator[Result]:
+    """Header fields of tracing that change with each request."""
+    token = first(tokens_of(bench, "jwt", 1))
+    words = lambda request, n: ("changing", str(request), token, "trace")  # noqa: E731
+    what = "hit, traceparent and x-request-id change"
+    yield bench.compare(what, Goal(nginx=2.5), introspection(bench.stage), token, words, klein=False)
+
+
+def flood(bench: Bench) -> Iterator[Result]:
+    """Unique header blocks in between: what is known stays known, and the ordinary path stays as it was."""
+    stage, seconds = bench.stage, bench.seconds
+    token, ask = first(tokens_of(bench, "jwt", 1)), introspection(bench.stage)
+    request = stage.file("request", ask.text)
+    # Nothing with a cookie is ever remembered.
+    ordinary = stage.file("request", Ask(ask.path, ask.auth, ask.body, (("Cookie", "a=b"),)).text)
+    stage.drive(stage.main, "same", str(request), token, seconds=1)
+    before = stage.drive(stage.main, "same", str(request), token, seconds=seconds)
+    before_ordinary = stage.drive(stage.main, "same", str(ordinary), token, seconds=seconds)
+    during = stage.drive(stage.main, "changing", str(request), token, "flood", seconds=2 * seconds)
+    after_ordinary = stage.drive(stage.main, "same", str(ordinary), token, seconds=seconds)
+    after = stage.drive(stage.main, "same", str(request), token, seconds=seconds)
+    grown = (after.resident - before.resident) / 1e6
+    for name, one, other in (("hit", before, after), ("the ordinary path", before_ordinary, after_ordinary)):
+        found = f"{one.cpu * 1e6:.1f} us before, {other.cpu * 1e6:.1f} us after ({other.cpu / one.cpu:.2f} x)"
+        goal = "as it was (within 15 %)"
+        yield Figure(f"flood of unique header blocks: {name}", found, goal, other.cpu <= 1.15 * one.cpu)
+    found = f"{during.cpu * 1e6:.1f} us a request, {during.found.requests} blocks, {grown:+.1f} MB"
+    yield Figure("flood of unique header blocks: itself", found)
+
+
+def missing(bench: Bench, kind: str, klein: bool = False) -> Rate:
+    """Each token is asked about once, and the process has never heard of it."""
+    part = round(MISSES * bench.seconds)
+    tokens = tokens_of(bench, kind, part * bench.rounds + 1)
+    what = f"miss, {'JWT' if kind == 'jwt' else 'opaque'} tokens"
+    rate = bench.compare(
+        what,
+        Goal(nginx=5),
+        introspection(bench.stage),
+        first(tokens),
+        lambda request, n: ("tokens", str(request), str(tokens), str(1 + n * part), str(part), "-"),
+        klein=klein,
+    )
+    if any(reading.found.requests > part for reading in rate.ours):
+        raise RuntimeError("there were not enough tokens for misses")
+    return rate
+
+
+def miss(bench: Bench) -> Iterator[Result]:
+    """Opaque tokens that are new to the process, in a warm store."""
+    yield missing(bench, "opaque")
+
+
+def formats(bench: Bench) -> Iterator[Result]:
+    """Introspection of JWT and of opaque tokens costs the same."""
+    count, ask, found = 10_000, introspection(bench.stage), {}
+    for kind in ("opaque", "jwt"):
+        tokens = tokens_of(bench, kind, count)
+        bench.warm(ask, tokens, count)
+        words = in_order(bench, tokens, count, uniform(count))
+        name = "JWT" if kind == "jwt" else "opaque"
+        found[kind] = bench.compare(f"hit, 10,000 {name} tokens", Goal(), ask, first(tokens), words, klein=False)
+        yield found[kind]
+    ratio = found["jwt"].to_nginx / found["opaque"].to_nginx
+    yield Figure("hit: JWT against opaque, CPU", f"{ratio:.2f} x", "within 20 %", 0.8 <= ratio <= 1.2)
+    misses = missing(bench, "jwt")
+    yield misses

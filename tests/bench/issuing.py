@@ -1,0 +1,43 @@
+"""Rows about the token endpoint: client_credentials and refresh rotation, the store's answer awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote_plus
+
+from tests.bench.comparing import Bench
+from tests.bench.introspection import first
+from tests.bench.results import Goal, Result
+from tests.bench.stage import PASSWORD, SCOPE, Ask
+
+CHAINS = 96  # of refresh tokens: some more than connections
+
+
+def client_credentials(bench: Bench) -> Iterator[Result]:
+    """A token for a client itself, by Basic."""
+    stage = bench.stage
+    body = f"grant_type=client_credentials&scope={quote_plus(SCOPE)}"
+    for name, app, most in (("opaque", stage.opaque, 10), ("JWT ES256", stage.jwt, 14)):
+        ask = Ask("/oauth2/token", app.auth, body)
+        yield bench.compare(f"client_credentials, {name}", Goal(nginx=most), ask, "", klein=False)
+
+
+def refresh(bench: Bench) -> Iterator[Result]:
+    """Each connection spends the refresh token of the answer before."""
+    stage = bench.stage
+    user_id = stage.visitor.user("refresher", PASSWORD)
+    for name, app in (("opaque", stage.opaque), ("JWT ES256", stage.jwt)):
+        # One of a chain cannot be asked about twice, so the constants are like the answer to the first.
+        spare = first(stage.tokens("refresh", 1, app, user_id, "refresher"))
+        ask = Ask("/oauth2/token", app.auth, "grant_type=refresh_token&refresh_token=%s")
+        chains = [stage.tokens("refresh", CHAINS, app, user_id, "refresher") for _ in range(bench.rounds)]
+        yield bench.compare(
+            f"refresh with rotation, {name} access tokens",
+            Goal(nginx=25),
+            ask,
+            spare,
+            lambda request, n, chains=chains: ("chains", str(request), str(chains[n])),  # type: ignore[misc]
+            lambda request, n, spare=spare: ("same", str(request), spare),  # type: ignore[misc]
+            klein=False,
+            warm=False,
+        )

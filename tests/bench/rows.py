@@ -1,0 +1,48 @@
+"""The rows: what is measured, and what it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from attrs import frozen
+
+from tests.bench import introspection, issuing
+from tests.bench.comparing import Bench
+from tests.bench.results import Result
+
+
+@frozen
+class Row:
+    """One row; it may come to several lines of the table."""
+
+    name: str
+    what: str
+    goal: str
+    run: Callable[[Bench], Iterable[Result]]
+
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        "hit",
+        "introspection hit, one token, 64 keep-alive connections",
+        "at most 1.7 x nginx returning a constant of the same size, 10 x cheaper than through Klein",
+        introspection.hit,
+    ),
+    Row("many", "hit, 10,000 and 100,000 tokens at random (uniform, Zipf)", "at most 2 x nginx", introspection.many),
+    Row(
+        "tracing",
+        "hit with a traceparent and x-request-id that change with each request",
+        "at most 2.5 x nginx",
+        introspection.tracing,
+    ),
+    Row("flood", "a flood of unique header blocks", "hits and the ordinary path as they were", introspection.flood),
+    Row("miss", "every token new to the process, warm store", "at most 5 x nginx, Valkey aside", introspection.miss),
+    Row("formats", "JWT tokens against opaque ones", "the same within 20 %", introspection.formats),
+    Row(
+        "client_credentials",
+        "client_credentials with Basic, stored before the answer",
+        "opaque at most 10 x nginx, JWT ES256 at most 14 x",
+        issuing.client_credentials,
+    ),
+    Row("refresh", "refresh rotation, each connection along its own chain", "at most 25 x nginx", issuing.refresh),
+)
