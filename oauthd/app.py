@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -63,10 +64,13 @@ from oauthd.proofs.none import NoProof
 from oauthd.protocol import jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
+from oauthd.protocol.introspection import active
 from oauthd.protocol.lockout import Policy
 from oauthd.protocol.seals import Seals
 from oauthd.runtime.threads import PoolFull
 from oauthd.sign_in import SignIn
+from oauthd.stores.answers import Answers
+from oauthd.stores.cache import Cache
 from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.interface import IStore, StoreUnavailable
@@ -112,6 +116,8 @@ UNAVAILABLE: Mapping[type[Exception], ErrorKind] = {
 class World:
     """What the parts are made with: settings, and all that comes from outside the process.
 
+    :ivar cache: what is kept in memory of the store; it counts only while somebody proves that it is fresh.
+    :ivar reactor: for what is to be done in the next turn.
     :ivar clock: wall-clock seconds.
     :ivar hashing: runs password hashes.
     :ivar signing: runs RSA signatures.
@@ -122,6 +128,8 @@ class World:
     settings: Settings
     issuer: str
     store: IStore
+    cache: Cache
+    reactor: IReactorTime
     seals: Seals
     events: Events
     clock: Callable[[], float]
@@ -143,7 +151,12 @@ class Application:
         self._make_stores(world)
         self._make_makers(world)
         self.authentication = ClientAuthentication(
-            self.clients, (ClientSecretBasic(self.clients), ClientSecretPost(self.clients)), NoProof(), world.events
+            self.clients,
+            (ClientSecretBasic(self.clients), ClientSecretPost(self.clients)),
+            NoProof(),
+            world.events,
+            world.clock,
+            world.entropy(32),
         )
         self.bearer = Bearer(self.tokens, world.issuer)
         self.administrator = Administrator(self.bearer, self.users)
@@ -163,9 +176,10 @@ class Application:
         settings, store, seals = world.settings, world.store, world.seals
         clock, entropy, sessions = world.clock, world.entropy, settings.sessions
         longest = max(settings.tokens.refresh_absolute, LONGEST_MEMORY)
-        self.clients = Clients(store, seals, clock, entropy, settings.clients.secret_overlap, longest)
+        self.clients = Clients(store, world.cache, seals, clock, entropy, settings.clients.secret_overlap, longest)
         self.users = Users(store, clock, entropy)
-        self.scopes = ScopeCatalogue(store)
+        self.scopes = ScopeCatalogue(store, world.cache)
+        self.answers = Answers(store, world.cache, world.reactor, partial(active, issuer=world.issuer))
         self.tokens = Tokens(store, clock)
         self.consents = Consents(store, clock, sessions.consent_lifetime)
         self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
@@ -223,7 +237,15 @@ class Application:
                 clock=world.clock,
                 entropy=world.entropy,
             ),
-            "introspect": Introspect(self.authentication, self.tokens, issuer),
+            "introspect": Introspect(
+                authentication=self.authentication,
+                tokens=self.tokens,
+                answers=self.answers,
+                cache=world.cache,
+                clock=world.clock,
+                issuer=issuer,
+                counts=world.counts.introspection,
+            ),
             "revoke": self.revoke,
             "device_authorization": DeviceAuthorization(
                 store=world.store,

@@ -39,6 +39,7 @@ from oauthd.protocol.pkce import challenge_of
 from oauthd.protocol.records import Client, Scope, User
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, naming
+from oauthd.stores.cache import Cache
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import Commit, IStore, Page, Ref, Stored, StoreUnavailable, Write
 from oauthd.stores.redis import RedisStore
@@ -123,9 +124,9 @@ class Watched:
         """Read."""
         return await self._store.get(*refs)
 
-    async def get_with_generations(self, ref: Ref[Any], client_id: str) -> Any:
-        """Read a record and generations."""
-        return await self._store.get_with_generations(ref, client_id)
+    async def get_with_generations(self, refs: Any, subjects: Any) -> Any:
+        """Read records and generations."""
+        return await self._store.get_with_generations(refs, subjects)
 
     async def put(self, *writes: Write[Any]) -> None:
         """Write."""
@@ -341,6 +342,8 @@ class Server:
             settings=settings,
             issuer=ISSUER,
             store=store,
+            cache=Cache(clock.seconds, clock.seconds),
+            reactor=reactor,  # type: ignore[arg-type]  # a module
             seals=Seals((bytes(range(32)),), entropy),
             events=Events([seen.append]),
             clock=clock.seconds,

@@ -43,7 +43,7 @@ class DeviceAuthorization:
         """Answer a device authorization request (section 3.2)."""
         form = request.form
         form.refuse_repeats(authorization.REPEATABLE)
-        client, _ = await self.authentication.client(request)
+        client = (await self.authentication.client(request)).client
         resources = await self.clients.resources() if "resource" in form else {}
         context = Context(form, client, await self.scopes.all(), frozenset(resources))
         asked = authorization.check(authorization.DEVICE, context)

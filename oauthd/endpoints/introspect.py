@@ -1,23 +1,27 @@
 """The introspection endpoint (RFC 7662).
 
-Only authenticated confidential clients that may introspect get an answer. Unknown, expired, revoked, malformed and
-foreign tokens all look the same: exactly `{"active":false}` (section 2.2), so nothing can be scanned for (section 4).
+Only authenticated confidential clients that may introspect get an answer; what it says, and to whom, is for
+`oauthd.protocol.introspection`. Answers about access tokens come from memory where that is proven to be fresh.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from hashlib import sha256
 
-from attrs import frozen
+from attrs import define, frozen
 
-from oauthd.proofs.client_authentication import ClientAuthentication
-from oauthd.protocol import opaque
+from oauthd.metrics import IntrospectionCounts
+from oauthd.proofs.client_authentication import Caller, ClientAuthentication
+from oauthd.protocol import introspection, opaque
 from oauthd.protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT
-from oauthd.protocol.messages import Request, Response, json_response
-from oauthd.protocol.records import AccessToken, Client, RefreshToken
-from oauthd.stores.tokens import Tokens
+from oauthd.protocol.introspection import INACTIVE
+from oauthd.protocol.messages import JSON, Request, Response
+from oauthd.stores.answers import Answers
+from oauthd.stores.cache import Cache, Entry
+from oauthd.stores.tokens import LONGEST_TOKEN, Tokens
 
-INACTIVE: dict[str, Any] = {"active": False}
+OK = Response(200, JSON)
 
 
 @frozen
@@ -26,59 +30,102 @@ class Introspect:
 
     authentication: ClientAuthentication
     tokens: Tokens
+    answers: Answers
+    cache: Cache
+    clock: Callable[[], float]
     issuer: str
+    counts: IntrospectionCounts
 
     async def __call__(self, request: Request) -> Response:
         """Answer an introspection request (RFC 7662 section 2.1)."""
         request.form.refuse_repeats()
-        caller, _ = await self.authentication.client(request)
-        if not caller.confidential:  # it has proved nothing (RFC 7662 section 2.1)
+        caller = await self.authentication.client(request)
+        if not caller.client.confidential:  # it has proved nothing (RFC 7662 section 2.1)
             raise INVALID_CLIENT("a client must authenticate to introspect tokens")
-        if not caller.introspects:
+        if not caller.client.introspects:
             raise UNAUTHORIZED_CLIENT("the client may not introspect tokens")
         token = request.form.required("token")  # token_type_hint changes nothing: the token tells what it is
-        return json_response(await self.answer(caller, token))
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        kept = self.cache.find(digest)
+        body = seen_by(caller, kept) if kept is not None else await self.answer(caller, token, digest)
+        if kept is None:
+            self.counts.misses += 1
+        elif body == INACTIVE:
+            self.counts.inactive += 1
+        else:
+            self.counts.hits += 1
+        return Response(200, JSON, body, IntrospectionLesson(self, caller))
 
-    async def answer(self, caller: Client, token: str) -> dict[str, Any]:
-        """What this caller is told of the token."""
+    async def answer(self, caller: Caller, token: str, digest: bytes) -> bytes:
+        """What this caller is told of the token, as the store has it."""
         if opaque.parse(opaque.REFRESH_TOKEN, token):
             found = await self.tokens.find_refresh(token)
             # A refresh token is nobody's business but its client's (RFC 6749 section 10.4).
-            mine = found is not None and found[1].client_id == caller.client_id
-            return self._refresh(found[1]) if found is not None and mine else INACTIVE
-        access = await self.tokens.find_access(token)
-        if access is None or not may_see(caller, access):
+            if found is None or found[1].client_id != caller.client.client_id:
+                return INACTIVE
+            return introspection.active(found[1], self.issuer)
+        if len(token) > LONGEST_TOKEN:
             return INACTIVE
-        return self._access(access)
+        return seen_by(caller, await self.answers.find(digest))
 
-    def _access(self, token: AccessToken) -> dict[str, Any]:
-        answer = self._shared(token, token.audience)
-        answer |= {"token_type": "Bearer", "nbf": token.issued_at, "jti": token.jti}
-        if token.username:
-            answer["username"] = token.username
-        if token.auth_time:
-            answer["auth_time"] = token.auth_time  # RFC 9470 section 6.2
+
+def seen_by(caller: Caller, entry: Entry) -> bytes:
+    """What the caller is told, given what is known of the token."""
+    answer: bytes = entry.value
+    if entry.views is None:
+        return answer
+    view = introspection.told_to(caller.client, answer)
+    if len(entry.views) >= MOST_VIEWS:
+        entry.views.clear()
+    entry.views[caller.entry] = view
+    return view
+
+
+MOST_VIEWS = 16  # callers of one token that are remembered
+
+
+@define(eq=False)
+class IntrospectionLesson:
+    """What an answered introspection taught: this caller, proved in this way, may ask about tokens.
+
+    It holds as long as the caller is kept in memory as it was then, and its proof has not ended.
+    """
+
+    endpoint: Introspect
+    caller: Caller
+
+    parameter = "token"
+
+    def holds(self) -> bool:
+        """Would the same caller still be let in, for all that is known?"""
+        return self.endpoint.cache.counts(self.caller.entry) and self.endpoint.clock() < self.caller.until
+
+    def recall(self, value: bytes) -> bytes | None:
+        """The answer about a token, from memory; None when it is not there or does not count."""
+        cache = self.endpoint.cache
+        entry = cache.entries.get(sha256(value).digest())
+        if entry is None:
+            return None
+        # As `Cache.counts` for both entries, in one look at the clocks: this is what most requests cost.
+        caller, now, wall = self.caller.entry, cache.monotonic(), cache.clock()
+        if not (
+            now < cache.lease
+            and now < entry.aged
+            and now < caller.aged
+            and wall < entry.until
+            and wall < self.caller.until
+            and entry.first.stands
+            and entry.second.stands
+            and entry.third.stands
+            and entry.fourth.stands
+            and caller.first.stands
+        ):
+            return None
+        entry.hot = caller.hot = True
+        answer: bytes | None = entry.value if entry.views is None else entry.views.get(caller)
         return answer
 
-    def _refresh(self, token: RefreshToken) -> dict[str, Any]:
-        return self._shared(token, token.audience)
-
-    def _shared(self, token: AccessToken | RefreshToken, audience: tuple[str, ...]) -> dict[str, Any]:
-        to = audience or (self.issuer,)
-        return {
-            "active": True,
-            "scope": " ".join(token.scope),
-            "client_id": token.client_id,
-            "exp": token.expires_at,
-            "iat": token.issued_at,
-            "sub": token.user_id or token.client_id,
-            "aud": to[0] if len(to) == 1 else list(to),
-            "iss": self.issuer,
-        }
-
-
-def may_see(caller: Client, token: AccessToken) -> bool:
-    """Is the token for this caller? One with an audience is for its owners and for its own client only."""
-    if not token.audience or token.client_id == caller.client_id:
-        return True
-    return bool(set(token.audience) & set(caller.resources))
+    async def ask(self, value: bytes) -> Response:
+        """The answer about a token, as the store has it."""
+        body = await self.endpoint.answer(self.caller, value.decode("ascii"), sha256(value).digest())
+        return Response(200, JSON, body)

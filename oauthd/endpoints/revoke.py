@@ -26,7 +26,7 @@ class Revoke:
     async def __call__(self, request: Request) -> Response:
         """Answer a revocation request; 200 only after the store has confirmed (R-ACK)."""
         request.form.refuse_repeats()
-        client, _ = await self.authentication.client(request)
+        client = (await self.authentication.client(request)).client
         await self.end(self._token(request.form), client.client_id)
         return Response(200, NO_STORE)
 

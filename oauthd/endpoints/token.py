@@ -16,7 +16,7 @@ from oauthd.events import Events
 from oauthd.grants.interface import Ask, GrantType, Redemption, Repeated
 from oauthd.grants.refresh_token import Refresh
 from oauthd.minting import Minting, Order
-from oauthd.proofs.client_authentication import ClientAuthentication
+from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import (
     INVALID_GRANT,
@@ -25,7 +25,7 @@ from oauthd.protocol.errors import (
     UNSUPPORTED_GRANT_TYPE,
     OAuthError,
 )
-from oauthd.protocol.messages import NO_STORE, Request, Response
+from oauthd.protocol.messages import JSON, Parameters, Request, Response
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Write
 
@@ -49,16 +49,20 @@ class Token:
     async def __call__(self, request: Request) -> Response:
         """Answer a token request (RFC 6749 sections 5.1 and 5.2)."""
         request.form.refuse_repeats(REPEATABLE)
-        client, generations = await self.authentication.client(request)
-        now = self.clock()
+        caller = await self.authentication.client(request)
+        return await self.answer(caller, request.form, request.connection.source)
+
+    async def answer(self, caller: Caller, parameters: Parameters, source: str) -> Response:
+        """Answer an authenticated client."""
+        client, now = caller.client, self.clock()
         attempt = opaque.new_identifier(self.entropy)
-        ask = Ask(client, request.form, generations, int(now), now, attempt, request.connection.source)
+        ask = Ask(client, parameters, caller.generations, int(now), now, attempt, source)
         try:
             body = await self._body(ask, self._grant(ask))
         except OAuthError as error:
             self.events.tell("token.refused", client_id=client.client_id, error=error.kind.code)
             raise
-        return Response(200, (("Content-Type", "application/json"), *NO_STORE), body)
+        return Response(200, JSON, body)
 
     def _grant(self, ask: Ask) -> GrantType:
         grant = self.grants.get(ask.parameters.required("grant_type"))

@@ -13,7 +13,7 @@ from attrs import frozen
 from oauthd.grants.interface import Ask, Redemption
 from oauthd.grants.resources import asked_audience
 from oauthd.protocol import opaque, scopes
-from oauthd.protocol.errors import UNAUTHORIZED_CLIENT
+from oauthd.protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from oauthd.protocol.records import Grant
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
@@ -36,7 +36,7 @@ class ClientCredentials:
         """A token for the client itself."""
         if not ask.client.confidential:
             raise UNAUTHORIZED_CLIENT("only a confidential client may use this grant")  # RFC 6749 section 4.4
-        scope = scopes.granted_to_client(ask.parameters.one("scope"), ask.client, await self.scopes.all())
+        scope = await self._scope(ask)
         audience = await asked_audience(ask, self.clients)
         if not (ask.client.machine_refresh and "refresh_token" in ask.client.grant_types):
             return Redemption(scope=scope, generations=ask.generations, audience=audience)
@@ -64,3 +64,10 @@ class ClientCredentials:
             refresh_scope=scope,
             refresh_audience=audience,
         )
+
+    async def _scope(self, ask: Ask) -> tuple[str, ...]:
+        asked = ask.parameters.one("scope")
+        try:
+            return scopes.granted_to_client(asked, ask.client, await self.scopes.kept())
+        except OAuthError:  # a scope that was created a moment ago
+            return scopes.granted_to_client(asked, ask.client, await self.scopes.all())

@@ -88,7 +88,9 @@ class Refresh:
 
     async def _existing(self, scope: tuple[str, ...]) -> tuple[str, ...]:
         """What is left of a scope: nothing new is granted of one that was deleted."""
-        known = {one.name for one in (await self.catalogue.all()).scopes}
+        known = {one.name for one in (await self.catalogue.kept()).scopes}
+        if not known.issuperset(scope):  # taken away for good: not for a scope that was created a moment ago
+            known = {one.name for one in (await self.catalogue.all()).scopes}
         return tuple(name for name in scope if name in known)
 
     def kept(self, ask: Ask, value: str, grant_id: str, body: bytes) -> Write[Answer]:

@@ -7,14 +7,15 @@ Repeated parameters stay visible here, since each endpoint must refuse them (RFC
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from oauthd.protocol.errors import INVALID_REQUEST
 
 NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))  # RFC 6749 section 5.1
+JSON = (("Content-Type", "application/json"), *NO_STORE)
 
 
 @frozen
@@ -136,17 +137,45 @@ class Request:
         return self.form if self.method == "POST" else self.query
 
 
+class Lesson(Protocol):
+    """What an answered request taught: how the same request, with another value of one parameter, is answered.
+
+    It remembers a decision that the endpoint took, and is nothing of the sort itself: whoever uses it has seen the very
+    same bytes of everything else.
+
+    :ivar parameter: the name of the parameter of the form whose value may differ; "" for none.
+    """
+
+    parameter: str
+
+    def holds(self) -> bool:
+        """Would the endpoint still decide so, for all that is known here?"""
+        ...
+
+    def recall(self, value: bytes) -> bytes | None:
+        """The body of the answer (status and headers are those of the first), at once; None when it must be asked."""
+        ...
+
+    def ask(self, value: bytes) -> Awaitable[Response]:
+        """The answer; may raise what the endpoint may raise."""
+        ...
+
+
 @frozen
 class Response:
-    """One HTTP response. `headers` are appended in order, so that several cookies can be set."""
+    """One HTTP response. `headers` are appended in order, so that several cookies can be set.
+
+    :ivar lesson: what may be remembered of the request, if anything.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = field(default=b"", repr=False)
+    lesson: Lesson | None = field(default=None, eq=False, repr=False)
 
     def adding(self, *headers: tuple[str, str]) -> Response:
         """The same response with more header fields."""
-        return Response(self.status, (*self.headers, *headers), self.body)
+        return Response(self.status, (*self.headers, *headers), self.body, self.lesson)
 
 
 def json_response(value: Any, status: int = 200, headers: Iterable[tuple[str, str]] = NO_STORE) -> Response:

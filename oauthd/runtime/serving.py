@@ -31,6 +31,7 @@ from oauthd.runtime.founding import Founding
 from oauthd.runtime.hindrance import CannotStart
 from oauthd.runtime.threads import Pool
 from oauthd.runtime.watching import LoopProbe, Watch, condition, of_pool
+from oauthd.stores.cache import Cache
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.redis import RedisStore
@@ -179,6 +180,8 @@ class Serving:
             settings=self.settings,
             issuer=issuer_of(self.settings),
             store=RedisStore(connection, time.time),
+            cache=Cache(_monotonic, time.time),
+            reactor=self.reactor,
             seals=Seals(self._master_keys(), secrets.token_bytes),
             events=self.events,
             clock=time.time,
@@ -238,3 +241,11 @@ def _log_event(event: Event) -> None:
 
 def _log_access(method: str, route: str, status: int, seconds: float) -> None:
     log.info("{method} {route} {status} {ms}ms", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+
+
+def _monotonic() -> float:
+    """Seconds that go on while the machine sleeps, where the system has such a clock: what is old then is old."""
+    return time.clock_gettime(_CLOCK)
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

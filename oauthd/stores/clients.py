@@ -10,18 +10,32 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.records import Client, ClientSecret, Generations, Resources
 from oauthd.protocol.seals import Seals
-from oauthd.stores import kinds
+from oauthd.stores import kinds, naming
+from oauthd.stores.cache import Cache, Entry
 from oauthd.stores.interface import Commit, IStore, Page, Stored, Write
 
 SECRET_PURPOSE = "client secret"  # noqa: S105 - the name of a digest's purpose
 LONGEST_ID = 128
+RESOURCES = kinds.RESOURCES.at("all")
 RETRIES = 20
+
+
+@frozen
+class Known:
+    """A client as it is kept in memory, with the generations in force at the same instant.
+
+    :ivar proofs: keyed digests of what has proved to be from this client -> until when (wall-clock) it does.
+    """
+
+    client: Client
+    generations: Generations
+    proofs: dict[bytes, float] = field(factory=dict, eq=False, repr=False)
 
 
 @frozen
@@ -33,6 +47,7 @@ class Clients:
     """
 
     store: IStore
+    cache: Cache
     seals: Seals
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
@@ -46,15 +61,28 @@ class Clients:
         (stored,) = await self.store.get(kinds.client(client_id))
         return None if stored is None else _client(stored)
 
-    async def find_with_generations(self, client_id: str) -> tuple[Client | None, Generations]:
-        """The client and the generations to issue under.
+    async def known(self, client_id: str, fresh: bool = False) -> Entry:
+        """The client and the generations to issue under, as an entry whose value is `Known` or None.
 
-        Generations are read first: what is issued under older ones is dead, never live by mistake.
+        Both are of one instant, in memory too: what is issued under older generations is dead, never live by mistake.
+
+        :param fresh: as the store has it now.
         """
+        ref = kinds.client(client_id)
+        name, subject = naming.key(ref), f"client:{client_id}"
+
+        async def read() -> Known | None:
+            (stored,), (world, client) = await self.store.get_with_generations((ref,), ("world", subject))
+            return None if stored is None else Known(_client(stored), Generations(world, client))
+
+        return await self.cache.through(name, (name, naming.generation(subject), naming.WORLD), read, fresh)
+
+    async def find_with_generations(self, client_id: str) -> tuple[Client | None, Generations]:
+        """The client and the generations to issue under, as they are now."""
         if not 0 < len(client_id) <= LONGEST_ID:
             return None, Generations(None, None)
-        generations: Generations = await self.store.generations(client_id)
-        return await self.find(client_id), generations
+        known = (await self.known(client_id, fresh=True)).value
+        return (None, Generations(None, None)) if known is None else (known.client, known.generations)
 
     def knows_secret(self, client: Client | None, secret: str) -> bool:
         """Is it one of the client's live secrets? An unknown client costs the same."""
@@ -139,12 +167,12 @@ class Clients:
 
     async def resources(self) -> Mapping[str, tuple[str, ...]]:
         """Every declared resource indicator and the clients that own it."""
-        (stored,) = await self.store.get(kinds.RESOURCES.at("all"))
+        (stored,) = await self.store.get(RESOURCES)
         return {} if stored is None else {uri: tuple(owners) for uri, owners in stored.record.owners.items()}
 
     async def _own(self, now: tuple[str, ...], client_id: str) -> None:
         """Bring the table of resource owners in step with one client's list, also where an earlier try was cut off."""
-        ref = kinds.RESOURCES.at("all")
+        ref = RESOURCES
         for _ in range(RETRIES):
             (stored,) = await self.store.get(ref)
             owners = {} if stored is None else {uri: list(ids) for uri, ids in stored.record.owners.items()}

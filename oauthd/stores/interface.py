@@ -6,7 +6,7 @@ one script may touch them together. The record's own `expires_at` decides when i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -114,8 +114,10 @@ class IStore(Interface):
     def get(*refs: Ref[Any]) -> Awaitable[tuple[Stored[Any] | None, ...]]:
         """Read records in one round trip, in the order asked; None for absent or expired."""
 
-    def get_with_generations(ref: Ref[Any], client_id: str) -> Awaitable[Any]:
-        """A record (None for absent or expired) and the `Generations` of the world and a client, as of one instant."""
+    def get_with_generations(
+        refs: Sequence[Ref[Any]], subjects: Sequence[str]
+    ) -> Awaitable[tuple[list[Stored[Any] | None], list[int | None]]]:
+        """Records and today's generations of subjects (`world`, `client:ID`, `user:ID`), all as of one instant."""
 
     def put(*writes: Write[Any]) -> Awaitable[None]:
         """Write records with their indexes, unconditionally, in one round trip; not atomic across records.

@@ -16,7 +16,7 @@ Left to others: connections and their errors (`connection`), bytes (`codec`), na
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -85,12 +85,15 @@ class RedisStore:
             None if raw is None else _living(ref, raw, now) for ref, raw in zip(refs, raws, strict=True)
         )
 
-    async def get_with_generations(self, ref: Ref[Any], client_id: str) -> tuple[Stored[Any] | None, Generations]:
-        """A record and generations in one read, which nothing can come between; see `IStore`."""
-        names = (naming.key(ref), naming.WORLD, naming.generation(f"client:{client_id}"))
-        ((raw, world, client),) = await self._connection.call(("MGET", *names))
-        stored = None if raw is None else _living(ref, raw, self._clock())
-        return stored, Generations(number_in_force(world), number_in_force(client))
+    async def get_with_generations(
+        self, refs: Sequence[Ref[Any]], subjects: Sequence[str]
+    ) -> tuple[list[Stored[Any] | None], list[int | None]]:
+        """Records and generations in one read, which nothing can come between; see `IStore`."""
+        names = [*map(naming.key, refs), *map(naming.generation, subjects)]
+        (raws,) = await self._connection.call(("MGET", *names))
+        now, numbers = self._clock(), raws[len(refs) :]
+        found = [None if raw is None else _living(ref, raw, now) for ref, raw in zip(refs, raws, strict=False)]
+        return found, list(map(number_in_force, numbers))
 
     async def put(self, *writes: Write[Any]) -> None:
         """Write records and their index entries; see `IStore`."""

@@ -8,7 +8,8 @@ from attrs import evolve, frozen
 
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.records import Scope, Scopes
-from oauthd.stores import kinds
+from oauthd.stores import kinds, naming
+from oauthd.stores.cache import Cache
 from oauthd.stores.interface import Commit, IStore, Write
 
 # What exists at first start; the rest is created by the API.
@@ -27,6 +28,8 @@ FIRST = Scopes(
     tuple(Scope(number, *row) for number, row in enumerate(FIRST_SCOPES, 1)), last_id=len(FIRST_SCOPES)
 )
 RETRIES = 20
+SCOPES = kinds.SCOPES.at("all")
+NAME = naming.key(SCOPES)
 
 
 @frozen
@@ -34,10 +37,16 @@ class ScopeCatalogue:
     """Every scope of the store."""
 
     store: IStore
+    cache: Cache
+
+    async def kept(self) -> Scopes:
+        """All scopes, from memory. Who would refuse or take something away for what they lack asks `all` first."""
+        scopes: Scopes = (await self.cache.through(NAME, (NAME,), self.all)).value
+        return scopes
 
     async def all(self) -> Scopes:
         """All scopes, as they are now."""
-        (stored,) = await self.store.get(kinds.SCOPES.at("all"))
+        (stored,) = await self.store.get(SCOPES)
         if stored is None:
             return Scopes()
         scopes: Scopes = stored.record
@@ -95,7 +104,7 @@ class ScopeCatalogue:
 
     async def _change(self, change: Callable[[Scopes], Scopes], scope_id: int | None = None) -> None:
         for _ in range(RETRIES):
-            (stored,) = await self.store.get(kinds.SCOPES.at("all"))
+            (stored,) = await self.store.get(SCOPES)
             if stored is None or (
                 scope_id is not None and all(one.scope_id != scope_id for one in stored.record.scopes)
             ):

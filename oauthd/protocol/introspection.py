@@ -1,0 +1,53 @@
+"""What introspection says of a token (RFC 7662 section 2.2), and to whom.
+
+Unknown, expired, revoked, malformed and foreign tokens all look the same: exactly `{"active":false}`, so nothing can be
+scanned for (section 4). Whether a token is alive is left to the stores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any, Final
+
+from oauthd.protocol.records import AccessToken, Client, RefreshToken
+
+INACTIVE: Final = b'{"active":false}'
+
+_written = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def active(token: AccessToken | RefreshToken, issuer: str) -> bytes:
+    """The answer about a live token, as JSON."""
+    to = token.audience or (issuer,)
+    answer: dict[str, Any] = {
+        "active": True,
+        "scope": " ".join(token.scope),
+        "client_id": token.client_id,
+        "exp": token.expires_at,
+        "iat": token.issued_at,
+        "sub": token.user_id or token.client_id,
+        "aud": to[0] if len(to) == 1 else list(to),
+        "iss": issuer,
+    }
+    if isinstance(token, AccessToken):
+        answer |= {"token_type": "Bearer", "nbf": token.issued_at, "jti": token.jti}
+        if token.username:
+            answer["username"] = token.username
+        if token.auth_time:
+            answer["auth_time"] = token.auth_time  # RFC 9470 section 6.2
+    return _written(answer).encode()
+
+
+def may_see(caller: Client, client_id: str, audience: Collection[str]) -> bool:
+    """Is a token for this caller? One with an audience is for its owners and for its own client only."""
+    return not audience or client_id == caller.client_id or not set(audience).isdisjoint(caller.resources)
+
+
+def told_to(caller: Client, answer: bytes) -> bytes:
+    """What this caller is told, given the answer about a token that has an audience."""
+    if answer == INACTIVE:
+        return INACTIVE
+    said = json.loads(answer)
+    audience = said["aud"] if isinstance(said["aud"], list) else [said["aud"]]
+    return answer if may_see(caller, said["client_id"], audience) else INACTIVE

@@ -1,0 +1,335 @@
+"""What was read is kept in memory, for as long as it is proven that nothing about it has changed.
+
+One bounded cache for all look-ups that repeat: what introspection answers, clients with their generations, scopes,
+resources; absences too, where they are known. Its contract:
+
+- An entry stands on *cells*, one for each name whose change would change it (its client, its grant, the world). A
+  change flips the cell, and every hit looks at the cells: however many entries stand on one, no sweep is needed.
+- Nothing counts without a proof of freshness (`prove`), whoever proves it: `lease` is compared with the monotonic
+  clock at every hit, so that a process which stood still does not serve what was true before.
+- A read that is to be kept holds a `Ticket` from before it was sent. A change that was heard meanwhile, and touches
+  the entry, voids it: what was read is then used once and not kept.
+- No entry outlives its own end or the longest age, counted from when its read was sent.
+
+What is evicted is what was not used since the bound was last reached (second chance: nearly as good as strict LRU, and
+a hit costs one flag). Who hears of changes is left to `invalidation`, what the values mean to those who keep them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.python.failure import Failure
+
+from oauthd.metrics import CacheCounts
+
+Waiters = list[Deferred["Entry"]]
+
+ENTRY_BYTES = 450  # what an entry takes beside its value, cells included; measured by tests/bench
+RECORD_BYTES = 4096  # what a record counts for
+MOST_ABSENCES = 1000  # who asks for what is not there shall not push out what is
+MOST_HEARD = 4096  # changes remembered for open tickets; beyond that all of them are void
+
+ACCESS_TOKEN_PREFIX = b"a:"
+
+
+class Cell:
+    """Stands until its name is told of.
+
+    :ivar number: what is known of the name: a generation in force, a grant's end; None for unknown.
+    """
+
+    __slots__ = ("entries", "name", "number", "stands")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.stands = True
+        self.number: float | None = None
+        self.entries = 0
+
+
+ALWAYS = Cell(b"")
+"""The cell of an entry that needs fewer than four."""
+
+
+class Entry:
+    """Something that is kept.
+
+    :ivar value: what it is; bytes for the answers about tokens.
+    :ivar until: wall-clock seconds, its own end.
+    :ivar aged: monotonic seconds, its longest age.
+    :ivar views: for an answer that not every caller gets: what each caller (its own entry) gets; None for all alike.
+    """
+
+    __slots__ = ("aged", "first", "fourth", "hot", "second", "third", "until", "value", "views")
+
+    def __init__(self, value: Any, until: float, aged: float, cells: tuple[Cell, ...]) -> None:
+        self.value = value
+        self.until = until
+        self.aged = aged
+        self.first, self.second, self.third, self.fourth = (*cells, ALWAYS, ALWAYS, ALWAYS, ALWAYS)[:4]
+        self.views: dict[Entry, bytes] | None = None
+        self.hot = False
+
+    @property
+    def stands(self) -> bool:
+        """Has nothing been heard that would change it?"""
+        return self.first.stands and self.second.stands and self.third.stands and self.fourth.stands
+
+    @property
+    def cells(self) -> tuple[Cell, Cell, Cell, Cell]:
+        """What it stands on."""
+        return self.first, self.second, self.third, self.fourth
+
+
+@define(frozen=True)
+class Ticket:
+    """The right to keep what a read finds, from before the read was sent."""
+
+    sent: float
+    age: int
+    heard: int
+
+
+@define(eq=False)
+class Cache:
+    """The cache of one process.
+
+    :ivar monotonic: seconds that never go back; `lease` and ages are counted by it.
+    :ivar clock: wall-clock seconds, for ends.
+    :ivar max_staleness: seconds that a proof counts, from when it was sent.
+    :ivar most_entries: how many entries are kept, and `most_bytes` how much they may take.
+    :ivar longest: seconds that an entry is kept at most.
+    :ivar tally: what it counts.
+    :ivar lease: until when (monotonic) what is kept counts.
+    """
+
+    monotonic: Callable[[], float]
+    clock: Callable[[], float]
+    max_staleness: float = 2.0
+    most_entries: int = 200_000
+    most_bytes: int = 256 * 1024 * 1024
+    longest: float = 600.0
+    tally: CacheCounts = field(factory=CacheCounts)
+    lease: float = -math.inf
+    proven_at: float = -math.inf
+    entries: dict[bytes, Entry] = field(factory=dict, init=False, repr=False)
+    size: int = field(default=0, init=False)
+    _cells: dict[bytes, Cell] = field(factory=dict, init=False, repr=False)
+    _order: deque[bytes] = field(factory=deque, init=False, repr=False)
+    _absences: deque[bytes] = field(factory=deque, init=False, repr=False)
+    _heard: list[bytes] = field(factory=list, init=False, repr=False)
+    _open: int = field(default=0, init=False)
+    _age: int = field(default=0, init=False)
+    _reads: dict[bytes, Waiters] = field(factory=dict, init=False, repr=False)
+
+    # proof
+
+    @property
+    def fresh(self) -> bool:
+        """Does what is kept count now?"""
+        return self.monotonic() < self.lease
+
+    def prove(self, sent: float) -> None:
+        """Everything that was told before the monotonic instant `sent` has been heard."""
+        self.proven_at = max(self.proven_at, sent)
+        self.lease = self.proven_at + self.max_staleness
+
+    def flush(self) -> None:
+        """Something may not have been heard: forget everything, and keep no read that is under way."""
+        self.tally.voids += 1
+        self.lease = self.proven_at = -math.inf
+        self.tally.entries = self.tally.bytes = 0
+        for cell in self._cells.values():
+            cell.stands = False  # somebody may hold an entry in hand
+        self.entries, self._cells, self._order, self._absences, self.size = {}, {}, deque(), deque(), 0
+        self._void_all()
+
+    def _void_all(self) -> None:
+        self._age += 1
+        self._heard.clear()
+        self._reads = {}
+
+    # looking up
+
+    def find(self, name: bytes) -> Entry | None:
+        """The entry of that name, if it counts."""
+        entry = self.entries.get(name)
+        if entry is None or not self.counts(entry):
+            self.tally.misses += 1
+            return None
+        entry.hot = True
+        self.tally.hits += 1
+        return entry
+
+    def counts(self, entry: Entry) -> bool:
+        """May this entry, kept or in hand, be used now?"""
+        now = self.monotonic()
+        return now < self.lease and now < entry.aged and entry.stands and self.clock() < entry.until
+
+    # keeping
+
+    def open(self) -> Ticket:
+        """A ticket, to be taken before the read is sent and given back by `close`."""
+        self._open += 1
+        return Ticket(self.monotonic(), self._age, len(self._heard))
+
+    def close(self, ticket: Ticket) -> None:
+        """Give a ticket back."""
+        self._open -= 1
+        if not self._open:
+            self._heard.clear()
+            # Positions begin anew; nobody holds one.
+
+    def touched(self, ticket: Ticket) -> frozenset[bytes] | None:
+        """The names heard of since the ticket was taken; None when it is void for all of them."""
+        if ticket.age != self._age:
+            return None
+        return frozenset(self._heard[ticket.heard :])
+
+    def cell(self, name: bytes) -> Cell:
+        """The cell of a name. An entry that is made with it is to be kept before anything else can happen."""
+        cell = self._cells.get(name)
+        if cell is None:
+            cell = self._cells[name] = Cell(name)
+        return cell
+
+    def number(self, name: bytes) -> float | None:
+        """What is known of a name that entries stand on, if it counts."""
+        cell = self._cells.get(name)
+        return None if cell is None or not self.fresh else cell.number
+
+    def keep(self, name: bytes, entry: Entry) -> None:
+        """Keep an entry whose ticket was not touched; what was kept under the name before is replaced."""
+        for cell in entry.cells:
+            cell.entries += 1  # before the former entry lets go of it
+        if not self._discard(name):
+            self._order.append(name)
+        self.entries[name] = entry
+        self.size += _size(entry)
+        if entry.value is None:
+            self._absences.append(name)
+            if len(self._absences) > MOST_ABSENCES:
+                self._forget_absence(self._absences.popleft())
+        while len(self.entries) > self.most_entries or self.size > self.most_bytes:
+            self._evict()
+        self.tally.entries, self.tally.bytes = len(self.entries), self.size
+
+    def _evict(self) -> None:
+        name = self._order.popleft()
+        entry = self.entries.get(name)
+        if entry is None:  # an absence, forgotten before
+            return
+        if entry.hot:
+            entry.hot = False
+            self._order.append(name)
+        else:
+            self._discard(name)
+            self.tally.evicted += 1
+
+    def _forget_absence(self, name: bytes) -> None:
+        entry = self.entries.get(name)
+        if entry is not None and entry.value is None:
+            self._discard(name)  # its name stays in the order until it is met there
+
+    def _discard(self, name: bytes) -> bool:
+        entry = self.entries.pop(name, None)
+        if entry is None:
+            return False
+        self.size -= _size(entry)
+        entry.aged = -math.inf  # whoever has it in hand would not hear of changes any more
+        for cell in entry.cells:
+            cell.entries -= 1
+            if cell.entries == 0 and cell.stands and cell is not ALWAYS:
+                del self._cells[cell.name]
+        return True
+
+    # changes
+
+    def changed(self, name: bytes) -> None:
+        """Something about this name has changed, or may have."""
+        if self._open:
+            if len(self._heard) >= MOST_HEARD:
+                self._void_all()
+            else:
+                self._heard.append(name)
+                self._reads = {}  # who asks from now on must not get what was read before
+        cell = self._cells.pop(name, None)
+        if cell is not None:
+            cell.stands = False
+        elif name[:2] == ACCESS_TOKEN_PREFIX:
+            self.gone(name[2:])
+
+    def gone(self, name: bytes) -> None:
+        """The token of that digest is no more: its entry, if there is one, is an old one from now on."""
+        entry = self.entries.get(name)
+        if entry is not None:
+            entry.until = -math.inf
+
+    # reading through
+
+    async def through(
+        self, name: bytes, subjects: Iterable[bytes], read: Callable[[], Awaitable[Any]], fresh: bool = False
+    ) -> Entry:
+        """The entry of that name; read, and kept, when there is none that counts. One read at a time for a name.
+
+        :param subjects: at most four names whose change would change it.
+        :param fresh: not from memory: it is read now.
+        """
+        entry = None if fresh else self.find(name)
+        if entry is not None:
+            return entry
+        waiting, waiters = self.join(name, fresh)
+        if waiters is not None:
+            reading = ensureDeferred(self._read(name, tuple(subjects), read))
+            reading.addBoth(self.tell, name, waiters)
+        return await waiting
+
+    def join(self, name: bytes, fresh: bool = False) -> tuple[Deferred[Entry], Waiters | None]:
+        """Wait for a read of that name; with those to be told of it when there is none yet, and who asks must read.
+
+        :param fresh: not one that is under way.
+        """
+        waiting: Deferred[Entry] = Deferred()
+        waiters = None if fresh else self._reads.get(name)
+        if waiters is not None:
+            waiters.append(waiting)
+            self.tally.shared += 1
+            return waiting, None
+        waiters = self._reads[name] = [waiting]
+        return waiting, waiters
+
+    async def _read(self, name: bytes, subjects: tuple[bytes, ...], read: Callable[[], Awaitable[Any]]) -> Entry:
+        ticket = self.open()
+        try:
+            value = await read()
+            touched = self.touched(ticket)
+        finally:
+            self.close(ticket)
+        kept = self.entries.get(name)
+        if kept is not None and kept.value == value and self.counts(kept):
+            return kept  # what others hold in hand goes on counting
+        aged = ticket.sent + self.longest
+        if touched is None or not touched.isdisjoint(subjects) or not self.fresh:
+            self.tally.unkept += 1
+            return Entry(value, -math.inf, aged, ())  # good for this one use
+        entry = Entry(value, math.inf, aged, tuple(map(self.cell, subjects)))
+        self.keep(name, entry)
+        return entry
+
+    def tell(self, outcome: Entry | Failure, name: bytes, waiters: Waiters) -> None:
+        """Give those who wait for a read what came of it."""
+        if self._reads.get(name) is waiters:
+            del self._reads[name]
+        for waiting in waiters:
+            if not waiting.called:  # a waiter that was cancelled cancels nobody else
+                waiting.callback(outcome)  # a Failure here is an errback
+
+
+def _size(entry: Entry) -> int:
+    return ENTRY_BYTES + (len(entry.value) if type(entry.value) is bytes else RECORD_BYTES)
