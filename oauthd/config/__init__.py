@@ -19,7 +19,14 @@ from oauthd.config.policy import (
 )
 from oauthd.config.reading import SettingsError, load
 from oauthd.config.redis_url import RedisAddress, redis_address
-from oauthd.config.service import AdministratorSettings, KeySettings, LogSettings, ServerSettings, StoreSettings
+from oauthd.config.service import (
+    AdministratorSettings,
+    KeySettings,
+    LogSettings,
+    MetricsSettings,
+    ServerSettings,
+    StoreSettings,
+)
 from oauthd.config.writing import reference_markdown, sample_toml, shown
 
 __all__ = [
@@ -30,6 +37,7 @@ __all__ = [
     "KeySettings",
     "Listener",
     "LogSettings",
+    "MetricsSettings",
     "RedisAddress",
     "ServerSettings",
     "SessionSettings",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import re
 from collections.abc import Iterable
 
@@ -11,6 +12,7 @@ from oauthd.config.issuer import well_formed
 from oauthd.config.listeners import listener
 from oauthd.config.redis_url import redis_address
 from oauthd.config.values import Network
+from oauthd.events import EVENTS
 from oauthd.protocol.client_metadata import CLIENT_ID
 
 MASTER_KEY_BYTES = 32
@@ -31,6 +33,22 @@ def listeners(value: tuple[str, ...]) -> None:
         raise ValueError("must name at least one listener")
     for text in value:
         listener(text)
+    _all_different(value)
+
+
+def metrics_listeners(value: tuple[str, ...]) -> None:
+    """Listeners, well formed and none twice; there may be none."""
+    for text in value:
+        listener(text)
+    _all_different(value)
+
+
+def events(value: tuple[str, ...]) -> None:
+    """Names of events, none twice."""
+    for name in value:
+        if name not in EVENTS:
+            nearest = difflib.get_close_matches(name, EVENTS, n=1)
+            raise ValueError(f"there is no event {name!r}" + (f"; did you mean {nearest[0]}?" if nearest else ""))
     _all_different(value)
 
 

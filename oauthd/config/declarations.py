@@ -16,7 +16,14 @@ from oauthd.config.policy import (
     UserinfoSettings,
     UserSettings,
 )
-from oauthd.config.service import AdministratorSettings, KeySettings, LogSettings, ServerSettings, StoreSettings
+from oauthd.config.service import (
+    AdministratorSettings,
+    KeySettings,
+    LogSettings,
+    MetricsSettings,
+    ServerSettings,
+    StoreSettings,
+)
 
 
 @attrs.frozen
@@ -33,4 +40,5 @@ class Settings:
     users: UserSettings = attrs.Factory(UserSettings)
     userinfo: UserinfoSettings = attrs.Factory(UserinfoSettings)
     administrator: AdministratorSettings = attrs.Factory(AdministratorSettings)
+    metrics: MetricsSettings = attrs.Factory(MetricsSettings)
     log: LogSettings = attrs.Factory(LogSettings)

@@ -175,6 +175,19 @@ class AdministratorSettings:
 
 
 @attrs.frozen
+class MetricsSettings:
+    """Where the server tells how it fares, at /metrics, in the text format of Prometheus."""
+
+    listen: tuple[str, ...] = setting(
+        (),
+        help="Where to listen for those who collect metrics, as Twisted endpoint strings; nowhere when empty. Whoever "
+        "reaches it learns how much traffic there is and of what kind: keep it to this machine "
+        "(tcp:9464:interface=127.0.0.1) or to a network of your own.",
+        check=checks.metrics_listeners,
+    )
+
+
+@attrs.frozen
 class LogSettings:
     """What is written to the log, and how."""
 
@@ -182,3 +195,16 @@ class LogSettings:
         "info", help="The least important events that are written.", flag="log-level"
     )
     json: bool = setting(False, help="Write each event as one line of JSON.", flag="log-json")
+    access: Literal["ordinary", "all", "off"] = setting(
+        "ordinary",
+        help="Which requests are written, a line each: those that took the ordinary path, all, or none. Introspection "
+        "answered from memory is not ordinary, and a line costs more than such an answer. Metrics count them all.",
+    )
+    access_every: int = setting(
+        1, help="Write only each so many of these lines.", unit="requests", between=(1, 1000000)
+    )
+    leave_out: tuple[str, ...] = setting(
+        ("token.issued",),
+        help="Events that are not written, by the names that they have in the log. Metrics count them all the same.",
+        check=checks.events,
+    )

@@ -452,6 +452,36 @@ class ServerTests(Sources):
             )
 
 
+class TellingTests(Sources):
+    """Settings of what the server tells of itself."""
+
+    def test_listeners_of_metrics(self) -> None:
+        """There may be none; one that is no listener, or stands there twice, is refused."""
+        self.assertEqual(config.Settings().metrics.listen, ())
+        one = "tcp:9464:interface=127.0.0.1"
+        self.assertEqual(self.read(f'[metrics]\nlisten = ["{one}"]\n').metrics.listen, (one,))
+        for text, expected in (
+            (f"{one}, {one}", "must not name the same one twice"),
+            ("udp:1", "a listener begins with one of tcp:, ssl:, unix:, systemd:; 'udp:1' does not"),
+        ):
+            self.assertEqual(
+                self.problems(None, {"OAUTHD_METRICS_LISTEN": text}), [f"OAUTHD_METRICS_LISTEN: {expected}"]
+            )
+
+    def test_events_left_out(self) -> None:
+        """Only events that there are can be left out of the log, and all may be written."""
+        self.assertEqual(self.read("[log]\nleave_out = []\n").log.leave_out, ())
+        self.assertEqual(self.read('[log]\nleave_out = ["sign_out"]\n').log.leave_out, ("sign_out",))
+        for names, expected in (
+            ('"token.isued"', "there is no event 'token.isued'; did you mean token.issued?"),
+            ('""', "there is no event ''"),
+            ('"sign_out", "sign_out"', "must not name the same one twice"),
+        ):
+            self.assertEqual(
+                self.problems(f"[log]\nleave_out = [{names}]\n"), [f"oauthd.toml: log.leave_out: {expected}"]
+            )
+
+
 class DerivedTests(Sources):
     """Values that follow from settings."""
 
