@@ -222,8 +222,9 @@ class Reciter(Factory):
         return _Recital(self)
 
     async def close(self) -> None:
-        """Stop listening."""
-        await self._port.stopListening()
+        """Stop listening; a second call does nothing."""
+        if self._port.connected:
+            await self._port.stopListening()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
