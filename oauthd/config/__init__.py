@@ -21,6 +21,7 @@ from oauthd.config.reading import SettingsError, load
 from oauthd.config.redis_url import RedisAddress, redis_address
 from oauthd.config.service import (
     AdministratorSettings,
+    CacheSettings,
     KeySettings,
     LogSettings,
     MetricsSettings,
@@ -31,6 +32,7 @@ from oauthd.config.writing import reference_markdown, sample_toml, shown
 
 __all__ = [
     "AdministratorSettings",
+    "CacheSettings",
     "ClientSettings",
     "DeviceSettings",
     "Flag",

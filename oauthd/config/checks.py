@@ -64,9 +64,9 @@ def folder(value: str) -> None:
 
 
 def workers(value: int | str) -> None:
-    """One process, until there is code for more."""
-    if value != 1:
-        raise ValueError(f"must be 1: only 1 worker for now, not {value}")
+    """A number of processes that one machine can have."""
+    if isinstance(value, int) and not 1 <= value <= 256:
+        raise ValueError(f"must be from 1 to 256, is {value}")
 
 
 def proxies(value: tuple[Network, ...]) -> None:

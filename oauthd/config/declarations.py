@@ -18,6 +18,7 @@ from oauthd.config.policy import (
 )
 from oauthd.config.service import (
     AdministratorSettings,
+    CacheSettings,
     KeySettings,
     LogSettings,
     MetricsSettings,
@@ -32,6 +33,7 @@ class Settings:
 
     server: ServerSettings = attrs.Factory(ServerSettings)
     store: StoreSettings = attrs.Factory(StoreSettings)
+    cache: CacheSettings = attrs.Factory(CacheSettings)
     tokens: TokenSettings = attrs.Factory(TokenSettings)
     device: DeviceSettings = attrs.Factory(DeviceSettings)
     sessions: SessionSettings = attrs.Factory(SessionSettings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, cast
 
 import attrs
@@ -34,6 +34,7 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "systemd": ("domain", "index", "name"),
 }
 _PART = re.compile(r"(?:[^:=\\]|\\.)+|[:=]", re.DOTALL)
+_SPECIAL = re.compile(r"[\\:=]")
 _DOMAINS = ("INET", "INET6", "UNIX")
 
 
@@ -74,6 +75,22 @@ def listener(text: str) -> Listener:
         raise ValueError(f"listener {text!r}: {reason}") from None
     interface = arguments.get("interface", "") if port is not None else None
     return Listener(cast(Kind, kind), port, interface)
+
+
+def endpoint_arguments(text: str) -> tuple[str, dict[str, str]]:
+    """The kind of an endpoint string that `listener` accepts, and its arguments by name."""
+    kind, _, rest = text.partition(":")
+    return kind, _arguments(rest, _ARGUMENTS[kind])
+
+
+def endpoint_string(kind: str, arguments: Mapping[str, str]) -> str:
+    """The endpoint string with these arguments."""
+    named = (f"{name}={_SPECIAL.sub(_escaped, value)}" for name, value in arguments.items())
+    return ":".join((kind, *named))
+
+
+def _escaped(special: re.Match[str]) -> str:
+    return "\\" + special[0]
 
 
 def _arguments(rest: str, known: tuple[str, ...]) -> dict[str, str]:

@@ -48,7 +48,7 @@ class ServerSettings:
     )
     workers: int | Literal["auto"] = setting(
         1,
-        help="How many processes serve. Only 1 for now.",
+        help="How many processes serve; auto: one for each core that the server may use.",
         flag="workers",
         check=checks.workers,
     )
@@ -78,6 +78,13 @@ class ServerSettings:
         unit="seconds",
         between=(0, 300),
     )
+    drain_delay: float = setting(
+        0.0,
+        help="How long the server goes on as if nothing were when it is told to stop, but for its readiness, which is "
+        "503 at once: so that whoever sends requests here can send them elsewhere first.",
+        unit="seconds",
+        between=(0, 300),
+    )
     body_limit: int = setting(
         65536,
         help="The largest request body that is read; a larger one is 413.",
@@ -86,7 +93,7 @@ class ServerSettings:
     )
     max_connections: int = setting(
         1000,
-        help="How many connections may be open at once. Keep it below the process's limit of open files.",
+        help="How many connections a worker may have open at once. Keep it below the process's limit of open files.",
         unit="connections",
         between=(1, 1000000),
     )
@@ -118,6 +125,40 @@ class StoreSettings:
         help="Dangers of the store that are accepted, and said in the log at each start, where the server would refuse "
         "to start: eviction (its maxmemory-policy may drop records), persistence (it keeps no append-only file), "
         "version (it is older than what the server is tested with).",
+    )
+
+
+@attrs.frozen
+class CacheSettings:
+    """What is kept in memory of the store, and for how long it counts."""
+
+    max_staleness: float = setting(
+        2.0,
+        help="How old what is answered from memory can be in the worst case. Every process proves several times in"
+        " this time that it has heard of all changes, and asks the store when it cannot. Usually a change is heard within "
+        "milliseconds.",
+        unit="seconds",
+        between=(0.2, 60),
+    )
+    entries: int = setting(
+        200_000,
+        help="How many answers and records to keep in each process.",
+        unit="entries",
+        between=(100, 100_000_000),
+    )
+    bytes: int = setting(
+        256 * 1024 * 1024,
+        help="How much memory they may take in each process.",
+        unit="bytes",
+        between=(1024 * 1024, 1024**4),
+    )
+    longest: float = setting(
+        600.0, help="How long anything is kept without being read again.", unit="seconds", between=(1, 86400)
+    )
+    lane: bool = setting(
+        True,
+        help="Answer repeated requests by the fast lane: what is known of a header block and a token is sent without "
+        "parsing the request again. The answers are the same.",
     )
 
 

@@ -1,24 +1,36 @@
 """Where connections come in: sockets bound as Twisted's endpoint strings say, with nobody behind them at first.
 
-A bound socket is given to whoever serves by the `Door` at it; until then connections wait in its queue.
+A bound socket is given to whoever serves by the `Door` at it; until then connections wait in its queue. One process
+has a port for each endpoint. With workers the parent has, for TCP, a port for each of them, and never reads; a worker
+adopts what it is handed (`adopt`). The files of an `ssl:` endpoint are read once, while we may: a worker gets what they
+hold, so that a user who cannot read them can serve, and all workers have the same certificate.
 """
 
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from attrs import define, field
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from oauthd.config.listeners import endpoint_arguments, endpoint_string
 from oauthd.runtime.hindrance import CannotStart
+from oauthd.runtime.sockets import UnixPort, adopted, group, withhold
 from oauthd.web.site import Site
 
-QUEUE = 128  # connections that may wait in a port's queue
+QUEUE = 1024  # connections that may wait in a port's queue, unless the endpoint says otherwise
+FILES = ("privateKey", "certKey", "extraCertChain", "dhParameters")  # arguments of ssl: that name files
 
 
 @implementer(IProtocolNegotiationFactory)
@@ -37,31 +49,147 @@ class Door(Factory):
         return [b"http/1.1"]
 
 
-def bind(reactor: Any, text: str, door: Door) -> Any:
+@define(eq=False)
+class Listening:
+    """One endpoint that is bound.
+
+    :ivar text: the endpoint.
+    :ivar ports: Twisted's; one, or as many as there are workers.
+    :ivar files: what the files of an `ssl:` endpoint hold, by argument.
+    """
+
+    text: str
+    ports: list[Any]
+    files: Mapping[str, str] = field(factory=dict, repr=False)
+
+    def descriptor(self, worker: int) -> int:
+        """The listening socket of a worker (they count from 1)."""
+        number: int = self.ports[(worker - 1) % len(self.ports)].fileno()
+        return number
+
+    def open(self) -> None:
+        """Begin to accept."""
+        for port in self.ports:
+            port.startReading()
+
+    def withhold(self) -> None:
+        """Let no new connection into the queue, as far as that is ours to say: a service manager's goes on."""
+        for port in self.ports:
+            if isinstance(port, UnixPort):
+                port.withdraw()
+            elif not self.text.startswith("systemd:"):
+                withhold(port.socket)
+
+    def accept_waiting(self) -> None:
+        """Take the connections that wait: closing would reset them, requests and all."""
+        for port in self.ports:
+            for _ in range(QUEUE):
+                before = port.sessionno
+                port.doRead()
+                if port.sessionno == before:
+                    break
+
+    async def close(self) -> None:
+        """Close it; whoever still waits in the queue is reset unless others have the socket, too."""
+        for port in self.ports:
+            await port.stopListening()
+
+
+@define(eq=False)
+class _Binding:
+    """Stands for the reactor towards Twisted's endpoints, which know their arguments, and binds in our way.
+
+    Each method gives all ports that were made.
+    """
+
+    reactor: Any
+    workers: int
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = QUEUE, interface: str = "") -> list[Any]:  # noqa: N802
+        if self.workers == 1:
+            return [self.reactor.listenTCP(port, factory, backlog, interface)]
+        ports = []
+        for one in group(port, interface, backlog, self.workers):
+            with one:
+                ports.append(adopted(self.reactor, one.fileno(), factory))
+        return ports
+
+    def listenSSL(  # noqa: N802
+        self, port: int, factory: Any, contextFactory: Any, backlog: int = QUEUE, interface: str = ""  # noqa: N803
+    ) -> list[Any]:
+        if self.workers == 1:
+            return [self.reactor.listenSSL(port, factory, contextFactory, backlog, interface)]
+        return self.listenTCP(port, factory, backlog, interface)  # each worker speaks TLS itself
+
+    def listenUNIX(  # noqa: N802
+        self, address: str, factory: Any, backlog: int = QUEUE, mode: int = 0o666, wantPID: bool = False  # noqa: N803
+    ) -> list[Any]:
+        port = UnixPort(os.fsencode(address), factory, backlog, mode, self.reactor, wantPID)
+        port.startListening()
+        return [port]
+
+    def adoptStreamPort(self, descriptor: int, family: int, factory: Any) -> list[Any]:  # noqa: N802
+        return [adopted(self.reactor, descriptor, factory)]
+
+
+def bind(reactor: Any, text: str, door: Door, workers: int = 1) -> Listening:
     """Listen, at once, as each of our kinds of endpoint can, and accept nothing yet.
 
-    :returns: the port, which is not reading.
     :raises CannotStart: with the endpoint and the reason.
     """
     outcome: list[Any] = []
+    kind, arguments = endpoint_arguments(text)
+    if kind != "systemd":
+        arguments.setdefault("backlog", str(QUEUE))
     try:
-        serverFromString(reactor, text).listen(door).addBoth(outcome.append)
+        binding = _Binding(reactor, workers)
+        serverFromString(binding, endpoint_string(kind, arguments)).listen(door).addBoth(outcome.append)
+        files = {name: Path(arguments[name]).read_text() for name in FILES if name in arguments}
     except LookupError:  # a systemd: endpoint without activation
         raise CannotStart(f"cannot listen on {text}: the service manager has passed no such socket") from None
     except Exception as error:  # the files of an ssl: endpoint
         raise CannotStart(f"cannot listen on {text}: {error}") from None
-    (port,) = outcome
-    if isinstance(port, Failure):
-        reason = getattr(port.value, "socketError", None) or port.value
+    (ports,) = outcome
+    if isinstance(ports, Failure):
+        reason = getattr(ports.value, "socketError", None) or ports.value
         raise CannotStart(f"cannot listen on {text}: {reason}")
-    port.stopReading()  # connections wait in the queue until we are ready
-    return port
+    for port in ports:
+        port.stopReading()  # connections wait in the queue until we are ready
+    return Listening(text, ports, files)
 
 
-def accept_waiting(port: Any) -> None:
-    """Take the connections that wait in the queue of a port: closing it would reset them, requests and all."""
-    for _ in range(QUEUE):
-        before = port.sessionno
-        port.doRead()
-        if port.sessionno == before:
-            break
+@define(eq=False)
+class _Adopting:
+    """Stands for the reactor towards an `ssl:` endpoint, for a socket that is there."""
+
+    reactor: Any
+    descriptor: int
+
+    def listenSSL(self, port: int, factory: Any, contextFactory: Any, **others: Any) -> Any:  # noqa: N802, N803
+        return adopted(self.reactor, self.descriptor, TLSMemoryBIOFactory(contextFactory, False, factory))
+
+
+def adopt(reactor: Any, text: str, descriptor: int, files: Mapping[str, str], door: Door) -> Listening:
+    """Accept at a socket that another process has bound for an endpoint, and closes in the end."""
+    kind, arguments = endpoint_arguments(text)
+    if kind != "ssl":
+        return Listening(text, [adopted(reactor, descriptor, door)])
+    arguments |= {name: _in_memory(content) for name, content in files.items()}
+    outcome: list[Any] = []
+    serverFromString(_Adopting(reactor, descriptor), endpoint_string(kind, arguments)).listen(door).addBoth(
+        outcome.append
+    )
+    if isinstance(outcome[0], Failure):
+        outcome[0].raiseException()
+    return Listening(text, outcome)
+
+
+def _in_memory(content: str) -> str:
+    """The path of a file without a name that lives as long as this process: OpenSSL may read it later."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("oauthd")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.pwrite(descriptor, content.encode(), 0)
+    return f"/dev/fd/{descriptor}"

@@ -1,7 +1,7 @@
 """What the log says: from which level on, as lines of text or of JSON. Where it goes is as twistd's own flags say.
 
 One event is one line of JSON, or of text in twistd's own form. Control characters are escaped, so that nothing a caller
-sends can forge a line. Left to twistd: `--syslog` and `--logger`, whose events are theirs to write.
+sends can forge a line. Lines of requests and of what happened are made in `oauthd.runtime.journal`. Left to twistd: `--syslog` and `--logger`, whose events are theirs to write.
 """
 
 # mypy: allow-untyped-calls
@@ -13,41 +13,72 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import IO, Any
 
+from attrs import frozen
 from twisted.internet import reactor
 from twisted.logger import (
-    FileLogObserver,
-    FilteringLogObserver,
     ILogObserver,
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     formatEvent,
     formatEventAsClassicLogText,
 )
 from twisted.python.logfile import LogFile
+from zope.interface import implementer
 
 from oauthd.config import LogSettings
+from oauthd.runtime.output import Output
 
 _CHATTY = ("twisted.application._client_service.ClientService",)  # tells of each try while the store is away
+_URGENT = (LogLevel.warn, LogLevel.error, LogLevel.critical)
 _FORGERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # text keeps line ends, which twistd indents
 
 
-def observer(settings: LogSettings, twistd: Mapping[str, Any]) -> ILogObserver | None:
+@implementer(ILogObserver)
+@frozen(eq=False)
+class Written:
+    """An observer that writes what is important enough.
+
+    :ivar form: makes a line of an event, or None.
+    """
+
+    output: Output
+    form: Callable[[LogEvent], str | None]
+    important: Callable[[LogEvent], Any]
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write an event, at once if it is bad news."""
+        if self.important(event) is PredicateResult.no:
+            return
+        line = self.form(event)
+        if line:
+            (self.output.now if event.get("log_level") in _URGENT else self.output.soon)(line)
+
+
+def observer(settings: LogSettings, twistd: Mapping[str, Any]) -> Written | None:
     """The observer to give to twistd; None when its flags name another one.
 
     :param twistd: twistd's own options.
     """
     if twistd.get("syslog") or twistd.get("logger"):
         return None
-    written = FileLogObserver(_file(twistd), json_line if settings.json else text_line)
+    output = Output(_file(twistd), reactor, _running)  # type: ignore[arg-type]
+    if isinstance(output.file, LogFile) and not signal.getsignal(signal.SIGUSR1):
+        # As twistd does: a signal begins a new file.
+        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(output.rotate))  # type: ignore[attr-defined]
     level = LogLevelFilterPredicate(defaultLogLevel=LogLevel.lookupByName(settings.level))
     for namespace in _CHATTY:
         level.setLogLevelForNamespace(namespace, LogLevel.warn)
-    return FilteringLogObserver(written, [level])
+    return Written(output, json_line if settings.json else text_line, level)
+
+
+def _running() -> bool:
+    return bool(reactor.running)  # type: ignore[attr-defined]
 
 
 def text_line(event: LogEvent) -> str | None:
@@ -57,7 +88,7 @@ def text_line(event: LogEvent) -> str | None:
 
 
 def json_line(event: LogEvent) -> str | None:
-    """An event as an object: `time`, `level`, `source`, `message`, and `failure` with the trace where there is one."""
+    """An event as an object: `time`, `level`, `source`, `message`; `worker` and `failure` where there is one."""
     message = formatEvent(event)
     failure = event.get("log_failure")
     if not message and failure is None:
@@ -68,6 +99,8 @@ def json_line(event: LogEvent) -> str | None:
         "source": event.get("log_namespace") or "",
         "message": message,
     }
+    if "worker" in event:
+        told["worker"] = event["worker"]
     if failure is not None:
         told["failure"] = failure.getTraceback()
     return json.dumps(told) + "\n"
@@ -88,6 +121,4 @@ def _file(twistd: Mapping[str, Any]) -> IO[Any]:
     # Not for everybody: it tells who did what, and from where. A file that exists keeps its mode.
     mode = None if os.path.exists(path) else 0o640
     file: Any = LogFile(os.path.basename(path), os.path.dirname(path), defaultMode=mode)
-    if not signal.getsignal(signal.SIGUSR1):  # as twistd does: a signal begins a new file
-        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(file.rotate))  # type: ignore[attr-defined]
     return file  # type: ignore[no-any-return]

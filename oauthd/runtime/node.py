@@ -1,7 +1,11 @@
 """One running server: everything that has a beginning and an end, in the order of both.
 
 Sockets are bound in `privilegedStartService` (as root where twistd changes the user), but nothing is accepted before
-the store answers and the keys are open. Stopping: no new connections, requests in flight finish, then the store.
+the store answers and the keys are open. With one worker this process serves; with more it looks after them, and what
+must be done once (the embedded Valkey, founding the store) is done before the first of them starts.
+
+Stopping: readiness says so, for `server.drain_delay` everything goes on; then no new connection begins, those that have
+begun are accepted, requests in flight finish, and last the store ends.
 """
 
 # mypy: allow-untyped-calls
@@ -20,17 +24,21 @@ from twisted.application.service import Service
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import ReactorNotRunning
+from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 
 from oauthd.config import Settings, issuer_of
+from oauthd.config.passing import passed
 from oauthd.runtime.data import DataFolder, DataFolderError
 from oauthd.runtime.hindrance import HINDRANCES, CannotStart
-from oauthd.runtime.listening import Door, accept_waiting, bind
+from oauthd.runtime.listening import Door, Listening, bind
+from oauthd.runtime.parent import Orders, Parent, workers
 from oauthd.runtime.serving import Serving
 from oauthd.runtime.valkey import EmbeddedValkey
 
 log = Logger(namespace="oauthd")
+SETTLE = 0.2  # seconds for the last packet of a connection that has begun
 
 
 @define(eq=False, slots=False)
@@ -40,6 +48,8 @@ class Node(Service):
     :ivar uid: the user twistd will change to, None for no change.
     :ivar daemon: will twistd go into the background?
     :ivar observer: writes the log; None for twistd's own.
+    :ivar serving: what this process does for its one worker, or before the first of several.
+    :ivar parent: looks after several workers; None when there is one.
     """
 
     settings: Settings
@@ -51,13 +61,19 @@ class Node(Service):
     reactor: Any = global_reactor
     serving: Serving | None = None
     _door: Door = field(factory=Door)
-    _ports: list[Any] = field(factory=list)
+    parent: Parent | None = None
+    _listening: list[Listening] = field(factory=list)
+    _workers: int = field(init=False)
     _valkey: EmbeddedValkey | None = None
     _starting: Deferred[None] | None = None
     _hindrance: Exception | None = None
     _told_address: bool = False
 
     name = "oauthd"
+
+    @_workers.default
+    def _counted(self) -> int:
+        return workers(self.settings.server.workers)
 
     def setServiceParent(self, parent: Any) -> None:  # noqa: N802 - Twisted's name
         """Become part of twistd's application, which tells it what writes the log."""
@@ -70,7 +86,7 @@ class Node(Service):
         try:
             self.data.prepare(self.uid, self.gid)
             for text in self.settings.server.listen:
-                self._ports.append(bind(self.reactor, text, self._door))
+                self._listening.append(bind(self.reactor, text, self._door, self._workers))
         except (CannotStart, DataFolderError) as error:
             if self.daemon:  # twistd passes it on to whoever waits for the daemon to start
                 log.critical("oauthd cannot start: {reason}", reason=str(error))
@@ -109,11 +125,27 @@ class Node(Service):
         if self._hindrance is not None:
             raise self._hindrance
         self.data.lock()
-        self.serving = Serving(self.settings, self.data, self.reactor, await self._embedded())
-        self._door.site = await self.serving.start()
-        for port in self._ports:
-            port.startReading()
+        embedded = await self._embedded()
+        self.serving = Serving(self.settings, self.data, self.reactor, embedded)
+        if self._workers == 1:
+            self._door.site = await self.serving.start()
+            for listening in self._listening:
+                listening.open()
+        else:
+            await self.serving.prepare()
+            await self.serving.stop()
+            self.parent = Parent(self.reactor, self._workers, lambda number: self._orders(number, embedded))
+            await self.parent.start()
         self._tell()
+
+    def _orders(self, worker: int, embedded: str | None) -> Orders:
+        told = {
+            "settings": passed(self.settings),
+            "data": str(self.data.path),
+            "embedded": embedded,
+            "listeners": [(listening.text, dict(listening.files)) for listening in self._listening],
+        }
+        return Orders(told, tuple(listening.descriptor(worker) for listening in self._listening))
 
     async def _embedded(self) -> str | None:
         """The socket of the embedded Valkey, which is started where no store is configured."""
@@ -144,14 +176,42 @@ class Node(Service):
     async def _stop(self) -> None:
         if self._starting is not None:
             self._starting.cancel()
-        for port in self._ports:
-            accept_waiting(port)
-            self.reactor.callLater(0, accept_waiting, port)  # once more at the last moment: it closes one turn later
-            await port.stopListening()
-        if self.serving is not None:
-            await self.serving.stop()
+        if self._told_address:  # it serves
+            await self._leave()
+        if self.parent is not None:
+            await self._end_workers(self.parent)
+        else:
+            await self._end_alone()
         if self._valkey is not None:
             await self._valkey.stop()
         if self._told_address:  # else it is the file of a server that runs in the same folder
             self.data.server_address.unlink(missing_ok=True)
         self.data.unlock()
+
+    async def _leave(self) -> None:
+        """Say that the end is near, to whoever sends requests here; then let no new connection begin."""
+        if self.parent is not None:
+            self.parent.leave()
+        elif self.serving is not None:
+            self.serving.stopping = True
+        await deferLater(self.reactor, self.settings.server.drain_delay)
+        for listening in self._listening:
+            listening.withhold()
+        await deferLater(self.reactor, SETTLE)
+
+    async def _end_alone(self) -> None:
+        for listening in self._listening:
+            listening.accept_waiting()
+            self.reactor.callLater(0, listening.accept_waiting)  # once more at the last moment: it closes a turn later
+            await listening.close()
+        if self.serving is not None:
+            await self.serving.stop()
+
+    async def _end_workers(self, parent: Parent) -> None:
+        if self._told_address:
+            await parent.close()
+        else:
+            await parent.kill()
+        for listening in self._listening:
+            await listening.close()
+        await parent.end(self.settings.server.drain_timeout)

@@ -112,13 +112,16 @@ class Serving:
         self.counts.requests.count(method, route, status, seconds)
         _log_access(method, route, status, seconds)
 
-    async def stop(self) -> None:
-        """End in order: what is in flight, then the connection to the store. No socket may accept any more."""
+    async def stop(self, seconds: float | None = None) -> None:
+        """End in order: what is in flight, then the connection to the store. No socket may accept any more.
+
+        :param seconds: how long requests may take; None for as long as the settings say.
+        """
         self.stopping = True
         if self._tending is not None and self._tending.running:
             self._tending.stop()
         if self.site is not None:
-            await self.site.drain(self.settings.server.drain_timeout)
+            await self.site.drain(self.settings.server.drain_timeout if seconds is None else seconds)
         if self._probe is not None:
             self._probe.stop()
         if self._connection is not None:

@@ -106,13 +106,13 @@ class RefusalTests(Sources):
             self.problems(
                 "[tokens]\ncode_lifetime = 0\naccess_lifetime = '1'\n",
                 {"OAUTHD_TOKENS_CODE_LIFETIME": "60", "OAUTHD_LOG_LEVEL": "loud"},
-                {"workers": "2"},
+                {"workers": "0"},
             ),
             [
                 "oauthd.toml: tokens.code_lifetime: must be from 1 to 600, is 0",
                 "oauthd.toml: tokens.access_lifetime: must be a whole number, is '1'",
                 'OAUTHD_LOG_LEVEL: must be "debug", "info", "warn", "error" or "critical", is \'loud\'',
-                "--workers: must be 1: only 1 worker for now, not 2",
+                "--workers: must be from 1 to 256, is 0",
             ],
         )
 
@@ -121,11 +121,13 @@ class RefusalTests(Sources):
         error = config.SettingsError(["one", "two"])
         self.assertEqual((str(error), error.problems), ("one\ntwo", ("one", "two")))
 
-    def test_workers_auto(self) -> None:
-        """Several processes are refused in every spelling until there is code for them."""
+    def test_workers(self) -> None:
+        """A number of workers or the word auto, and nothing else."""
+        self.assertEqual(config.load(self.file('[server]\nworkers = "auto"\n'), {}, {}).server.workers, "auto")
+        self.assertEqual(config.load(None, {}, {"workers": "12"}).server.workers, 12)
         self.assertEqual(
-            self.problems('[server]\nworkers = "auto"\n'),
-            ["oauthd.toml: server.workers: must be 1: only 1 worker for now, not auto"],
+            self.problems('[server]\nworkers = "many"\n'),
+            ["oauthd.toml: server.workers: must be a whole number or \"auto\", is 'many'"],
         )
 
     def test_unknown_names(self) -> None:

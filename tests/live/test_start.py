@@ -173,7 +173,7 @@ class HindranceTests(LiveCase):
         """Each problem of the settings has a line of its own that names its source."""
         file = self.folder / "oauthd.toml"
         file.write_text('[server]\nlisten = ["tpc:80"]\n[tokens]\naccess_lifetim = 5\n')
-        daemon = self.prepared("--config", str(file), "--workers", "2", store_reply_timeout="soon")
+        daemon = self.prepared("--config", str(file), "--workers", "0", store_reply_timeout="soon")
         said = daemon.refused().splitlines()
         self.assertEqual(len(said), 4, said)
         self.assertIn(f"oauthd: {file}: server.listen: ", said[0])
