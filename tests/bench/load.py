@@ -88,11 +88,13 @@ def _seconds(value: str, unit: str) -> float:
 class Wrk:
     """Runs wrk.
 
-    :ivar core: where it runs.
+    :ivar cores: where it may run.
+    :ivar goes_first: before everything else there, where we may say so.
     """
 
     children: Children
-    core: int
+    cores: tuple[int, ...]
+    goes_first: bool = False
 
     def start(self, port: int, script: str, *words: str, seconds: float, connections: int = CONNECTIONS) -> Child:
         """Start it, and wait for nothing.
@@ -105,7 +107,8 @@ class Wrk:
                 "wrk", "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "10s", "--latency",
                 "-s", str(SCRIPTS / f"{script}.lua"), f"http://127.0.0.1:{port}/", "--", *words,
             ),
-            (self.core,),
+            self.cores,
+            goes_first=self.goes_first,
         )  # fmt: skip
 
     def finish(self, running: Child, seconds: float) -> Found:

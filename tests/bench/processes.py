@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -153,11 +153,17 @@ class Children:
         self._stack.close()
 
     def start(
-        self, name: str, command: Iterable[str], on: Iterable[int], environ: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Iterable[str],
+        on: Iterable[int],
+        environ: Mapping[str, str] | None = None,
+        goes_first: bool = False,
     ) -> Child:
         """Start a process.
 
         :param on: the cores that it may use.
+        :param goes_first: before everything else on its cores; only for what rests most of the time.
         """
         self._count += 1
         place = self.folder / f"{self._count}-{name}"
@@ -167,6 +173,9 @@ class Children:
         def prepare() -> None:
             arrange()
             os.sched_setaffinity(0, allowed)
+            if goes_first:
+                with suppress(PermissionError):
+                    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
         with (place / "output.log").open("wb") as output:
             process = subprocess.Popen(

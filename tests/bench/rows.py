@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import frozen
 
-from tests.bench import introspection, issuing
+from tests.bench import capacity, introspection, issuing, revocation, undisturbed
 from tests.bench.comparing import Bench
 from tests.bench.results import Result
 
@@ -45,4 +45,24 @@ ROWS: tuple[Row, ...] = (
         issuing.client_credentials,
     ),
     Row("refresh", "refresh rotation, each connection along its own chain", "at most 25 x nginx", issuing.refresh),
+    Row(
+        "undisturbed",
+        "introspection p99 while 5 logins/s hash passwords and 100 tokens/s are signed RS256",
+        "no worse than 2 x the quiet p99",
+        undisturbed.disturbed,
+    ),
+    Row(
+        "revocation",
+        "10,000 revocations at one process until another one says inactive, under load",
+        "p99 at most 10 ms, worst within max_staleness",
+        revocation.across,
+    ),
+    Row(
+        "user",
+        "revoking a user with 100,000 live tokens, 50,000 of them cached",
+        "at most 10 ms of event-loop delay",
+        revocation.of_a_user,
+    ),
+    Row("memory", "a process with 100,000 cached JWT tokens", "at most 150 MB", capacity.memory),
+    Row("workers", "two workers against one, on two cores with the load beside them", "reported", capacity.workers),
 )

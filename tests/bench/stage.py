@@ -113,7 +113,7 @@ class Stage:
     @property
     def wrk(self) -> Wrk:
         """Drives servers."""
-        return Wrk(self.children, self.cores.load)
+        return Wrk(self.children, (self.cores.load,))
 
     def set_up(self) -> None:
         """Start the store and the server, and register clients."""
