@@ -134,9 +134,9 @@ class CacheSettings:
 
     max_staleness: float = setting(
         2.0,
-        help="How old what is answered from memory can be in the worst case. Every process proves several times in"
-        " this time that it has heard of all changes, and asks the store when it cannot. Usually a change is heard within "
-        "milliseconds.",
+        help="How old what is answered from memory can be in the worst case. A change is usually heard within "
+        "milliseconds; several times in this span every process proves that it has heard of all of them, and asks the "
+        "store when it cannot.",
         unit="seconds",
         between=(0.2, 60),
     )

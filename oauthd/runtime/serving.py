@@ -15,34 +15,31 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 from attrs import define, field
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from oauthd.app import Application, World
-from oauthd.config import Settings, issuer_of, master_keys, redis_address
+from oauthd.config import Settings, issuer_of, master_keys
 from oauthd.events import Event, Events
+from oauthd.keys import RING
 from oauthd.metrics import Counts
 from oauthd.protocol.seals import Seals
 from oauthd.runtime.data import DataFolder, DataFolderError
 from oauthd.runtime.descriptors import make_room
 from oauthd.runtime.founding import Founding
-from oauthd.runtime.hindrance import CannotStart
+from oauthd.runtime.reaching import Reach
 from oauthd.runtime.threads import Pool
 from oauthd.runtime.watching import LoopProbe, Watch, condition, of_pool
-from oauthd.stores.cache import Cache
-from oauthd.stores.connection import RedisConnection
+from oauthd.stores import naming
 from oauthd.stores.interface import StoreUnavailable
-from oauthd.stores.redis import RedisStore
-from oauthd.stores.startup import check_server
 from oauthd.web.routes import ROUTES
 from oauthd.web.site import Site
 
 log = Logger(namespace="oauthd")
 TEND = 30.0  # seconds between two looks at the signing keys
 SIGNING_THREADS, SIGNING_QUEUE = 2, 256
-PATIENCE = 10.0  # seconds that a configured store may take to answer at start
 
 
 @define(eq=False, slots=False)
@@ -66,7 +63,7 @@ class Serving:
     site: Site | None = None
     stopping: bool = False
     answerers: dict[str, Callable[[], Any]] = field(factory=dict)
-    _connection: RedisConnection | None = None
+    _reach: Reach | None = None
     _tending: LoopingCall | None = None
     _pools: list[Pool] = field(factory=list)
     _probe: LoopProbe | None = None
@@ -77,11 +74,11 @@ class Serving:
         :raises: one of `HINDRANCES`; call `stop` all the same.
         """
         self.events.observers.extend((self.counts.events.count, _log_event))
-        connection = await self._connect()
-        if self.first:
-            await self._examine(connection)
-        application = self.application = Application(self._world(connection))
+        reach = self._reach = Reach(self.settings, self.reactor, self.counts, self.embedded)
+        await reach.open(examine=self.first)
+        application = self.application = Application(self._world(reach))
         await application.keys.open()
+        reach.invalidation.watchers[naming.key(RING)] = lambda: ensureDeferred(self._tend(application))
         if self.first:
             await self._found(application)
         return application
@@ -124,8 +121,8 @@ class Serving:
             await self.site.drain(self.settings.server.drain_timeout if seconds is None else seconds)
         if self._probe is not None:
             self._probe.stop()
-        if self._connection is not None:
-            await self._connection.stop()
+        if self._reach is not None:
+            await self._reach.close()
         for pool in self._pools:
             pool.stop()
 
@@ -139,39 +136,7 @@ class Serving:
                 room=room,
             )
 
-    async def _connect(self) -> RedisConnection:
-        store = self.settings.store
-        if self.embedded is not None:
-            where: dict[str, Any] = {"path": self.embedded}
-            place = f"unix:{self.embedded}"
-        else:
-            address = redis_address(store.redis or "")
-            where = attrs.asdict(address, recurse=False)
-            place = address.location
-        try:
-            connection = RedisConnection(
-                self.reactor, size=store.connections, reply_timeout=store.reply_timeout, **where
-            )
-        except (OSError, ValueError) as error:  # the file of authorities
-            raise CannotStart(f"the store at {place} cannot be reached: {error}") from None
-        self._connection = connection
-        connection.start()
-        try:
-            await connection.ready(PATIENCE)
-        except StoreUnavailable:
-            raise CannotStart(f"the store at {place} does not answer within {PATIENCE:g} s: {connection.why}") from None
-        return connection
-
-    async def _examine(self, connection: RedisConnection) -> None:
-        """Look at how the store is set: one that may forget what must not be forgotten is refused."""
-        findings = await check_server(connection, self.settings.store.accept)
-        for finding in findings.warn:
-            log.warn("the store: {finding}", finding=finding)
-        if findings.refuse:
-            raise CannotStart("the store cannot be used: " + "; ".join(findings.refuse))
-        log.info("the store is {server}", server=findings.server)
-
-    def _world(self, connection: RedisConnection) -> World:
+    def _world(self, reach: Reach) -> World:
         users = self.settings.users
         hashing = Pool(self.reactor, "passwords", users.hash_threads, users.hash_queue)
         signing = Pool(self.reactor, "signing", SIGNING_THREADS, SIGNING_QUEUE)
@@ -182,8 +147,8 @@ class Serving:
         return World(
             settings=self.settings,
             issuer=issuer_of(self.settings),
-            store=RedisStore(connection, time.time),
-            cache=Cache(_monotonic, time.time),
+            store=reach.store,
+            cache=reach.cache,
             reactor=self.reactor,
             seals=Seals(self._master_keys(), secrets.token_bytes),
             events=self.events,
@@ -192,7 +157,7 @@ class Serving:
             hashing=hashing,
             signing=signing,
             counts=self.counts,
-            condition=condition(connection, lambda: self.stopping),
+            condition=condition(reach.connection, lambda: self.stopping),
         )
 
     def _master_keys(self) -> tuple[bytes, ...]:
@@ -244,11 +209,3 @@ def _log_event(event: Event) -> None:
 
 def _log_access(method: str, route: str, status: int, seconds: float) -> None:
     log.info("{method} {route} {status} {ms}ms", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
-
-
-def _monotonic() -> float:
-    """Seconds that go on while the machine sleeps, where the system has such a clock: what is old then is old."""
-    return time.clock_gettime(_CLOCK)
-
-
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
