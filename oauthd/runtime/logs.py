@@ -1,7 +1,8 @@
 """What the log says: from which level on, as lines of text or of JSON. Where it goes is as twistd's own flags say.
 
 One event is one line of JSON, or of text in twistd's own form. Control characters are escaped, so that nothing a caller
-sends can forge a line. Lines of requests and of what happened are made in `oauthd.runtime.journal`. Left to twistd: `--syslog` and `--logger`, whose events are theirs to write.
+sends can forge a line. Lines of requests and of what happened are made in `oauthd.runtime.journal`. Left to twistd:
+`--syslog` and `--logger`, whose events are theirs to write.
 """
 
 # mypy: allow-untyped-calls
@@ -67,18 +68,23 @@ def observer(settings: LogSettings, twistd: Mapping[str, Any]) -> Written | None
     """
     if twistd.get("syslog") or twistd.get("logger"):
         return None
-    output = Output(_file(twistd), reactor, _running)  # type: ignore[arg-type]
+    output = Output(_file(twistd), reactor, _running)
     if isinstance(output.file, LogFile) and not signal.getsignal(signal.SIGUSR1):
         # As twistd does: a signal begins a new file.
         signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(output.rotate))  # type: ignore[attr-defined]
+    return Written(output, json_line if settings.json else text_line, levels(settings))
+
+
+def levels(settings: LogSettings) -> LogLevelFilterPredicate:
+    """Which events are written."""
     level = LogLevelFilterPredicate(defaultLogLevel=LogLevel.lookupByName(settings.level))
     for namespace in _CHATTY:
         level.setLogLevelForNamespace(namespace, LogLevel.warn)
-    return Written(output, json_line if settings.json else text_line, level)
+    return level
 
 
 def _running() -> bool:
-    return bool(reactor.running)  # type: ignore[attr-defined]
+    return bool(reactor.running)
 
 
 def text_line(event: LogEvent) -> str | None:
