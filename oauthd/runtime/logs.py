@@ -75,6 +75,11 @@ def observer(settings: LogSettings, twistd: Mapping[str, Any]) -> Written | None
     return Written(output, json_line if settings.json else text_line, levels(settings))
 
 
+def writing(observer: ILogObserver | None) -> Callable[[str], None] | None:
+    """What takes finished lines for the same file; None where the log is not ours."""
+    return observer.output.soon if isinstance(observer, Written) else None
+
+
 def levels(settings: LogSettings) -> LogLevelFilterPredicate:
     """Which events are written."""
     level = LogLevelFilterPredicate(defaultLogLevel=LogLevel.lookupByName(settings.level))

@@ -33,7 +33,8 @@ from oauthd.config.passing import passed
 from oauthd.runtime.data import DataFolder, DataFolderError
 from oauthd.runtime.hindrance import HINDRANCES, CannotStart
 from oauthd.runtime.listening import Door, Listening, bind
-from oauthd.runtime.parent import Orders, Parent, workers
+from oauthd.runtime.logs import writing
+from oauthd.runtime.parent import Parent, workers
 from oauthd.runtime.serving import Serving
 from oauthd.runtime.valkey import EmbeddedValkey
 
@@ -126,7 +127,7 @@ class Node(Service):
             raise self._hindrance
         self.data.lock()
         embedded = await self._embedded()
-        self.serving = Serving(self.settings, self.data, self.reactor, embedded)
+        self.serving = Serving(self.settings, self.data, self.reactor, embedded, write=writing(self.observer))
         if self._workers == 1:
             self._door.site = await self.serving.start()
             for listening in self._listening:
@@ -134,18 +135,26 @@ class Node(Service):
         else:
             await self.serving.prepare()
             await self.serving.stop()
-            self.parent = Parent(self.reactor, self._workers, lambda number: self._orders(number, embedded))
+            sockets = [port.fileno() for listening in self._listening for port in listening.ports]
+            self.parent = Parent(self.reactor, self._workers, sockets, lambda number: self._orders(number, embedded))
             await self.parent.start()
         self._tell()
 
-    def _orders(self, worker: int, embedded: str | None) -> Orders:
-        told = {
+    def _orders(self, worker: int, embedded: str | None) -> dict[str, Any]:
+        """What a worker has to know; of all listening sockets one of each endpoint is its."""
+        listeners, first = [], 0
+        for listening in self._listening:
+            mine = first + (worker - 1) % len(listening.ports)
+            listeners.append({"endpoint": listening.text, "files": dict(listening.files), "socket": mine})
+            first += len(listening.ports)
+        return {
+            "worker": worker,
             "settings": passed(self.settings),
             "data": str(self.data.path),
             "embedded": embedded,
-            "listeners": [(listening.text, dict(listening.files)) for listening in self._listening],
+            "listeners": listeners,
+            "sockets": first,
         }
-        return Orders(told, tuple(listening.descriptor(worker) for listening in self._listening))
 
     async def _embedded(self) -> str | None:
         """The socket of the embedded Valkey, which is started where no store is configured."""

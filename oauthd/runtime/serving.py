@@ -9,7 +9,6 @@ to whoever makes it.
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable
@@ -22,20 +21,21 @@ from twisted.logger import Logger
 
 from oauthd.app import Application, World
 from oauthd.config import Settings, issuer_of, master_keys
-from oauthd.events import Event, Events
+from oauthd.events import Events
 from oauthd.keys import RING
 from oauthd.metrics import Counts
 from oauthd.protocol.seals import Seals
 from oauthd.runtime.data import DataFolder, DataFolderError
 from oauthd.runtime.descriptors import make_room
 from oauthd.runtime.founding import Founding
+from oauthd.runtime.journal import Journal
 from oauthd.runtime.reaching import Reach
 from oauthd.runtime.threads import Pool
 from oauthd.runtime.watching import LoopProbe, Watch, condition, of_pool
 from oauthd.stores import naming
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.web.routes import ROUTES
-from oauthd.web.site import Site
+from oauthd.web.site import Access, Site
 
 log = Logger(namespace="oauthd")
 TEND = 30.0  # seconds between two looks at the signing keys
@@ -48,6 +48,8 @@ class Serving:
 
     :ivar embedded: path of the embedded Valkey's socket; None for the store that the settings name.
     :ivar first: is it for this one to look at how the store is set, and to found it?
+    :ivar write: takes finished lines of the log; None where they go through Twisted's logger.
+    :ivar worker: its number where there are several.
     :ivar stopping: told to end; readiness says so from then on, while requests are still served for a while.
     :ivar answerers: what other processes of this server may ask this one, and what answers: a JSON value.
     """
@@ -57,6 +59,8 @@ class Serving:
     reactor: Any
     embedded: str | None = None
     first: bool = True
+    write: Callable[[str], None] | None = None
+    worker: int | None = None
     events: Events = field(factory=Events)
     counts: Counts = field(factory=Counts)
     application: Application | None = None
@@ -67,13 +71,17 @@ class Serving:
     _tending: LoopingCall | None = None
     _pools: list[Pool] = field(factory=list)
     _probe: LoopProbe | None = None
+    _journal: Journal = field(init=False)
 
     async def prepare(self) -> Application:
         """Reach the store, see to it that it can be served from, and make the application.
 
         :raises: one of `HINDRANCES`; call `stop` all the same.
         """
-        self.events.observers.extend((self.counts.events.count, _log_event))
+        self.events.observers.append(self.counts.events.count)
+        journal = self._journal = Journal(self.settings.log, self.write, self.worker)
+        if journal.event is not None:
+            self.events.observers.append(journal.event)
         reach = self._reach = Reach(self.settings, self.reactor, self.counts, self.embedded)
         await reach.open(examine=self.first)
         application = self.application = Application(self._world(reach))
@@ -92,7 +100,8 @@ class Serving:
         application = await self.prepare()
         self._tending = LoopingCall(self._tend, application)
         self._tending.start(TEND, now=False)
-        self.site = application.site(self.settings, self.reactor, self._accessed)
+        self.site = application.site(self.settings, self.reactor, self._access())
+        self.site.lane_access = self._journal.lane
         self._watch(application, self.site)
         return self.site
 
@@ -105,9 +114,17 @@ class Serving:
         self._probe.start()
         self.answerers["metrics"] = Watch(counts).told
 
-    def _accessed(self, method: str, route: str, status: int, seconds: float) -> None:
-        self.counts.requests.count(method, route, status, seconds)
-        _log_access(method, route, status, seconds)
+    def _access(self) -> Access:
+        """What is told of each request on the ordinary path: it counts, and writes where that is wanted."""
+        count, write = self.counts.requests.count, self._journal.access
+        if write is None:
+            return count
+
+        def counted_and_written(method: str, route: str, status: int, seconds: float) -> None:
+            count(method, route, status, seconds)
+            write(method, route, status, seconds)
+
+        return counted_and_written
 
     async def stop(self, seconds: float | None = None) -> None:
         """End in order: what is in flight, then the connection to the store. No socket may accept any more.
@@ -200,12 +217,3 @@ class Serving:
             log.info("the signing keys could not be looked at: the store is away")
         except Exception:  # the timer must live on
             log.failure("tending the signing keys failed")
-
-
-def _log_event(event: Event) -> None:
-    facts = (f"{name}={json.dumps(fact)}" for name, fact in event.facts.items() if fact is not None)
-    log.info("{line}", line=" ".join((event.name, *facts)))
-
-
-def _log_access(method: str, route: str, status: int, seconds: float) -> None:
-    log.info("{method} {route} {status} {ms}ms", method=method, route=route, status=status, ms=round(seconds * 1000, 1))

@@ -43,6 +43,7 @@ class Site(TwistedSite):
 
     :ivar shield: counts the work that a drain waits for.
     :ivar access: told of the requests that no endpoint saw.
+    :ivar lane_access: told of those that the fast lane answered, which counts them itself; None: nobody wants to know.
     :ivar channel: the class of its connections.
     """
 
@@ -61,6 +62,7 @@ class Site(TwistedSite):
         super().__init__(resource, reactor=reactor, timeout=self.limits.idle_seconds)
         self.shield = shield
         self.access = access
+        self.lane_access: Access | None = None
         self.channel = channel
         self.channels: set[Channel] = set()
         self.draining = False
