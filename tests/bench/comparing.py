@@ -12,7 +12,7 @@ from attrs import frozen
 
 from tests.bench.load import Reading
 from tests.bench.results import Goal, Rate
-from tests.bench.stage import Ask, Oauthd, Stage, answer_to
+from tests.bench.stage import Ask, Oauthd, Served, Stage, answer_to
 
 WARMING = 20.0  # seconds that filling the cache may take
 
@@ -37,22 +37,22 @@ class Bench:
         ours: Callable[[Path, int], tuple[str, ...]] | None = None,
         theirs: Callable[[Path, int], tuple[str, ...]] | None = None,
         *,
-        server: Oauthd | None = None,
+        server: Oauthd | Served | None = None,
         klein: bool = True,
         warm: bool = True,
     ) -> Rate:
-        """A rate, beside those of nginx and Klein with the same requests.
+        """A rate, beside those of nginx and Klein.
 
         :param token: a token that `ask` is good with, for as often as it likes.
         :param ours: script and its words, given the file of the request and the number of the round; None for the same
             request again and again.
-        :param theirs: the same for the constants; None for `ours`.
+        :param theirs: the same for the constants, which need no other token each time: it would be wrk that is slow.
         """
         stage = self.stage
         place = stage.file("request", ask.text)
         again = lambda place, n: ("same", str(place), token)  # noqa: E731
         ours = ours or again
-        theirs = theirs or ours
+        theirs = theirs or again
         server = server or stage.main
         readings: dict[str, list[Reading]] = {"nginx": [], "ours": [], "klein": []}
         with ExitStack() as stack:

@@ -37,7 +37,6 @@ def refresh(bench: Bench) -> Iterator[Result]:
             ask,
             spare,
             lambda request, n, chains=chains: ("chains", str(request), str(chains[n])),  # type: ignore[misc]
-            lambda request, n, spare=spare: ("same", str(request), spare),  # type: ignore[misc]
             klein=False,
             warm=False,
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import frozen
 
-from tests.bench import capacity, introspection, issuing, revocation, undisturbed
+from tests.bench import capacity, introspection, issuing, peer, revocation, undisturbed
 from tests.bench.comparing import Bench
 from tests.bench.results import Result
 
@@ -21,6 +21,7 @@ class Row:
     run: Callable[[Bench], Iterable[Result]]
 
 
+PEER = Row("peer", "node-oidc-provider with Redis: introspection, client_credentials", "a tenth of ours", peer.peer)
 ROWS: tuple[Row, ...] = (
     Row(
         "hit",
@@ -65,4 +66,5 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("memory", "a process with 100,000 cached JWT tokens", "at most 150 MB", capacity.memory),
     Row("workers", "two workers against one, on two cores with the load beside them", "reported", capacity.workers),
+    PEER,
 )

@@ -153,7 +153,7 @@ class Stage:
             {"PYTHONPATH": str(SOURCE), **USUAL, **(environ or {})},
         )  # fmt: skip
         oauthd = Oauthd(child, port, data)
-        child.wait_until(lambda: _serves(oauthd.http, "/.well-known/openid-configuration"))
+        child.wait_until(lambda: serves(port, "/.well-known/openid-configuration"))
         return oauthd
 
     def start_nginx(self, answer: Answer) -> Served:
@@ -164,7 +164,7 @@ class Stage:
             place = self.file("nginx.conf", _nginx(port, len(answer.body), len(answer.head) - head if head else 0))
             command = ("nginx", "-e", "stderr", "-p", "./", "-c", str(place))
             child = self.children.start("nginx", command, (self.cores.server,))
-            child.wait_until(lambda port=port: _serves(Http("127.0.0.1", port), "/"))  # type: ignore[misc]
+            child.wait_until(lambda port=port: serves(port, "/"))  # type: ignore[misc]
             if head:
                 break
             head = len(answer_of(port, "/x", "POST", {}, b"").head)
@@ -178,7 +178,7 @@ class Stage:
         place, port = self.file("answer", "\n".join((*fields, "", answer.body.decode()))), free_port()
         command = (sys.executable, "-m", "tests.bench.constant", str(port), str(place))
         child = self.children.start("klein", command, (self.cores.server,), {"PYTHONPATH": str(SOURCE)})
-        child.wait_until(lambda: _serves(Http("127.0.0.1", port), "/"))
+        child.wait_until(lambda: serves(port, "/"))
         return Served(child, port)
 
     def file(self, name: str, text: str) -> Path:
@@ -281,9 +281,10 @@ def _speaks(socket: str) -> bool:
         return False
 
 
-def _serves(server: Http, path: str) -> bool:
+def serves(port: int, path: str) -> bool:
+    """Is there an answer that is no failure?"""
     try:
-        return server.get(path, timeout=2.0).status < 500
+        return Http("127.0.0.1", port).get(path, timeout=2.0).status < 500
     except Unreachable:
         return False
 
