@@ -62,11 +62,6 @@ class Listening:
     ports: list[Any]
     files: Mapping[str, str] = field(factory=dict, repr=False)
 
-    def descriptor(self, worker: int) -> int:
-        """The listening socket of a worker (they count from 1)."""
-        number: int = self.ports[(worker - 1) % len(self.ports)].fileno()
-        return number
-
     def open(self) -> None:
         """Begin to accept."""
         for port in self.ports:

@@ -3,6 +3,9 @@
 A worker is a new interpreter. It gets its listening sockets by descriptor, and all that it has to know by its control
 channel: its command line and its environment hold nothing that others may not see. The sockets stay open here, so that
 connections which wait at those of a dead worker are served by the one that takes its place.
+
+One process more than needed waits with everything imported, which is most of a start: it takes the place of a worker
+that dies.
 """
 
 # mypy: allow-untyped-calls
@@ -12,12 +15,11 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from attrs import field, frozen
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport
@@ -33,6 +35,7 @@ log = Logger(namespace="oauthd")
 STEADY = 10.0  # seconds; a worker that lived so long ended a row of failures
 LEAST, MOST = 0.25, 5.0  # seconds before a worker that died early is replaced
 CLOSING = 5.0  # seconds until every worker has emptied its queue
+SPARE = 0  # the number of the process that is no worker yet
 MARGIN = 5.0  # seconds that a worker may take to end, besides those for its requests
 PRIVATE = ("OAUTHD_", "LISTEN_", "NOTIFY_", "PYTHONPATH")  # variables that are not a worker's
 
@@ -45,29 +48,24 @@ def workers(setting: int | str) -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
-@frozen
-class Orders:
-    """What a worker is started with.
-
-    :ivar told: its orders, a JSON value.
-    :ivar sockets: descriptors of its listening sockets, in the order that its orders name them.
-    """
-
-    told: dict[str, Any] = field(repr=False)
-    sockets: tuple[int, ...]
-
-
 class Parent:
     """All workers of this server.
 
     :param count: how many.
-    :param orders: what worker NUMBER is started with; they count from 1.
+    :param sockets: the listening sockets of all of them.
+    :param orders: what worker NUMBER is started with, a JSON value; they count from 1.
+    :ivar replaced: how many have died.
     """
 
-    def __init__(self, reactor: Any, count: int, orders: Callable[[int], Orders]) -> None:
+    def __init__(
+        self, reactor: Any, count: int, sockets: Sequence[int], orders: Callable[[int], dict[str, Any]]
+    ) -> None:
         self._reactor = reactor
+        self._sockets = sockets
         self._orders = orders
         self._numbers = range(1, count + 1)
+        self._processes: set[_Worker] = set()
+        self._spare: _Worker | None = None
         self._workers: dict[int, _Worker] = {}
         self._delays: dict[int, float] = dict.fromkeys(self._numbers, 0.0)
         self._timers: dict[int, IDelayedCall] = {}
@@ -88,7 +86,7 @@ class Parent:
         """
         self._starting = Deferred()
         for number in self._numbers:
-            self._spawn(number)
+            self._assign(number)
         return self._starting
 
     def ask(self, question: str, seconds: float) -> Deferred[dict[int, Any]]:
@@ -116,10 +114,10 @@ class Parent:
         A worker that is just being replaced is started all the same, for those who wait at its socket.
         """
         self._stopping = True
-        timers, self._timers = self._timers, {}
-        for number, timer in timers.items():
-            timer.cancel()
-            self._spawn(number)
+        for number in self._no_timers():
+            self._assign(number)
+        if self._spare is not None:
+            self._spare.kill()
         for worker in self._workers.values():
             worker.control.tell("stop")
         await self._until(lambda: all(worker.closed for worker in self._workers.values()), CLOSING)
@@ -129,18 +127,25 @@ class Parent:
 
         :param seconds: how long requests in flight may take.
         """
-        await self._until(lambda: not self._workers, seconds + MARGIN)
+        await self._until(lambda: not self._processes, seconds + MARGIN)
+        for worker in self._workers.values():
+            log.error("worker {number} (process {pid}) does not end: killed", number=worker.number, pid=worker.pid)
         await self.kill()
 
     async def kill(self) -> None:
         """End all workers at once."""
         self._stopping = True
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        for worker in self._workers.values():
+        self._no_timers()
+        for worker in self._processes:
             worker.kill()
-        await self._until(lambda: not self._workers, MARGIN)
+        await self._until(lambda: not self._processes, MARGIN)
+
+    def _no_timers(self) -> list[int]:
+        """Forget what was to be done later; the numbers of the workers that are missing."""
+        timers, self._timers = self._timers, {}
+        for timer in timers.values():
+            timer.cancel()
+        return [number for number in timers if number != SPARE]
 
     def _until(self, condition: Callable[[], bool], seconds: float) -> Deferred[None]:
         """Fires when something is so, or it has taken too long."""
@@ -162,12 +167,26 @@ class Parent:
 
     # What becomes of them
 
-    def _spawn(self, number: int) -> None:
+    def _made(self) -> _Worker:
+        worker = _Worker(self)
+        self._processes.add(worker)
+        worker.spawn(self._reactor, self._sockets)
+        return worker
+
+    def _assign(self, number: int) -> None:
+        """Let a process be worker NUMBER."""
         self._timers.pop(number, None)
-        worker = self._workers[number] = _Worker(self, number, self._reactor.seconds())
-        worker.spawn(self._reactor, self._orders(number))
+        worker, self._spare = self._spare or self._made(), None
+        worker.number, worker.since = number, self._reactor.seconds()
+        self._workers[number] = worker
+        worker.control.tell("start", self._orders(number))
         if self._stopping:
             worker.control.tell("stop")
+
+    def _keep_spare(self) -> None:
+        self._timers.pop(SPARE, None)
+        if self._spare is None and not self._stopping:
+            self._spare = self._made()
 
     def came(self, worker: _Worker) -> None:
         """It serves."""
@@ -176,6 +195,8 @@ class Parent:
         elif self.live == len(self._numbers):
             starting, self._starting = self._starting, None
             starting.callback(None)
+        if self.live == len(self._numbers):  # now there is time for it
+            self._keep_spare()
 
     def closed(self) -> None:
         """One has emptied its queue."""
@@ -183,6 +204,17 @@ class Parent:
 
     def ended(self, worker: _Worker, how: str) -> None:
         """Its process is gone."""
+        self._processes.discard(worker)
+        if worker.number == SPARE:
+            self._spare = None
+            if not self._stopping:
+                log.error("the process that waits to be a worker has ended, {how}", how=how)
+                self._timers[SPARE] = self._reactor.callLater(MOST, self._keep_spare)
+        else:
+            self._missing(worker, how)
+        self._look()
+
+    def _missing(self, worker: _Worker, how: str) -> None:
         del self._workers[worker.number]
         starting, self._starting = self._starting, None
         if starting is not None:
@@ -190,7 +222,6 @@ class Parent:
             starting.errback(CannotStart(worker.reason or f"worker {worker.number} ended while it started, {how}"))
         elif not self._stopping:
             self._replace(worker, how)
-        self._look()
 
     def _replace(self, worker: _Worker, how: str) -> None:
         number = worker.number
@@ -207,14 +238,16 @@ class Parent:
             when=f"in {delay:g} s" if delay else "at once",
         )
         if delay:
-            self._timers[number] = self._reactor.callLater(delay, self._spawn, number)
+            self._timers[number] = self._reactor.callLater(delay, self._assign, number)
         else:
-            self._spawn(number)
+            self._assign(number)
 
 
 class _Worker(ProcessProtocol):
     """One process.
 
+    :ivar number: it is the how-manieth worker; `SPARE` for none yet.
+    :ivar since: when it became one.
     :ivar ready: it serves.
     :ivar closed: it accepts no more.
     :ivar reason: what it said stands in its way.
@@ -222,10 +255,10 @@ class _Worker(ProcessProtocol):
 
     transport: IProcessTransport
 
-    def __init__(self, parent: Parent, number: int, since: float) -> None:
+    def __init__(self, parent: Parent) -> None:
         self._parent = parent
-        self.number = number
-        self.since = since
+        self.number = SPARE
+        self.since = 0.0
         self.pid = 0
         self.ready = False
         self.closed = False
@@ -233,13 +266,13 @@ class _Worker(ProcessProtocol):
         self.control = Control(self._heard, lambda: None)
         self._told = {1: Lines(), 2: Lines()}
 
-    def spawn(self, reactor: Any, orders: Orders) -> None:
+    def spawn(self, reactor: Any, sockets: Sequence[int]) -> None:
         """Start it."""
         near, far = socket.socketpair()
         silence = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         descriptors: dict[int, Any] = {0: silence, 1: "r", 2: "r", 3: far.fileno()}
-        descriptors.update(enumerate(orders.sockets, len(descriptors)))
-        command = [sys.executable, "-P", "-m", "oauthd.runtime.worker", str(self.number)]
+        descriptors.update(enumerate(sockets, len(descriptors)))
+        command = [sys.executable, "-P", "-m", "oauthd.runtime.worker"]
         try:
             process = reactor.spawnProcess(self, command[0], command, _environment(), childFDs=descriptors)
         finally:
@@ -247,7 +280,6 @@ class _Worker(ProcessProtocol):
             far.close()
         self.pid = process.pid
         attach(self.control, reactor, near)
-        self.control.tell("start", orders.told)
 
     def kill(self) -> None:
         """End it at once."""

@@ -1,6 +1,6 @@
 """What a worker does from its parent's first word to its end. The words:
 
-- `start` (parent): settings, data folder, sockets; answered by `ready`, or by `failed` with the reason.
+- `start` (parent): number, settings, data folder, sockets; answered by `ready`, or by `failed` with the reason.
 - `leave` (parent): readiness says from now on that this server is about to end; everything is still served.
 - `stop` (parent): take what waits in the queue, accept no more, say `closed`, finish what is in flight, and end.
 
@@ -43,11 +43,11 @@ ORPHAN = 1.0  # seconds that requests may take when the parent is gone
 class Worker:
     """One worker's life.
 
-    :ivar number: it is the how-manieth, from 1.
+    :ivar number: it is the how-manieth, from 1; 0 before it is told.
     :ivar status: what the process ends with.
     """
 
-    number: int
+    number: int = 0
     reactor: Any = global_reactor
     status: int = 1
     serving: Serving | None = None
@@ -77,6 +77,7 @@ class Worker:
                 self._stop()
 
     async def _start(self, orders: dict[str, Any]) -> None:
+        self.number = orders["worker"]
         settings = received(orders["settings"])
         _log_to_parent(settings)
         self.serving = serving = Serving(
@@ -85,9 +86,11 @@ class Worker:
         self._control.answerers = serving.answerers
         door = Door()
         door.site = await serving.start()
-        for number, (text, files) in enumerate(orders["listeners"], SOCKETS):
-            self._listening.append(adopt(self.reactor, text, number, files, door))
-            os.close(number)
+        for one in orders["listeners"]:
+            listening = adopt(self.reactor, one["endpoint"], SOCKETS + one["socket"], one["files"], door)
+            self._listening.append(listening)
+        for number in range(orders["sockets"]):
+            os.close(SOCKETS + number)
         self._started = True
         self._control.tell("ready")
         if self._told_to_stop:  # what waits for this worker is served all the same
@@ -145,9 +148,9 @@ def _log_to_parent(settings: Settings) -> None:
     globalLogBeginner.beginLoggingTo([FilteringLogObserver(relay, [levels(settings.log)])])
 
 
-def run(number: int) -> int:
-    """Be worker NUMBER until its end; its status."""
-    worker = Worker(number)
+def run() -> int:
+    """Be a worker until its end; its status."""
+    worker = Worker()
     worker.attach(socket.socket(fileno=CONTROL))
     reactor: Any = global_reactor
     reactor.run(installSignalHandlers=False)
