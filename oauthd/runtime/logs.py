@@ -36,7 +36,7 @@ from oauthd.config import LogSettings
 from oauthd.runtime.output import Output
 
 _CHATTY = ("twisted.application._client_service.ClientService",)  # tells of each try while the store is away
-_URGENT = (LogLevel.warn, LogLevel.error, LogLevel.critical)
+URGENT = (LogLevel.warn, LogLevel.error, LogLevel.critical)
 _FORGERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # text keeps line ends, which twistd indents
 
 
@@ -58,7 +58,7 @@ class Written:
             return
         line = self.form(event)
         if line:
-            (self.output.now if event.get("log_level") in _URGENT else self.output.soon)(line)
+            (self.output.now if event.get("log_level") in URGENT else self.output.soon)(line)
 
 
 def observer(settings: LogSettings, twistd: Mapping[str, Any]) -> Written | None:

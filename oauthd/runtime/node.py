@@ -136,7 +136,13 @@ class Node(Service):
             await self.serving.prepare()
             await self.serving.stop()
             sockets = [port.fileno() for listening in self._listening for port in listening.ports]
-            self.parent = Parent(self.reactor, self._workers, sockets, lambda number: self._orders(number, embedded))
+            self.parent = Parent(
+                self.reactor,
+                self._workers,
+                sockets,
+                lambda number: self._orders(number, embedded),
+                writing(self.observer),
+            )
             await self.parent.start()
         self._tell()
 
@@ -154,6 +160,7 @@ class Node(Service):
             "embedded": embedded,
             "listeners": listeners,
             "sockets": first,
+            "writes_lines": writing(self.observer) is not None,
         }
 
     async def _embedded(self) -> str | None:

@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 
 from oauthd.runtime.control import Control, attach
 from oauthd.runtime.hindrance import CannotStart
-from oauthd.runtime.relaying import Lines, event_of
+from oauthd.runtime.relaying import FINISHED, Lines, event_of
 
 log = Logger(namespace="oauthd")
 STEADY = 10.0  # seconds; a worker that lived so long ended a row of failures
@@ -54,15 +54,22 @@ class Parent:
     :param count: how many.
     :param sockets: the listening sockets of all of them.
     :param orders: what worker NUMBER is started with, a JSON value; they count from 1.
+    :param write: takes lines of the log that are finished; None where workers do not make such.
     :ivar replaced: how many have died.
     """
 
     def __init__(
-        self, reactor: Any, count: int, sockets: Sequence[int], orders: Callable[[int], dict[str, Any]]
+        self,
+        reactor: Any,
+        count: int,
+        sockets: Sequence[int],
+        orders: Callable[[int], dict[str, Any]],
+        write: Callable[[str], None] | None = None,
     ) -> None:
         self._reactor = reactor
         self._sockets = sockets
         self._orders = orders
+        self.write = write
         self._numbers = range(1, count + 1)
         self._processes: set[_Worker] = set()
         self._spare: _Worker | None = None
@@ -306,15 +313,16 @@ class _Worker(ProcessProtocol):
         self._log(childFD, self._told[childFD].end())
 
     def _log(self, descriptor: int, lines: list[bytes]) -> None:
+        write = self._parent.write
         for line in lines:
-            try:
-                if descriptor == 1:
-                    globalLogPublisher(event_of(line, self.number))
-                    continue
-            except ValueError:
-                pass
             text = line.decode("utf-8", "replace")
-            log.error("worker {number}: {text}", number=self.number, text=text)
+            if descriptor == 1 and write is not None and text.startswith(FINISHED):
+                write(text.removeprefix(FINISHED) + "\n")
+                continue
+            try:
+                globalLogPublisher(event_of(text, self.number))
+            except ValueError:
+                log.error("worker {number}: {text}", number=self.number, text=text)
 
     def processEnded(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
         """It is gone, and all that it wrote was read."""

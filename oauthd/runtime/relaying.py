@@ -1,42 +1,46 @@
 """A worker's log: written by the parent, which alone knows where the log goes, each line with the worker's number.
 
-A worker writes each event as a line of JSON to its standard output, a pipe to the parent. It waits when the pipe is
-full, as any server does whose log is not read. What Python itself prints to the standard error when it fails is passed
-on as it is. Both survive the end of the worker: what it has written is read to the end.
+A worker writes each event as a line of JSON to its standard output, a pipe to the parent; lines that are finished
+already have a mark in front. It waits when the pipe is full, as any server does whose log is not read. What Python
+itself prints to the standard error when it fails is passed on as it is. All that a worker has written is read, however
+it ended.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from typing import Any
 
 from attrs import define, frozen
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
+from oauthd.runtime.logs import URGENT
+from oauthd.runtime.output import Output
+
 LONGEST = 1 << 20  # bytes of one line
+FINISHED = "="  # in front of a line that needs nothing but to be written
 _LEGACY = frozenset({"message", "time", "system", "isError", "format", "why", "failure"})  # of twisted.python.log
 _PLAIN = (str, int, float, bool, type(None))
 
 
 @implementer(ILogObserver)
-@frozen
+@frozen(eq=False)
 class Relay:
-    """The worker's side: an observer that writes to a descriptor."""
+    """The worker's side: an observer of events, which takes finished lines, too."""
 
-    descriptor: int
+    output: Output
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event."""
-        left = line_of(event)
-        with suppress(OSError):  # the parent is gone; so is this worker, soon
-            while left:
-                left = left[os.write(self.descriptor, left) :]
+        (self.output.now if event.get("log_level") in URGENT else self.output.soon)(line_of(event))
+
+    def finished(self, line: str) -> None:
+        """Write a line that is ready."""
+        self.output.soon(FINISHED + line)
 
 
-def line_of(event: LogEvent) -> bytes:
+def line_of(event: LogEvent) -> str:
     """An event as a line: its text, where it is from, its trace, and those of its facts that JSON knows."""
     failure = event.get("log_failure")
     told = {
@@ -51,7 +55,7 @@ def line_of(event: LogEvent) -> bytes:
             if isinstance(value, _PLAIN) and not name.startswith("log_") and name not in _LEGACY
         },
     }
-    return json.dumps(told).encode() + b"\n"
+    return json.dumps(told) + "\n"
 
 
 @frozen
@@ -64,7 +68,7 @@ class _Trace:
         return self.text
 
 
-def event_of(line: bytes, worker: int) -> LogEvent:
+def event_of(line: str, worker: int) -> LogEvent:
     """The event that a worker wrote as a line.
 
     :raises ValueError: it is no such line.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -30,6 +31,7 @@ from oauthd.runtime.data import DataFolder
 from oauthd.runtime.hindrance import HINDRANCES
 from oauthd.runtime.listening import Door, Listening, adopt
 from oauthd.runtime.logs import levels
+from oauthd.runtime.output import Output
 from oauthd.runtime.relaying import Relay
 from oauthd.runtime.serving import Serving
 
@@ -79,9 +81,15 @@ class Worker:
     async def _start(self, orders: dict[str, Any]) -> None:
         self.number = orders["worker"]
         settings = received(orders["settings"])
-        _log_to_parent(settings)
+        relay = _log_to_parent(settings)
         self.serving = serving = Serving(
-            settings, DataFolder(orders["data"]), self.reactor, orders["embedded"], first=False
+            settings,
+            DataFolder(orders["data"]),
+            self.reactor,
+            orders["embedded"],
+            first=False,
+            write=relay.finished if orders["writes_lines"] else None,
+            worker=self.number,
         )
         self._control.answerers = serving.answerers
         door = Door()
@@ -143,9 +151,14 @@ class Worker:
             self.reactor.stop()
 
 
-def _log_to_parent(settings: Settings) -> None:
-    relay = Relay(1)
+def _log_to_parent(settings: Settings) -> Relay:
+    relay = Relay(Output(sys.stdout, global_reactor, _running))
     globalLogBeginner.beginLoggingTo([FilteringLogObserver(relay, [levels(settings.log)])])
+    return relay
+
+
+def _running() -> bool:
+    return bool(global_reactor.running)
 
 
 def run() -> int:
