@@ -81,6 +81,7 @@ from oauthd.stores.users import Users
 from oauthd.web.application import Edge, build
 from oauthd.web.channel import Limits
 from oauthd.web.errors import Errors
+from oauthd.web.fastlane import Lane
 from oauthd.web.routes import ROUTES
 from oauthd.web.shield import Shield
 from oauthd.web.site import Access as AccessLog
@@ -229,6 +230,7 @@ class Application:
         return {
             "token": Token(
                 store=world.store,
+                cache=world.cache,
                 authentication=self.authentication,
                 grants=self.grants,
                 refresh=self.refresh,
@@ -341,13 +343,28 @@ class Application:
         places = [(path, route.endpoints) for route in ROUTES for path in route.paths]
         return admin.endpoints(resources, access, issuer, places)
 
-    def site(self, settings: Settings, reactor: IReactorTime, access: AccessLog) -> Site:
-        """The HTTP factory over all of it."""
+    def site(
+        self,
+        settings: Settings,
+        reactor: IReactorTime,
+        access: AccessLog,
+        asked: AccessLog | None = None,
+        heard: AccessLog | None = None,
+    ) -> Site:
+        """The HTTP factory over all of it.
+
+        :param access: told of each request on the ordinary path.
+        :param asked: told of those that the fast lane answers after a look into the store; None for the same.
+        :param heard: told of those that it answers from memory; None for nobody.
+        """
         errors = Errors(ErrorPage(self.pages), UNAVAILABLE)
         sources = Sources(settings.server.trusted_proxies)
         shield = Shield(reactor, errors.unheard, settings.server.answer_timeout)
         edge = Edge(errors, sources, shield, access, reactor)
-        return Site(build(ROUTES, self.endpoints, edge), shield, reactor, _limits(settings), access)
+        limits, lane = _limits(settings), None
+        if settings.cache.lane:
+            lane = Lane(limits, self.world.clock, sources.trusts, asked or access, heard, self.world.counts.lane)
+        return Site(build(ROUTES, self.endpoints, edge), shield, reactor, limits, access, lane)
 
 
 def _advertised(endpoint: str) -> str:

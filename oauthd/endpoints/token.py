@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, GrantType, Redemption, Repeated
@@ -27,10 +27,13 @@ from oauthd.protocol.errors import (
 )
 from oauthd.protocol.messages import JSON, Parameters, Request, Response
 from oauthd.stores import kinds
+from oauthd.stores.cache import Cache
 from oauthd.stores.interface import Commit, IStore, Write
 
 ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
 REPEATABLE = ("resource",)  # RFC 8707 section 2
+VALUES: Mapping[str, str] = {"client_credentials": "", "refresh_token": "refresh_token"}
+"""Grant types that are asked for again and again, and the parameter that differs each time."""
 
 
 @frozen
@@ -38,6 +41,7 @@ class Token:
     """Exchanges what a grant stands for against tokens."""
 
     store: IStore
+    cache: Cache
     authentication: ClientAuthentication
     grants: Mapping[str, GrantType]
     refresh: Refresh
@@ -50,7 +54,11 @@ class Token:
         """Answer a token request (RFC 6749 sections 5.1 and 5.2)."""
         request.form.refuse_repeats(REPEATABLE)
         caller = await self.authentication.client(request)
-        return await self.answer(caller, request.form, request.connection.source)
+        response = await self.answer(caller, request.form, request.connection.source)
+        parameter = VALUES.get(request.form.one("grant_type") or "")
+        if parameter is None:
+            return response
+        return evolve(response, lesson=TokenLesson(self, caller, request.form, parameter))
 
     async def answer(self, caller: Caller, parameters: Parameters, source: str) -> Response:
         """Answer an authenticated client."""
@@ -145,3 +153,33 @@ class Token:
             user_id=access.record.user_id or None,
             scope=" ".join(redemption.scope),
         )
+
+
+@define(eq=False)
+class TokenLesson:
+    """What an answered token request taught: this client, proved in this way, may ask for such tokens.
+
+    It remembers who asks and in which words. Whether there is a token, and which, the grant decides each time.
+    """
+
+    endpoint: Token
+    caller: Caller
+    parameters: Parameters
+    parameter: str
+
+    def holds(self) -> bool:
+        """Would the same client still be let in, for all that is known?"""
+        return self.endpoint.cache.counts(self.caller.entry) and self.endpoint.clock() < self.caller.until
+
+    def recall(self, value: bytes) -> None:
+        """Nothing: each token is a new one."""
+
+    async def ask(self, value: bytes) -> Response:
+        """Another token."""
+        parameters = self.parameters
+        if self.parameter:
+            said = value.decode("ascii")
+            parameters = Parameters(
+                tuple((name, said if name == self.parameter else one) for name, one in parameters.pairs)
+            )
+        return await self.endpoint.answer(self.caller, parameters, "")

@@ -11,6 +11,7 @@ are dealt with here, where each ends in the project's own form.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from attrs import evolve, field, frozen
 from klein import Klein
@@ -102,7 +103,17 @@ class Row:
             response = edge.errors.respond(Failure(), self.route.delivery, request, self.path)
         if self.route.cors and web.method != b"OPTIONS":
             response = response.adding(*cors.ANY_ORIGIN)
-        return edge.answer(response, web, self.path, started)
+        body = edge.answer(response, web, self.path, started)
+        if response.lesson is not None:
+            channel: Any = web.channel
+            channel.taught(self, response)
+        return body
+
+    def finished(self, outcome: Response | Failure) -> Response:
+        """The response to a POST that was asked on the fast lane, as this row sends it."""
+        if isinstance(outcome, Failure):
+            outcome = self.edge.errors.respond(outcome, self.route.delivery, None, self.path)
+        return outcome.adding(*cors.ANY_ORIGIN) if self.route.cors else outcome
 
     def _endpoint(self, method: str) -> tuple[Endpoint, str]:
         method = "GET" if method == "HEAD" else method

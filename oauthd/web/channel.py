@@ -38,6 +38,7 @@ from oauthd.protocol.errors import (
     URI_TOO_LONG,
     OAuthError,
 )
+from oauthd.protocol.messages import Response
 from oauthd.web import parsing
 from oauthd.web.answering import serialized
 from oauthd.web.errors import json_error
@@ -300,6 +301,12 @@ class Channel(HTTPChannel):
         self.paused = False
         super().resumeProducing()
         self.dataReceived(b"")
+
+    def taught(self, place: Any, response: Response) -> None:
+        """The request that came last was answered; for subclasses that remember what it taught.
+
+        :param place: where.
+        """
 
     # How it ends
 

@@ -62,6 +62,23 @@ class Shield:
         inner.addBoth(self._done, inner, waiting)
         return waiting.addBoth(cease)
 
+    def watch(self, work: Deferred[Response]) -> None:
+        """Count work that runs by itself; who waits for it, and how long, is not looked after here."""
+        if not work.called:
+            self._running.add(work)
+            work.addBoth(self._over, work)
+
+    def _over(self, outcome: Response | Failure, work: Deferred[Response]) -> Response | Failure:
+        self._running.discard(work)
+        if not self._running:
+            self._tell_idle()
+        return outcome
+
+    def _tell_idle(self) -> None:
+        idle, self._idle[:] = self._idle[:], []
+        for waiter in idle:
+            waiter.callback(None)
+
     def settled(self) -> Deferred[None]:
         """A Deferred that fires when no work is running, at once if none is."""
         if not self._running:
@@ -81,9 +98,7 @@ class Shield:
         elif isinstance(outcome, Failure):
             self.unheard(outcome)
         if not self._running:
-            idle, self._idle[:] = self._idle[:], []
-            for waiter in idle:
-                waiter.callback(None)
+            self._tell_idle()
 
 
 async def _awaited(work: Awaitable[Response]) -> Response:

@@ -21,6 +21,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site as TwistedSite
 
 from oauthd.web.channel import Channel, Limits
+from oauthd.web.fastlane import Lane, LaneChannel
 from oauthd.web.shield import Shield
 
 Access = Callable[[str, str, int, float], None]
@@ -44,7 +45,7 @@ class Site(TwistedSite):
     :ivar shield: counts the work that a drain waits for.
     :ivar access: told of the requests that no endpoint saw.
     :ivar lane_access: told of those that the fast lane answered, which counts them itself; None: nobody wants to know.
-    :ivar channel: the class of its connections.
+    :ivar lane: what its connections remember; None for nothing.
     """
 
     noisy = False
@@ -56,14 +57,15 @@ class Site(TwistedSite):
         reactor: IReactorTime,
         limits: Limits | None = None,
         access: Access = _nobody,
-        channel: type[Channel] = Channel,
+        lane: Lane | None = None,
     ) -> None:
         self.limits = limits or Limits()
         super().__init__(resource, reactor=reactor, timeout=self.limits.idle_seconds)
         self.shield = shield
         self.access = access
         self.lane_access: Access | None = None
-        self.channel = channel
+        self.lane = lane
+        self.channel: type[Channel] = Channel if lane is None else LaneChannel
         self.channels: set[Channel] = set()
         self.draining = False
         self._drained: list[Deferred[None]] = []
@@ -78,6 +80,8 @@ class Site(TwistedSite):
         if len(self.channels) >= self.limits.connections:
             return _Full()
         channel = self.channel()
+        if isinstance(channel, LaneChannel) and self.lane is not None:
+            channel.lane = self.lane
         channel.factory = self
         channel.site = self
         channel.callLater = self.reactor.callLater  # type: ignore[assignment, method-assign]

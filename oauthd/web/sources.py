@@ -50,6 +50,10 @@ class Sources:
             secure = _forwarded_proto(headers, tls)
         return Connection(secure, "" if source is None else str(source), local and not _was_forwarded(headers))
 
+    def trusts(self, peer: IAddress) -> bool:
+        """Is it a proxy whose forwarded headers count?"""
+        return self._trusts(_of(peer))
+
     def _trusts(self, address: Address | None) -> bool:
         if address is None:
             return self.unix

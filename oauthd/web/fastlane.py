@@ -1,0 +1,265 @@
+"""The fast lane: requests that say again what was said before are answered without being read again.
+
+A resource server sends the same header block with each request. The ordinary path is the only one that parses,
+authenticates and decides; what it answered comes with a lesson (`oauthd.protocol.messages.Lesson`), and the memo finds
+that lesson by the bytes of the block, of the body around one parameter, and the facts of the connection. A known
+request is answered from memory at once; else by the endpoint's own code, without Klein. Anything else, anything odd,
+partial or pipelined, goes the ordinary way.
+
+Straight to the socket only where the transport is Twisted's own for TCP or unix sockets, and has nothing queued. Over
+TLS `writeSomeData` would reach the socket past the encryption.
+"""
+
+# ruff: noqa: N802 - names of twisted.web
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.tcp import Server as TCPServer
+from twisted.internet.unix import Server as UNIXServer
+from twisted.python.failure import Failure
+from twisted.web.http import datetimeToString
+from twisted.web.http_headers import Headers
+
+from oauthd.metrics import LaneCounts
+from oauthd.protocol.introspection import INACTIVE
+from oauthd.protocol.messages import Response
+from oauthd.web.answering import fields, serialized
+from oauthd.web.channel import Channel, Limits
+from oauthd.web.memo import Facts, Memo, Taught, around, is_clean
+
+Access = Callable[[str, str, int, float], None]
+_STRAIGHT = (TCPServer, UNIXServer)
+LONGEST_VALUE = 16384  # bytes
+
+
+class Place(Protocol):
+    """Where requests of a row are answered, for those that the lane asks.
+
+    :ivar path: of the row.
+    """
+
+    path: str
+
+    def finished(self, outcome: Response | Failure) -> Response:
+        """The response as this row sends it."""
+        ...
+
+@define(eq=False)
+class Lane:
+    """What the channels of a process share.
+
+    :ivar clock: wall-clock seconds, for the date in answers.
+    :ivar trusts: is this peer a proxy whose forwarded headers count?
+    :ivar asked: told of each request that took a look into the store: method, path, status, seconds.
+    :ivar heard: told of each answer from memory in the same way; None where nobody wants to know.
+    """
+
+    limits: Limits
+    clock: Callable[[], float]
+    trusts: Callable[[IAddress], bool]
+    asked: Access
+    heard: Access | None = None
+    counts: LaneCounts = field(factory=LaneCounts)
+    _memos: dict[Facts, Memo] = field(factory=dict)
+    _dated: bytes = b""
+    _date_until: float = 0.0
+
+    def memo(self, facts: Facts) -> Memo:
+        """What is remembered for connections like this."""
+        memo = self._memos.get(facts)
+        if memo is None:
+            memo = self._memos[facts] = Memo(facts, self.limits.fields, self.limits.head)
+        return memo
+
+    def dated(self, now: float) -> bytes:
+        """Status line and date of an answer 200, made anew each second."""
+        if now >= self._date_until or now < self._date_until - 1:
+            self._date_until = int(now) + 1.0
+            self._dated = b"HTTP/1.1 200 OK\r\nDate: %b\r\n" % datetimeToString(now)
+        return self._dated
+
+    def learn(self, memo: Memo, head: bytes, body: bytes, place: Place, response: Response) -> None:
+        """Remember what a response taught."""
+        lesson = response.lesson
+        if lesson is None or response.status != 200 or not lesson.holds():
+            return
+        sides = around(body, lesson.parameter)
+        if sides is None:
+            return
+        if memo.learn(head, len(body), Taught(lesson, *sides, place, _fields(response))):
+            self.counts.learned += 1
+            self.counts.blocks = sum(one.blocks for one in self._memos.values())
+
+
+def _fields(response: Response) -> bytes:
+    """The fields of a head as twisted.web would write them after the date, up to the value of Content-Length."""
+    pairs = fields(response)
+    headers = Headers()
+    for name, value in pairs:
+        headers.addRawHeader(name, value)
+    lines = [b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
+    return b"".join(lines[:-1]) + b"Content-Length: "
+
+
+class LaneChannel(Channel):
+    """A connection that knows the lane."""
+
+    lane: Lane
+
+    def connectionMade(self) -> None:
+        """Find out what kind of connection it is."""
+        super().connectionMade()
+        self._memo = self.lane.memo(Facts(self.isSecure(), self.lane.trusts(self.transport.getPeer())))
+        self._straight = type(self.transport) in _STRAIGHT
+        self._request: tuple[bytes, bytes] | None = None  # head and body of a request that came whole
+        self._taught: Taught | None = None  # the one that is being asked
+        self._began = 0.0
+        self._timer_set = 0.0
+        self._gone = False
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answer what is known at once; let the ordinary path read the rest."""
+        if not (self._handlingRequest or self._begun or self._buffer or self.refused or self.paused):
+            end = data.find(b"\r\n\r\n")
+            if end > 0:
+                head = data[:end]
+                known = self._memo.heads.get(head)
+                if known is None and data.startswith(b"POST "):
+                    known = self._memo.second_chance(head)
+                if known is not None:
+                    block, length = known
+                    body = data[end + 4 :]
+                    if len(body) == length and self._ride(block.taught, body):
+                        return
+                self._request = (head, data[end + 4 :]) if data.startswith(b"POST ") else None
+            else:
+                self._request = None
+        super().dataReceived(data)
+
+    def _ride(self, ways: list[Taught], body: bytes) -> bool:
+        """Answer by what was taught; False where that does not tell."""
+        lane = self.lane
+        if self.site.draining:
+            return False
+        for taught in ways:
+            if body.startswith(taught.prefix) and body.endswith(taught.suffix) and len(body) >= taught.shortest:
+                value = body[len(taught.prefix) : len(body) - len(taught.suffix)]
+                answer = taught.lesson.recall(value)
+                if answer is not None:
+                    now = lane.clock()
+                    self._send(
+                        b"%b%b%d\r\n\r\n%b" % (lane.dated(now), taught.fields, len(answer), answer)
+                    )
+                    if now - self._timer_set > 1.0 or now < self._timer_set:
+                        self._timer_set = now
+                        self.resetTimeout()
+                    if answer is INACTIVE:
+                        lane.counts.inactive += 1
+                    else:
+                        lane.counts.hits += 1
+                    if lane.heard is not None:
+                        lane.heard("POST", taught.place.path, 200, 0.0)
+                    return True
+                if self._may_ask(taught, value):
+                    self._ask(taught, value)
+                    return True
+        lane.counts.passed += 1
+        return False
+
+    def _may_ask(self, taught: Taught, value: bytes) -> bool:
+        if taught.lesson.parameter and not (is_clean(value) and len(value) <= LONGEST_VALUE):
+            return False
+        return taught.lesson.holds()
+
+    def _send(self, wire: bytes) -> None:
+        transport = self.transport
+        if (
+            self._straight
+            and transport.connected
+            and not transport.disconnecting
+            and not transport.dataBuffer
+            and not transport._tempDataBuffer
+        ):
+            sent = transport.writeSomeData(wire)
+            if sent == len(wire):
+                return
+            if isinstance(sent, int):
+                wire = wire[sent:]
+            # An exception: the reactor meets it too when it writes what is queued, and ends the connection in order.
+        transport.write(wire)
+
+    # what takes a look into the store
+
+    def _ask(self, taught: Taught, value: bytes) -> None:
+        self._handlingRequest = True  # what arrives meanwhile is kept, as for any request
+        self.setRawMode()
+        self._taught, self._began = taught, self.lane.clock()
+        work: Deferred[Response] = ensureDeferred(taught.lesson.ask(value))  # type: ignore[arg-type]
+        self.site.shield.watch(work)
+        work.addBoth(self._answered, taught)
+
+    def _answered(self, outcome: Response | Failure, taught: Taught) -> None:
+        lane, self._taught = self.lane, None
+        now = lane.clock()
+        if isinstance(outcome, Response) and outcome.status == 200:
+            body = outcome.body
+            wire = b"%b%b%d\r\n\r\n%b" % (lane.dated(now), taught.fields, len(body), body)
+            status = 200
+            if taught.lesson.parameter == "token":
+                lane.counts.misses += 1
+            else:
+                lane.counts.issued += 1
+        else:
+            response = taught.place.finished(outcome)
+            status = response.status
+            wire = self._whole(response, now)
+        lane.asked("POST", taught.place.path, status, now - self._began)
+        if self._gone:
+            return
+        if self.site.draining:
+            wire = wire.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        self._send(wire)
+        self._go_on()
+
+    def _whole(self, response: Response, now: float) -> bytes:
+        date = ("Date", datetimeToString(now).decode("ascii"))
+        return serialized(Response(response.status, (date, *response.headers), response.body))
+
+    def _go_on(self) -> None:
+        """Read on, what arrived meanwhile first."""
+        self._handlingRequest = False
+        self._timer_set = 0.0
+        if self.site.draining:
+            self.loseConnection()
+            return
+        data, self._dataBuffer = b"".join(self._dataBuffer), []
+        self.setLineMode()
+        if data:
+            if not self._waitingForTransport:
+                self._networkProducer.resumeProducing()
+            self.dataReceived(data)
+
+    def taught(self, place: Place, response: Response) -> None:
+        """The ordinary path has answered the request that came last."""
+        request, self._request = self._request, None
+        if request is not None and response.lesson is not None:
+            self.lane.learn(self._memo, *request, place, response)
+
+    def timeoutConnection(self) -> None:
+        """A request that is being asked has a time-out of its own: that of the store."""
+        if self._taught is not None:
+            self.setTimeout(self.site.limits.idle_seconds)
+        else:
+            super().timeoutConnection()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """The connection is gone."""
+        self._gone = True
+        super().connectionLost(reason)
