@@ -39,11 +39,12 @@ class Bench:
         *,
         server: Oauthd | Served | None = None,
         klein: bool = True,
-        warm: bool = True,
+        warming: float = 1.0,
     ) -> Rate:
         """A rate, beside those of nginx and Klein.
 
         :param token: a token that `ask` is good with, for as often as it likes.
+        :param warming: seconds that the server is driven before the first round.
         :param ours: script and its words, given the file of the request and the number of the round; None for the same
             request again and again.
         :param theirs: the same for the constants, which need no other token each time: it would be wrk that is slow.
@@ -64,15 +65,15 @@ class Bench:
                 plain = stage.start_klein(answer)
                 stack.callback(plain.child.end)
                 constants.append(("klein", plain))
-            if warm:
-                stage.drive(server, *again(place, 0), seconds=1)
+            if warming:
+                stage.drive(server, *again(place, 0), seconds=warming)
             for n in range(self.rounds):
                 for name, constant in constants[:1]:
                     readings[name].append(stage.drive(constant, *theirs(place, n), seconds=self.seconds))
                 readings["ours"].append(stage.drive(server, *ours(place, n), seconds=self.seconds))
                 for name, constant in constants[1:]:
                     readings[name].append(stage.drive(constant, *theirs(place, n), seconds=self.seconds))
-                tell(what, n, readings)
+                tell(what, server.child.name, n, readings)
         return Rate(what, goal, readings["ours"], readings["nginx"], readings["klein"])
 
     def warm(self, ask: Ask, tokens: Path, count: int, server: Oauthd | None = None) -> int:
@@ -85,10 +86,10 @@ class Bench:
         return min(done, count)
 
 
-def tell(what: str, n: int, readings: dict[str, list[Reading]]) -> None:
+def tell(what: str, server: str, n: int, readings: dict[str, list[Reading]]) -> None:
     """Say how a round went."""
     parts = [
-        f"{name} {found[-1].cpu * 1e6:.1f} us, {found[-1].rate:.0f}/s"
+        f"{server if name == 'ours' else name} {found[-1].cpu * 1e6:.1f} us, {found[-1].rate:.0f}/s"
         f" (core {found[-1].busy:.0%}, wrk {found[-1].load_busy:.0%})"
         for name, found in readings.items()
         if found

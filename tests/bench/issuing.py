@@ -38,5 +38,5 @@ def refresh(bench: Bench) -> Iterator[Result]:
             spare,
             lambda request, n, chains=chains: ("chains", str(request), str(chains[n])),  # type: ignore[misc]
             klein=False,
-            warm=False,
+            warming=0,
         )

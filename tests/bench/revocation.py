@@ -105,14 +105,14 @@ def _revoking(
     p99, worst = percentile(times.sent, 99), max(times.sent)
     found = f"p50 {ms(percentile(times.sent, 50))}, p99 {ms(p99)}, worst {ms(worst)} ms"
     yield Figure(
-        f"revoked at A, inactive at B ({name}, {count:,} revocations, B under load)",
+        f"revoked at A, inactive at B, {name} ({count:,} revocations, B under load)",
         f"{found} from sending it; a poll takes {ms(poll)} ms, by which each may be late",
         "p99 <= 10 ms, worst <= 2 s",
         p99 <= GOAL and worst <= WORST,
     )
     late = percentile(times.answered, 99)
     found = f"p50 {ms(percentile(times.answered, 50))}, p99 {ms(late)}, worst {ms(max(times.answered))} ms"
-    yield Figure(f"the same, from A's answer on ({name})", found)
+    yield Figure(f"the same from A's answer on, {name}", found)
 
 
 def _revoke(there: Line, here: Line, revocation: bytes, question: bytes, times: Times) -> None:
@@ -179,7 +179,7 @@ def of_a_user(bench: Bench) -> Iterator[Result]:
     if spoiled:
         raise RuntimeError(f"{spoiled} tokens of a revoked user are active")
     found = f"{ms(max(gaps))} ms, the worst of {len(gaps)} (without the revocation {ms(max(quiet))} ms)"
-    what = f"a user's {TOKENS:,} tokens revoked, {reached:,} of them cached: longest gap between answers"
+    what = f"longest gap between answers while a user's {TOKENS:,} tokens are revoked ({reached:,} of them cached)"
     yield Figure(what, found, "<= 10 ms", max(gaps) <= GOAL)
 
 

@@ -77,6 +77,8 @@ def written(results: Sequence[Result], about: str) -> str:
 def merged(page: str, new: str) -> str:
     """The page with a newer text between its marks; of lines that the new tables do not have, the old ones stay.
 
+    A line is known by what was measured, without what stands in parentheses.
+
     Old lines stay only where they were measured on the same machine with the same programs.
 
     :raises ValueError: when the page has no marks.
