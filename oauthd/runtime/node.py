@@ -50,7 +50,7 @@ class Node(Service):
     :ivar daemon: will twistd go into the background?
     :ivar observer: writes the log; None for twistd's own.
     :ivar serving: what this process does for its one worker, or before the first of several.
-    :ivar parent: looks after several workers; None when there is one.
+    :ivar crew: looks after several workers; None when there is one.
     """
 
     settings: Settings
@@ -62,7 +62,7 @@ class Node(Service):
     reactor: Any = global_reactor
     serving: Serving | None = None
     _door: Door = field(factory=Door)
-    parent: Parent | None = None
+    crew: Parent | None = None
     _listening: list[Listening] = field(factory=list)
     _workers: int = field(init=False)
     _valkey: EmbeddedValkey | None = None
@@ -136,14 +136,14 @@ class Node(Service):
             await self.serving.prepare()
             await self.serving.stop()
             sockets = [port.fileno() for listening in self._listening for port in listening.ports]
-            self.parent = Parent(
+            self.crew = Parent(
                 self.reactor,
                 self._workers,
                 sockets,
                 lambda number: self._orders(number, embedded),
                 writing(self.observer),
             )
-            await self.parent.start()
+            await self.crew.start()
         self._tell()
 
     def _orders(self, worker: int, embedded: str | None) -> dict[str, Any]:
@@ -194,8 +194,8 @@ class Node(Service):
             self._starting.cancel()
         if self._told_address:  # it serves
             await self._leave()
-        if self.parent is not None:
-            await self._end_workers(self.parent)
+        if self.crew is not None:
+            await self._end_workers(self.crew)
         else:
             await self._end_alone()
         if self._valkey is not None:
@@ -206,8 +206,8 @@ class Node(Service):
 
     async def _leave(self) -> None:
         """Say that the end is near, to whoever sends requests here; then let no new connection begin."""
-        if self.parent is not None:
-            self.parent.leave()
+        if self.crew is not None:
+            self.crew.leave()
         elif self.serving is not None:
             self.serving.stopping = True
         await deferLater(self.reactor, self.settings.server.drain_delay)
