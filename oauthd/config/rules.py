@@ -79,6 +79,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("server.issuer", "server.listen", "server.insecure_issuer"), _issuer),
     # A store that does not reply must be noticed before the request itself is given up.
     not_above("store.reply_timeout", "server.answer_timeout", equal=False),
+    not_above("store.revocation_wait_timeout", "server.answer_timeout", equal=False),
     not_above("tokens.refresh_idle", "tokens.refresh_absolute"),
     not_above("tokens.refresh_grace", "tokens.refresh_idle", equal=False),
     not_above("device.interval", "device.lifetime", equal=False),

@@ -126,6 +126,24 @@ class StoreSettings:
         "to start: eviction (its maxmemory-policy may drop records), persistence (it keeps no append-only file), "
         "version (it is older than what the server is tested with).",
     )
+    revocation_wait: int = setting(
+        0,
+        help="How many replicas must confirm a revocation before it is answered; 503 when they do not. With 0 a "
+        "failover can undo a revocation that was answered, if the process that answered it is gone as well.",
+        unit="replicas",
+        between=(0, 16),
+    )
+    revocation_wait_timeout: float = setting(
+        0.5,
+        help="How long replicas, or the disk, may take to confirm a revocation.",
+        unit="seconds",
+        between=(0.01, 4),
+    )
+    revocation_fsync: bool = setting(
+        False,
+        help="Answer a revocation only when it is on the store's disk (WAITAOF; Valkey, or Redis 7.2 and later). With "
+        "appendfsync everysec that takes up to a second, and store.revocation_wait_timeout must be above it.",
+    )
 
 
 @attrs.frozen

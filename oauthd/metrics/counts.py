@@ -133,6 +133,8 @@ class InvalidationCounts:
     :ivar lost: subscriptions that ended.
     :ivar failovers: how often the store turned out to be another one than before.
     :ivar reapplied: revocations written again after that.
+    :ivar tokens_lost: access tokens issued shortly before that, which the other one does not have.
+    :ivar unconfirmed: revocations and heartbeats that replicas, or the disk, did not confirm in time.
     """
 
     heard: int = 0
@@ -140,6 +142,8 @@ class InvalidationCounts:
     lost: int = 0
     failovers: int = 0
     reapplied: int = 0
+    tokens_lost: int = 0
+    unconfirmed: int = 0
 
 
 def _unknown() -> None:

@@ -224,6 +224,16 @@ FAMILIES: tuple[Family, ...] = (
         "Revocations that were written again after a failover.",
         lambda counts: one(counts.invalidation.reapplied),
     ),
+    _counter(
+        "oauthd_tokens_lost_total",
+        "Access tokens, issued in the seconds before a failover, that the new primary does not have.",
+        lambda counts: one(counts.invalidation.tokens_lost),
+    ),
+    _counter(
+        "oauthd_unconfirmed_total",
+        "Revocations and heartbeats that too few replicas, or not the disk, confirmed in time.",
+        lambda counts: one(counts.invalidation.unconfirmed),
+    ),
     # store
     _delays(
         "oauthd_store_seconds",

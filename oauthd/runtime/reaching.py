@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Awaitable
 from typing import Any
 
 import attrs
@@ -23,10 +22,12 @@ from oauthd.stores import naming
 from oauthd.stores.address import Primary
 from oauthd.stores.cache import Cache
 from oauthd.stores.connection import RedisConnection
+from oauthd.stores.durable import Confirming
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.invalidation import Invalidation
 from oauthd.stores.pool import Command
 from oauthd.stores.redis import RedisStore
+from oauthd.stores.revocations import Revocations
 from oauthd.stores.startup import check_server
 
 log = Logger(namespace="oauthd")
@@ -51,6 +52,8 @@ class Reach:
     counts: Counts
     embedded: str | None = None
     connection: RedisConnection = field(init=False)
+    confirming: Confirming = field(init=False)
+    revocations: Revocations = field(init=False)
     store: RedisStore = field(init=False)
     cache: Cache = field(init=False)
     invalidation: Invalidation = field(init=False)
@@ -65,16 +68,20 @@ class Reach:
             self.reactor, primary=primary, size=store.connections, reply_timeout=store.reply_timeout
         )
         channel = naming.channel(where.get("db", 0))
-        self.store = RedisStore(self.connection, time.time, channel=channel)
+        self.confirming = self._confirming(primary)
+        self.revocations = Revocations(self.reactor, self.connection.call, channel, self.counts.invalidation)
+        self.store = RedisStore(
+            self.connection, time.time, channel=channel, revoking=self.confirming, memory=self.revocations
+        )
         self.cache = Cache(
             monotonic, time.time, kept.max_staleness, kept.entries, kept.bytes, kept.longest, self.counts.cache
         )
         self.store.changed.append(self.cache.changed)
         origin = secrets.token_hex(8).encode()
         self.invalidation = Invalidation(
-            self.reactor, primary, channel, self._confirmed, self.cache, origin, self.counts.invalidation
+            self.reactor, primary, channel, self._beat, self.cache, origin, self.counts.invalidation
         )
-        self.connection.on_new_server.append(self.invalidation.restart)
+        self.connection.on_new_server += (self.invalidation.restart, self.revocations.again)
         self.counts.proof.age, self.counts.proof.longest = self._age, kept.max_staleness
 
     @property
@@ -97,20 +104,42 @@ class Reach:
             ) from None
         if examine:
             await self._examine()
+        if self.confirming.connection is not self.connection:
+            self.confirming.connection.start()
+        self.revocations.start()
         self.invalidation.start()
 
     async def close(self) -> None:
         """End in order; a second call does nothing."""
         self.invalidation.stop()
+        self.revocations.stop()
+        await self.confirming.connection.stop()
         await self.connection.stop()
+
+    def _confirming(self, primary: Primary) -> Confirming:
+        """Over a connection of its own, on which nobody else waits; over the others where nothing is confirmed."""
+        store, connection = self.settings.store, self.connection
+        if store.revocation_wait or store.revocation_fsync:
+            longest = store.reply_timeout + 2 * store.revocation_wait_timeout
+            connection = RedisConnection(self.reactor, primary=primary, size=1, reply_timeout=longest)
+        return Confirming(
+            connection,
+            store.revocation_wait,
+            store.revocation_wait_timeout,
+            store.revocation_fsync,
+            self.counts.invalidation,
+        )
 
     def _where(self) -> dict[str, Any]:
         if self.embedded is not None:
             return {"path": self.embedded}
         return attrs.asdict(redis_address(self.settings.store.redis or ""), recurse=False)
 
-    def _confirmed(self, command: Command) -> Awaitable[Any]:
-        return self.connection.call(command)
+    async def _beat(self, command: Command) -> None:
+        """Send a heartbeat. It proves nothing while what we read comes from another server than what confirms it."""
+        await self.confirming.call(command)
+        if self.confirming.connection.server_id != self.connection.server_id:
+            raise StoreUnavailable("not all connections have reached the same server yet")
 
     def _age(self) -> float | None:
         """Seconds since the last proof was sent."""
@@ -119,7 +148,7 @@ class Reach:
 
     async def _examine(self) -> None:
         """Look at how the store is set: one that may forget what must not be forgotten is refused."""
-        findings = await check_server(self.connection, self.settings.store.accept)
+        findings = await check_server(self.connection, self.settings.store.accept, self.confirming)
         for finding in findings.warn:
             log.warn("the store: {finding}", finding=finding)
         if findings.refuse:

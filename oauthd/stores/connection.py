@@ -13,7 +13,7 @@ Which commands are sent, and what they mean, is left to `oauthd.stores.redis`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -142,18 +142,42 @@ class RedisConnection:
                 continue
         return await self._call(commands)
 
+    async def replies(self, *commands: Command) -> list[Reply]:
+        """As `call`, for commands that may be carried out twice; errors are among the replies, see `problem`.
+
+        All are sent on one connection and none a second time on its own: what one of them says of the others holds.
+
+        :raises StoreUnavailable: when the outcome is unknown.
+        """
+        for _ in range(self._size):
+            try:
+                return (await self._exchange(commands))[1]
+            except ReplyLost:
+                continue
+        return (await self._exchange(commands))[1]
+
+    def problem(self, commands: Sequence[Command], replies: Sequence[Reply]) -> Exception | None:
+        """What the first error among replies means: what `call` would raise; None where there is none."""
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, ResponseError):
+                return self._error(command, str(reply))
+        return None
+
     async def _call(self, commands: tuple[Command, ...]) -> list[Reply]:
+        protocol, replies = await self._exchange(commands)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                return await self._repair(protocol, commands, replies)
+        return replies
+
+    async def _exchange(self, commands: tuple[Command, ...]) -> tuple[StoreProtocol, list[Reply]]:
         protocol = self._pick()
         if protocol is None:
             await self._wait(self._patience())
             protocol = self._pick()
             if protocol is None:
                 raise StoreUnavailable("no connection to the store")
-        replies = await protocol.exchange(*commands)
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                return await self._repair(protocol, commands, replies)
-        return replies
+        return protocol, await protocol.exchange(*commands)
 
     async def _repair(
         self, protocol: StoreProtocol, commands: tuple[Command, ...], replies: list[Reply]
@@ -164,9 +188,9 @@ class RedisConnection:
             sources = [("EVAL", commands[n][0].source, *commands[n][1:]) for n in unknown]
             for n, reply in zip(unknown, await protocol.exchange(*sources), strict=True):
                 replies[n] = reply
-        for command, reply in zip(commands, replies, strict=True):
-            if isinstance(reply, ResponseError):
-                raise self._error(command, str(reply))
+        problem = self.problem(commands, replies)
+        if problem is not None:
+            raise problem
         return replies
 
     def _error(self, command: Command, text: str) -> Exception:

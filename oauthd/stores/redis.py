@@ -27,6 +27,7 @@ from oauthd.stores import cursor as cursors
 from oauthd.stores import naming, scripts
 from oauthd.stores.codec import codec
 from oauthd.stores.connection import RedisConnection
+from oauthd.stores.durable import Confirming
 from oauthd.stores.interface import (
     Commit,
     IStore,
@@ -39,11 +40,14 @@ from oauthd.stores.interface import (
     Write,
     no_indexes,
 )
-from oauthd.stores.kinds import KINDS
+from oauthd.stores.kinds import ACCESS_TOKEN, GRANT, KINDS, SESSION
 from oauthd.stores.pool import Command
+from oauthd.stores.revocations import Revocations
 
 MARGIN = 60  # seconds that the server keeps a record after its end
 LONGEST_PAGE = 1000
+REVOKED = (ACCESS_TOKEN, GRANT, SESSION)
+"""What is revoked by being forgotten; its keys are never used again."""
 
 
 @implementer(IStore)
@@ -53,6 +57,8 @@ class RedisStore:
     :param clock: wall-clock seconds since the epoch.
     :param kinds: every kind that indexes may name.
     :param channel: where changes are told to all processes.
+    :param revoking: sends what revokes; None: as everything else.
+    :param memory: remembers what was revoked and issued, for another server that may not know of it.
     :ivar changed: called with the name of each key that this process may have changed.
     """
 
@@ -64,11 +70,15 @@ class RedisStore:
         clock: Callable[[], float],
         kinds: Iterable[Kind[Any]] = KINDS,
         channel: bytes = naming.CHANNEL,
+        revoking: Confirming | None = None,
+        memory: Revocations | None = None,
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._members = naming.Members(kinds)
         self._channel = channel
+        self._revoke = connection.call if revoking is None else revoking.call
+        self._memory = memory
         self.changed: list[Callable[[bytes], None]] = []
 
     async def get(self, *refs: Ref[Any]) -> tuple[Stored[Any] | None, ...]:
@@ -104,6 +114,10 @@ class RedisStore:
             commands.extend(_entries(write, write.ref.kind.indexes(write.record), now))
         if commands:
             await self._connection.call(*commands)
+        if self._memory is not None:
+            for write in writes:
+                if write.ref.kind is ACCESS_TOKEN:
+                    self._memory.wrote(naming.key(write.ref))
 
     async def commit(self, commit: Commit) -> bool:
         """Carry out an atomic step; see `IStore`.
@@ -138,10 +152,14 @@ class RedisStore:
         if not refs:
             return
         told = [naming.key(ref) for ref in refs if ref.kind.told is not Told.NOTHING]
+        revoked = [naming.key(ref) for ref in refs if ref.kind in REVOKED]
         try:
-            raws = await self._connection.call(*map(self._removal, refs))
+            raws = await (self._revoke if revoked else self._connection.call)(*map(self._removal, refs))
         finally:
             self._tell_here(told)
+            if self._memory is not None:
+                for name in revoked:  # also where it failed: it was asked for, and doing it again harms nobody
+                    self._memory.forgot(name)
         entries = [
             _leaves(ref, name)
             for ref, raw in zip(refs, raws, strict=True)
@@ -194,18 +212,25 @@ class RedisStore:
 
     async def raise_generation(self, subject: str) -> int:
         """Raise a subject's generation; the number in force, 0 for a subject that has not begun or has ended."""
-        return await self._generation(scripts.RAISE, subject)
+        number = await self._generation(scripts.RAISE, subject)
+        if self._memory is not None:
+            self._memory.raised(naming.generation(subject), number)
+        return number
 
     async def end(self, subject: str, keep: int) -> None:
         """End a subject; see `IStore`. `keep` is in seconds, at least the longest life of what it was issued."""
-        await self._generation(scripts.END, subject, keep)
+        number = await self._generation(scripts.END, subject, keep)
+        if self._memory is not None:
+            self._memory.ended(naming.generation(subject), number, keep)
 
     async def _generation(self, script: scripts.Script, subject: str, *more: int) -> int:
         name = naming.generation(subject)
+        send = self._connection.call if script is scripts.BEGIN else self._revoke
         try:
-            return await self._number(script.on(name, args=(self._channel, *more)))
+            (number,) = await send(script.on(name, args=(self._channel, *more)))
         finally:
             self._tell_here([name])
+        return int(number)
 
     def _removal(self, ref: Ref[Any]) -> Command:
         name = naming.key(ref)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from importlib.resources import files
+from typing import Any
 
 from attrs import field, frozen
 
@@ -32,6 +33,12 @@ class Script:
         return (self, len(keys), *keys, *args)
 
 
+def in_full(command: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same command, with the source of a script in place of its hash: no server can fail to know it."""
+    first = command[0]
+    return ("EVAL", first.source, *command[1:]) if isinstance(first, Script) else command
+
+
 def _script(name: str) -> Script:
     source = files("oauthd.stores").joinpath("scripts", f"{name}.lua").read_bytes()
     return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
@@ -45,4 +52,5 @@ FORGET = _script("forget")
 BEGIN = _script("begin")
 RAISE = _script("raise")
 END = _script("end")
+AT_LEAST = _script("atleast")
 BEAT = _script("beat")

@@ -82,7 +82,7 @@ class Sentinels:
         self._watchers: list[Callable[[], None]] = []
         self._watching = LoopingCall(self._look)
         self._watching.clock = reactor
-        self._looking: Deferred[Any] = Deferred()
+        self._looking: Deferred[Any] | None = None
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803 - Twisted's name
         """Ask where the primary is, and connect to it; see the interface."""
@@ -107,7 +107,8 @@ class Sentinels:
             self._watchers.remove(moved)
         if not self._watchers and self._watching.running:
             self._watching.stop()
-            self._looking.cancel()
+            if self._looking is not None:
+                self._looking.cancel()
 
     def _look(self) -> Deferred[Any]:
         self._looking = Deferred.fromCoroutine(self._ask_again())

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from attrs import frozen
 
 from oauthd.stores.connection import CommandRefused, NotPermitted, RedisConnection
+from oauthd.stores.durable import Confirming
 
 # GETDEL is the newest command that the store uses. The tests of the store pass on Redis 6.2 and 7.0 and on Valkey 9.
 OLDEST = (6, 2)
@@ -37,10 +38,13 @@ class Findings:
     server: str
 
 
-async def check_server(connection: RedisConnection, allow: Collection[str] = ()) -> Findings:
+async def check_server(
+    connection: RedisConnection, allow: Collection[str] = (), confirming: Confirming | None = None
+) -> Findings:
     """Ask a server what it is and how it is set.
 
     :param allow: names of what the operator accepts; such a reason to refuse becomes a warning.
+    :param confirming: how revocations are confirmed; refused where the server cannot do that.
     :raises StoreUnavailable: when the server is away.
     """
     facts: dict[str, str] = {}
@@ -56,12 +60,47 @@ async def check_server(connection: RedisConnection, allow: Collection[str] = ())
         if not told:
             silent.append(f"CONFIG GET {name}")
     refused = _refusals(facts)
+    warned = _warnings(facts, silent)
+    if confirming is not None:
+        refused.update(await _unable(connection, confirming, facts))
+        warned += await _too_few(connection, confirming)
     accepted = [text for name, text in refused.items() if name in allow and name in ACCEPTABLE]
     return Findings(
         refuse=tuple(text for text in refused.values() if text not in accepted),
-        warn=(*(f"{text} (accepted by store.accept)" for text in accepted), *_warnings(facts, silent)),
+        warn=(*(f"{text} (accepted by store.accept)" for text in accepted), *warned),
         server=_description(facts),
     )
+
+
+async def _unable(connection: RedisConnection, confirming: Confirming, facts: Mapping[str, str]) -> dict[str, str]:
+    """Why revocations could never be confirmed as they must be; an operator cannot accept that."""
+    found = {}
+    if confirming.replicas and await _ask(connection, "WAIT", "0", "1") is None:
+        found["WAIT"] = "the store does not answer WAIT, which store.revocation_wait needs"
+    if confirming.fsync:
+        if _appends(facts) is False or await _ask(connection, "WAITAOF", "0", "0", "1") is None:
+            found["WAITAOF"] = (
+                "the store cannot tell what is on its disk, as store.revocation_fsync needs: that takes WAITAOF "
+                "(Valkey, or Redis 7.2) and appendonly yes"
+            )
+        elif facts.get("appendfsync") == "everysec" and confirming.timeout <= 1:
+            found["WAITAOF"] = (
+                "the store writes to its disk each second (appendfsync everysec): store.revocation_fsync needs a "
+                f"store.revocation_wait_timeout above 1, which is {confirming.timeout:g}"
+            )
+    return found
+
+
+async def _too_few(connection: RedisConnection, confirming: Confirming) -> list[str]:
+    if not confirming.replicas:
+        return []
+    there = _info(await _ask(connection, "INFO", "replication")).get("connected_slaves", "")
+    if not there.isdigit() or int(there) >= confirming.replicas:
+        return []
+    return [
+        f"the store has {there} replicas, and store.revocation_wait asks for {confirming.replicas}: until there are as "
+        "many, every revocation is answered 503"
+    ]
 
 
 async def _ask(connection: RedisConnection, *command: str) -> object:

@@ -102,6 +102,10 @@ class Talk:
     def say(self, *words: str | bytes) -> object:
         """One command and its reply, an error too."""
         self._socket.sendall(hiredis.pack_command(words))  # type: ignore[arg-type]
+        return self.read()
+
+    def read(self) -> object:
+        """The next reply, or message."""
         while (reply := self._reader.gets()) is False:
             if not (data := self._socket.recv(65536)):
                 raise ConnectionResetError("the server closed the connection")
