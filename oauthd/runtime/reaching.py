@@ -65,7 +65,11 @@ class Reach:
         except (OSError, ValueError) as error:  # the file of authorities
             raise CannotStart(f"the store at {self.place} cannot be reached: {error}") from None
         self.connection = RedisConnection(
-            self.reactor, primary=primary, size=store.connections, reply_timeout=store.reply_timeout
+            self.reactor,
+            primary=primary,
+            size=store.connections,
+            reply_timeout=store.reply_timeout,
+            counts=self.counts.store,
         )
         channel = naming.channel(where.get("db", 0))
         self.confirming = self._confirming(primary)

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from txredisapi import ResponseError
 
+from oauthd.metrics import StoreCounts
 from oauthd.stores.address import Primary
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.pool import Command, Reply, ReplyLost, StoreFactory, StoreProtocol
@@ -54,6 +55,7 @@ class RedisConnection:
     :param primary: the server; shared by all connections of a process.
     :param size: how many connections are kept open.
     :param reply_timeout: seconds to wait for a reply, and for a connection when there is none.
+    :param counts: what is counted here.
     :param where: the server by the parameters of `Primary`, where `primary` is not given.
     :ivar server_id: which server answers, or answered last; "" before the first, or where none tells.
     :ivar on_new_server: called when the server that answers is not the one that did before: another one after a
@@ -71,15 +73,18 @@ class RedisConnection:
         primary: Primary | None = None,
         size: int = 2,
         reply_timeout: float = 1.0,
+        counts: StoreCounts | None = None,
         **where: Any,
     ) -> None:
         self._reactor: IReactorTime = reactor
         self._reply_timeout = reply_timeout
         self._size = size
         self._primary = primary or Primary(reactor, timeout=reply_timeout, **where)
+        self._counts = counts or StoreCounts()
         self._factory = StoreFactory(
             reactor, self._primary.greeting, size, reply_timeout, self._came, self._went, self._note
         )
+        self._factory.latency = self._counts.latency
         self._waiters: list[Deferred[None]] = []
         self._down_since: float | None = None
         self._why = "it was not started"
@@ -135,12 +140,19 @@ class RedisConnection:
         :raises StoreUnavailable: when the outcome is unknown or the server cannot do it now.
         :raises CommandRefused: when the server found one of them wrong.
         """
-        for _ in range(self._size if again else 0):  # a server that ends takes all connections with it
-            try:
-                return await self._call(commands)
-            except ReplyLost:
-                continue
-        return await self._call(commands)
+        try:
+            for _ in range(self._size if again else 0):  # a server that ends takes all connections with it
+                try:
+                    return await self._call(commands)
+                except ReplyLost:
+                    continue
+            return await self._call(commands)
+        except StoreUnavailable:
+            self._counts.unavailable += 1
+            raise
+        except CommandRefused:
+            self._counts.refused += 1
+            raise
 
     async def replies(self, *commands: Command) -> list[Reply]:
         """As `call`, for commands that may be carried out twice; errors are among the replies, see `problem`.
@@ -245,6 +257,7 @@ class RedisConnection:
 
     def _came(self, protocol: StoreProtocol) -> None:
         """A connection is ready."""
+        self._counts.connections = len(self._factory.pool)
         self._meet(protocol)
         if self._down_since is not None:
             self._log.info("the store answers")
@@ -276,6 +289,9 @@ class RedisConnection:
 
     def _went(self) -> None:
         """A connection is gone."""
+        self._counts.connections = len(self._factory.pool)
+        if not self._stopped:
+            self._counts.lost += 1
         if not self.available and not self._stopped:
             self._down_since = self._reactor.seconds()
             self._log.warn("the store is away: {why}", why=self._why)

@@ -22,6 +22,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from txredisapi import HiredisProtocol, InvalidData, RedisFactory, ResponseError
 
+from oauthd.metrics import StoreCounts
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.scripts import Script
 
@@ -121,6 +122,7 @@ class StoreProtocol(HiredisProtocol):
         self._under_way -= 1
         if len(exchange.replies) == exchange.count:
             self._waiting.popleft()
+            self.factory.latency.observe(self.factory.reactor.seconds() - exchange.sent_at)
             exchange.done.callback(exchange.replies)
             if not self._waiting:
                 self._rest()
@@ -192,6 +194,7 @@ class StoreFactory(RedisFactory):
     """The pool: makes connections, again and again, and tells its owner when one is ready or gone.
 
     :ivar greeting: what each new connection says first.
+    :ivar latency: from sending commands to their last reply.
     :ivar made: every connection that stands, those too that have not been greeted back.
     """
 
@@ -214,6 +217,7 @@ class StoreFactory(RedisFactory):
         self.greeting = greeting
         self.reply_timeout = reply_timeout
         self.note = note
+        self.latency = StoreCounts().latency
         self.made: set[StoreProtocol] = set()
         self._came, self._went = came, went
 

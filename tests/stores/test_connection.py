@@ -24,6 +24,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.protocols.portforward import ProxyClientFactory, ProxyServer
 from twisted.trial.unittest import TestCase
 
+from oauthd.metrics import StoreCounts
 from oauthd.stores.connection import CommandRefused, RedisConnection
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.pool import ReplyLost
@@ -128,6 +129,21 @@ class CallTests(ConnectionCase):
         await other.call(("SET", "k", "v"))
         self.assertEqual(await one.call(("GET", "k")), [None])
         self.assertEqual(await one.call(("SELECT", 3), ("GET", "k")), [b"OK", b"v"])
+
+    async def test_counted(self) -> None:
+        """Exchanges, what failed and what was refused, and connections that stand and were lost, are counted."""
+        counts = StoreCounts()
+        line = self.line(fresh_database())
+        connection = await self.connected(path=line.path, size=1, counts=counts)
+        greeted = counts.latency.count
+        await connection.call(("SET", "k", "v"), ("GET", "k"))
+        with self.assertRaises(CommandRefused):
+            await connection.call(("INCR", "k"))
+        self.assertEqual((counts.latency.count - greeted, counts.refused, counts.connections), (2, 1, 1))
+        line.plan = [False]
+        with self.assertRaises(StoreUnavailable):
+            await connection.call(("GET", "k"), again=False)
+        self.assertEqual((counts.unavailable, counts.lost, counts.connections), (1, 1, 0))
 
     async def test_stop(self) -> None:
         """What is under way when the connection is stopped ends well; what comes later is refused."""
