@@ -52,7 +52,7 @@ def _delays() -> Histogram:
 
 @define(eq=False)
 class RequestCounts:
-    """Requests that the ordinary path answered; the fast lane's stand in `LaneCounts` alone.
+    """Requests that took a look at something; those answered from memory by the fast lane stand in `LaneCounts` alone.
 
     :ivar answered: durations by method, path of the route and status; both words `-` where there was none.
     :ivar advertised: the first path of a route, by its others.
@@ -71,12 +71,12 @@ class RequestCounts:
 
 @define(eq=False)
 class LaneCounts:
-    """What the fast lane did. Each request that it answered is in exactly one of the first four.
+    """What the fast lane did. Each request that it answered 200 is in exactly one of the first four.
 
     :ivar hits: introspections answered active, from memory.
     :ivar inactive: introspections answered inactive, from memory.
-    :ivar misses: introspections answered after a read of the store.
-    :ivar issued: token requests answered 200; the event is told besides, as for any token.
+    :ivar misses: introspections answered after a read of the store; these are in `RequestCounts`, too.
+    :ivar issued: token requests answered; these are in `RequestCounts`, too, and their event is told.
     :ivar passed: requests left to the ordinary path.
     :ivar learned: header blocks learned.
     :ivar blocks: header blocks remembered at the moment.

@@ -19,8 +19,8 @@ Labels = tuple[str, ...]
 Value = int | float | list[int | float]
 """A number; of a histogram the counts of its buckets, not added up, and then the sum of what was observed."""
 
-INTROSPECTION, TOKEN = "/oauth2/introspect", "/oauth2/token"
-"""The endpoints that the fast lane answers for, as the route table calls them first."""
+INTROSPECTION = "/oauth2/introspect"
+"""The endpoint that the fast lane answers from memory, as the route table calls it first."""
 
 WORKER = "worker"
 """The label that every gauge has besides its own, and every counter that is told for each process: the number of the
@@ -83,9 +83,9 @@ def _values(histogram: Histogram) -> Value:
     return [*histogram.counts, histogram.total]
 
 
-def _lane_requests(counts: Counts) -> tuple[tuple[str, int], ...]:
-    lane = counts.lane
-    return (INTROSPECTION, lane.hits + lane.inactive + lane.misses), (TOKEN, lane.issued)
+def _remembered(counts: Counts) -> int:
+    """Requests that nobody was told of: introspections answered from memory by the fast lane."""
+    return counts.lane.hits + counts.lane.inactive
 
 
 def _requests(counts: Counts) -> Iterable[tuple[Labels, Value]]:
@@ -93,9 +93,8 @@ def _requests(counts: Counts) -> Iterable[tuple[Labels, Value]]:
     for (method, route, status), histogram in counts.requests.answered.items():
         key = (counts.requests.advertised.get(route, route), method, str(status))
         found[key] = found.get(key, 0) + histogram.count
-    for route, number in _lane_requests(counts):
-        if number:
-            found[route, "POST", "200"] = found.get((route, "POST", "200"), 0) + number
+    if remembered := _remembered(counts):
+        found[INTROSPECTION, "POST", "200"] = found.get((INTROSPECTION, "POST", "200"), 0) + remembered
     return found.items()
 
 
@@ -106,9 +105,8 @@ def _durations(counts: Counts) -> Iterable[tuple[Labels, Value]]:
         key = (counts.requests.advertised.get(route, route), str(status))
         before = found.get(key, nothing)
         found[key] = [a + b for a, b in zip(before, [*histogram.counts, histogram.total], strict=True)]
-    for route, number in _lane_requests(counts):
-        if number:
-            found.setdefault((route, "200"), [*nothing])[0] += number
+    if remembered := _remembered(counts):
+        found.setdefault((INTROSPECTION, "200"), [*nothing])[0] += remembered
     return found.items()
 
 
@@ -142,8 +140,8 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "oauthd_http_request_seconds", "histogram",
-        "From the arrival of a request to its answer. Those of the fast lane are not timed: they stand in the first "
-        "bucket and add nothing to the sum.",
+        "From the arrival of a request to its answer. Those that the fast lane answered from memory are not timed: "
+        "they stand in the first bucket and add nothing to the sum.",
         _durations, ("endpoint", "status"), ANSWER_BOUNDS,
     ),
     _gauge("oauthd_http_connections", "Open connections of clients.", lambda counts: one(counts.connections())),
@@ -153,6 +151,11 @@ FAMILIES: tuple[Family, ...] = (
         "Introspections answered: from memory that the token is active (hit) or not (inactive), or after a read of the "
         "store (miss), by the fast lane or the ordinary path.",
         _introspections, "path", "outcome",
+    ),
+    _counter(
+        "oauthd_lane_issued_total",
+        "Token requests that the fast lane has answered.",
+        lambda counts: one(counts.lane.issued),
     ),
     _counter(
         "oauthd_lane_passed_total",

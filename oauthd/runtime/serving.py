@@ -100,8 +100,9 @@ class Serving:
         application = await self.prepare()
         self._tending = LoopingCall(self._tend, application)
         self._tending.start(TEND, now=False)
-        self.site = application.site(self.settings, self.reactor, self._access())
-        self.site.lane_access = self._journal.lane
+        journal = self._journal
+        access, asked = self._counting(journal.access), self._counting(journal.lane)
+        self.site = application.site(self.settings, self.reactor, access, asked, heard=journal.lane)
         self._watch(application, self.site)
         return self.site
 
@@ -114,9 +115,9 @@ class Serving:
         self._probe.start()
         self.answerers["metrics"] = Watch(counts).told
 
-    def _access(self) -> Access:
-        """What is told of each request on the ordinary path: it counts, and writes where that is wanted."""
-        count, write = self.counts.requests.count, self._journal.access
+    def _counting(self, write: Access | None) -> Access:
+        """What counts each request that it is told of, and writes it where that is wanted."""
+        count = self.counts.requests.count
         if write is None:
             return count
 

@@ -44,7 +44,6 @@ class Site(TwistedSite):
 
     :ivar shield: counts the work that a drain waits for.
     :ivar access: told of the requests that no endpoint saw.
-    :ivar lane_access: told of those that the fast lane answered, which counts them itself; None: nobody wants to know.
     :ivar lane: what its connections remember; None for nothing.
     """
 
@@ -63,7 +62,6 @@ class Site(TwistedSite):
         super().__init__(resource, reactor=reactor, timeout=self.limits.idle_seconds)
         self.shield = shield
         self.access = access
-        self.lane_access: Access | None = None
         self.lane = lane
         self.channel: type[Channel] = Channel if lane is None else LaneChannel
         self.channels: set[Channel] = set()
