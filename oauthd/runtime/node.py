@@ -187,7 +187,7 @@ class Node(Service):
     def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
         """End in order; the reactor waits for it."""
         super().stopService()
-        return ensureDeferred(self._stop())
+        return ensureDeferred(self._stop()).addErrback(lambda failure: log.failure("ending failed", failure=failure))
 
     async def _stop(self) -> None:
         if self._starting is not None:

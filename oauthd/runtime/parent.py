@@ -197,13 +197,12 @@ class Parent:
 
     def came(self, worker: _Worker) -> None:
         """It serves."""
-        if self._starting is None:
-            log.info("worker {number} (process {pid}) serves", number=worker.number, pid=worker.pid)
-        elif self.live == len(self._numbers):
+        log.info("worker {number} (process {pid}) serves", number=worker.number, pid=worker.pid)
+        if self.live == len(self._numbers):
             starting, self._starting = self._starting, None
-            starting.callback(None)
-        if self.live == len(self._numbers):  # now there is time for it
-            self._keep_spare()
+            if starting is not None:
+                starting.callback(None)
+            self._keep_spare()  # now there is time for it
 
     def closed(self) -> None:
         """One has emptied its queue."""

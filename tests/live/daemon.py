@@ -181,17 +181,18 @@ class Daemon:
         """The command line."""
         return [twistd(), "-n", "oauthd", "--data", str(self.data), "--listen", self.listen, *self.flags]
 
-    def spawn(self, launcher: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+    def spawn(self, launcher: tuple[str, ...] = (), stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start it, and wait for nothing.
 
         :param launcher: a command to put in front.
+        :param stdin: what it has as its standard input.
         """
         with self.output_file.open("ab") as output:
             self.process = subprocess.Popen(
                 [*launcher, *self.command],
                 cwd=self.folder,
                 env={**environment(), "HOME": str(self.folder), **self.environ},
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
