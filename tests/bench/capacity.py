@@ -9,7 +9,7 @@ from attrs import evolve
 from tests.bench.comparing import Bench
 from tests.bench.introspection import first, introspection, tokens_of
 from tests.bench.load import Reading
-from tests.bench.results import Figure, Result, Skipped, typical
+from tests.bench.results import Figure, Result, Skipped, quietest
 from tests.bench.revocation import ROOM
 from tests.bench.stage import Oauthd
 
@@ -54,7 +54,7 @@ def workers(bench: Bench) -> Iterator[Result]:
         for name, server in (("one", alone), ("two", pair)):
             drive(server, 1)
             readings[name].append(drive(server, bench.seconds))
-    one, two = typical(readings["one"]), typical(readings["two"])
+    one, two = quietest(readings["one"]), quietest(readings["two"])
     for server in (alone, pair):
         server.child.end()
     yield Figure(

@@ -90,7 +90,7 @@ def tell(what: str, server: str, n: int, readings: dict[str, list[Reading]]) -> 
     """Say how a round went."""
     parts = [
         f"{server if name == 'ours' else name} {found[-1].cpu * 1e6:.1f} us, {found[-1].rate:.0f}/s"
-        f" (core {found[-1].busy:.0%}, wrk {found[-1].load_busy:.0%})"
+        f" (core {found[-1].busy:.0%}, others {found[-1].others:.0%}, wrk {found[-1].load_busy:.0%})"
         for name, found in readings.items()
         if found
     ]

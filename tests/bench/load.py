@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from tests.bench import processes
 from tests.bench.processes import Child, Children
 
 SCRIPTS = Path(__file__).parent / "wrk"
@@ -44,6 +45,7 @@ class Reading:
 
     :ivar store: CPU of Valkey.
     :ivar busy: how much of its core the server used.
+    :ivar others: how much of that core something else used: what disturbs.
     :ivar load_busy: how much of a core wrk used: near 1 it is wrk that is measured, as far as requests/s go.
     """
 
@@ -51,6 +53,7 @@ class Reading:
     cpu: float
     store: float
     busy: float
+    others: float
     load_busy: float
     resident: int
 
@@ -138,6 +141,7 @@ class Wrk:
         """Drive a server, and read its CPU around that."""
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         begun, before, stored = time.monotonic(), server.cpu(), store.cpu() if store else 0
+        core = processes.busy(server.on)
         found = self.finish(self.start(port, script, *words, seconds=seconds, connections=connections), seconds)
         spent, took = server.cpu() - before, time.monotonic() - begun
         since = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -149,6 +153,7 @@ class Wrk:
             cpu=spent / 1e9 / found.requests,
             store=(store.cpu() - stored) / 1e9 / found.requests if store else 0.0,
             busy=spent / 1e9 / took,
+            others=max((processes.busy(server.on) - core) / took - spent / 1e9 / took, 0.0),
             load_busy=own / took,
             resident=server.resident(),
         )

@@ -60,6 +60,15 @@ def cpu(pid: int) -> int:
         return 0
 
 
+def busy(of: Iterable[int]) -> float:
+    """Seconds that cores have been busy since the machine started."""
+    wanted = {f"cpu{core}" for core in of}
+    lines = [line.split() for line in Path("/proc/stat").read_text().splitlines() if line.split(" ", 1)[0] in wanted]
+    # user nice system idle iowait irq softirq steal: all but idle and iowait.
+    ticks = sum(sum(map(int, cells[1:9])) - int(cells[4]) - int(cells[5]) for cells in lines)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def resident(pid: int) -> int:
     """Bytes of memory that a process holds; 0 for one that is gone."""
     try:
@@ -95,6 +104,7 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    on: tuple[int, ...] = ()
 
     @property
     def pid(self) -> int:
@@ -188,6 +198,6 @@ class Children:
                 start_new_session=True,  # a Ctrl-C is for us, who end it
                 preexec_fn=prepare,  # noqa: PLW1509 (it takes no lock and imports nothing)
             )
-        child = Child(name, process, place / "output.log")
+        child = Child(name, process, place / "output.log", tuple(sorted(allowed)))
         self._stack.callback(child.end)
         return child

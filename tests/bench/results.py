@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 
 from attrs import frozen
 
@@ -51,15 +50,15 @@ class Rate:
 
     @property
     def to_nginx(self) -> float:
-        """CPU of a request in that of nginx: the median of the rounds, each compared within itself."""
-        return median(mine.cpu / theirs.cpu for mine, theirs in zip(self.ours, self.nginx, strict=True))
+        """CPU of a request in that of nginx."""
+        return quietest(self.ours).cpu / quietest(self.nginx).cpu
 
     @property
     def klein_to_us(self) -> float:
         """CPU of Klein's request in ours; 0 where Klein was not driven."""
         if not self.klein:
             return 0.0
-        return median(theirs.cpu / mine.cpu for mine, theirs in zip(self.ours, self.klein, strict=True))
+        return quietest(self.klein).cpu / quietest(self.ours).cpu
 
     @property
     def failed(self) -> int:
@@ -98,6 +97,6 @@ class Skipped:
 Result = Rate | Figure | Skipped
 
 
-def typical(readings: Sequence[Reading]) -> Reading:
-    """Of several rounds the one in the middle, by CPU."""
-    return sorted(readings, key=lambda reading: reading.cpu)[len(readings) // 2]
+def quietest(readings: Sequence[Reading]) -> Reading:
+    """Of several rounds the cheapest: what else goes on in a machine only ever adds to what a request costs."""
+    return min(readings, key=lambda reading: reading.cpu)

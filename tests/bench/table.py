@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tests.bench.results import Figure, Rate, Result, Skipped, typical
+from tests.bench.results import Figure, Rate, Result, Skipped, quietest
 
 BEGIN = "<!-- measured: begin -->"
 END = "<!-- measured: end -->"
@@ -21,8 +21,8 @@ def rates(found: Iterable[Rate]) -> list[tuple[str, ...]]:
     """Lines of the table of rates."""
     lines: list[tuple[str, ...]] = []
     for rate in found:
-        ours, nginx = typical(rate.ours), typical(rate.nginx)
-        klein = typical(rate.klein) if rate.klein else None
+        ours, nginx = quietest(rate.ours), quietest(rate.nginx)
+        klein = quietest(rate.klein) if rate.klein else None
         lines.append(
             (
                 rate.what + (f" ({rate.failed} failed)" if rate.failed else ""),
