@@ -35,6 +35,7 @@ from oauthd.runtime.hindrance import HINDRANCES, CannotStart
 from oauthd.runtime.listening import Door, Listening, bind
 from oauthd.runtime.logs import writing
 from oauthd.runtime.parent import Parent, workers
+from oauthd.runtime.scraping import Scraping, of_one, of_workers
 from oauthd.runtime.serving import Serving
 from oauthd.runtime.valkey import EmbeddedValkey
 
@@ -65,6 +66,7 @@ class Node(Service):
     crew: Parent | None = None
     _listening: list[Listening] = field(factory=list)
     _workers: int = field(init=False)
+    _scraping: Scraping = field(init=False)
     _valkey: EmbeddedValkey | None = None
     _starting: Deferred[None] | None = None
     _hindrance: Exception | None = None
@@ -75,6 +77,10 @@ class Node(Service):
     @_workers.default
     def _counted(self) -> int:
         return workers(self.settings.server.workers)
+
+    @_scraping.default
+    def _scraped(self) -> Scraping:
+        return Scraping(self.reactor)
 
     def setServiceParent(self, parent: Any) -> None:  # noqa: N802 - Twisted's name
         """Become part of twistd's application, which tells it what writes the log."""
@@ -88,6 +94,7 @@ class Node(Service):
             self.data.prepare(self.uid, self.gid)
             for text in self.settings.server.listen:
                 self._listening.append(bind(self.reactor, text, self._door, self._workers))
+            self._scraping.bind(self.settings.metrics.listen)
         except (CannotStart, DataFolderError) as error:
             if self.daemon:  # twistd passes it on to whoever waits for the daemon to start
                 log.critical("oauthd cannot start: {reason}", reason=str(error))
@@ -132,6 +139,7 @@ class Node(Service):
             self._door.site = await self.serving.start()
             for listening in self._listening:
                 listening.open()
+            self._scraping.open(of_one(self.serving.counts))
         else:
             await self.serving.prepare()
             await self.serving.stop()
@@ -144,6 +152,7 @@ class Node(Service):
                 writing(self.observer),
             )
             await self.crew.start()
+            self._scraping.open(of_workers(self.crew))
         self._tell()
 
     def _orders(self, worker: int, embedded: str | None) -> dict[str, Any]:
@@ -198,6 +207,7 @@ class Node(Service):
             await self._end_workers(self.crew)
         else:
             await self._end_alone()
+        await self._scraping.close()
         if self._valkey is not None:
             await self._valkey.stop()
         if self._told_address:  # else it is the file of a server that runs in the same folder
