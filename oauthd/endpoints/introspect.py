@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 
-from attrs import define, frozen
+from attrs import frozen
 
 from oauthd.metrics import IntrospectionCounts
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
@@ -84,36 +84,39 @@ def seen_by(caller: Caller, entry: Entry) -> bytes:
 MOST_VIEWS = 16  # callers of one token that are remembered
 
 
-@define(eq=False)
 class IntrospectionLesson:
     """What an answered introspection taught: this caller, proved in this way, may ask about tokens.
 
     It holds as long as the caller is kept in memory as it was then, and its proof has not ended.
     """
 
-    endpoint: Introspect
-    caller: Caller
+    __slots__ = ("_cache", "_caller", "_clock", "_endpoint", "_entry", "_monotonic", "_until")
 
     parameter = "token"
 
+    def __init__(self, endpoint: Introspect, caller: Caller) -> None:
+        self._endpoint, self._caller = endpoint, caller
+        self._entry, self._until = caller.entry, caller.until
+        self._cache, self._monotonic, self._clock = endpoint.cache, endpoint.cache.monotonic, endpoint.clock
+
     def holds(self) -> bool:
         """Would the same caller still be let in, for all that is known?"""
-        return self.endpoint.cache.counts(self.caller.entry) and self.endpoint.clock() < self.caller.until
+        return self._cache.counts(self._entry) and self._clock() < self._until
 
     def recall(self, value: bytes) -> bytes | None:
         """The answer about a token, from memory; None when it is not there or does not count."""
-        cache = self.endpoint.cache
+        cache = self._cache
         entry = cache.entries.get(sha256(value).digest())
         if entry is None:
             return None
         # As `Cache.counts` for both entries, in one look at the clocks: this is what most requests cost.
-        caller, now, wall = self.caller.entry, cache.monotonic(), cache.clock()
+        caller, now, wall = self._entry, self._monotonic(), self._clock()
         if not (
             now < cache.lease
             and now < entry.aged
             and now < caller.aged
             and wall < entry.until
-            and wall < self.caller.until
+            and wall < self._until
             and entry.first.stands
             and entry.second.stands
             and entry.third.stands
@@ -127,5 +130,5 @@ class IntrospectionLesson:
 
     async def ask(self, value: bytes) -> Response:
         """The answer about a token, as the store has it."""
-        body = await self.endpoint.answer(self.caller, value.decode("ascii"), sha256(value).digest())
+        body = await self._endpoint.answer(self._caller, value.decode("ascii"), sha256(value).digest())
         return Response(200, JSON, body)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from functools import partial
 from typing import Any
 
 import attrs
@@ -32,12 +33,10 @@ from oauthd.stores.startup import check_server
 
 log = Logger(namespace="oauthd")
 PATIENCE = 10.0  # seconds that a configured store may take to answer at start
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-def monotonic() -> float:
-    """Seconds that go on while the machine sleeps, where the system has such a clock: what was kept is old then."""
-    return time.clock_gettime(_CLOCK)
+monotonic = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Seconds that go on while the machine sleeps, where the system has such a clock: what was kept is old then."""
 
 
 @define(eq=False)

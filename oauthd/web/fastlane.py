@@ -37,6 +37,8 @@ from oauthd.web.memo import Facts, Memo, Taught, around, is_clean
 Access = Callable[[str, str, int, float], None]
 _STRAIGHT = (TCPServer, UNIXServer)
 LONGEST_VALUE = 16384  # bytes
+READ = 16384  # bytes at a time
+NEVER_AGAIN = -1  # the size of no request
 
 
 class Place(Protocol):
@@ -112,12 +114,17 @@ class LaneChannel(Channel):
     """A connection that knows the lane."""
 
     lane: Lane
+    _way: Taught | None
 
     def connectionMade(self) -> None:
         """Find out what kind of connection it is."""
         super().connectionMade()
         self._memo = self.lane.memo(Facts(self.isSecure(), self.lane.trusts(self.transport.getPeer())))
         self._straight = type(self.transport) in _STRAIGHT
+        if self._straight:
+            self.transport.bufferSize = READ  # a buffer of 64 KiB for each read costs more than most requests
+        # What the last request on the lane began with, all its bytes, and what it was taught by: most say it again.
+        self._opening, self._total, self._way = b"", NEVER_AGAIN, None
         self._request: tuple[bytes, bytes] | None = None  # head and body of a request that came whole
         self._taught: Taught | None = None  # the one that is being asked
         self._began = 0.0
@@ -126,7 +133,11 @@ class LaneChannel(Channel):
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what is known at once; let the ordinary path read the rest."""
-        if not (self._handlingRequest or self._begun or self._buffer or self.refused or self.paused):
+        # What else could be under way begins in the ordinary path, which ends this.
+        if len(data) == self._total and data.startswith(self._opening) and not (self._handlingRequest or self.paused):
+            if self._way is not None and self._answer(self._way, data[len(self._opening) :]):
+                return
+        elif not (self._handlingRequest or self._begun or self._buffer or self.refused or self.paused):
             end = data.find(b"\r\n\r\n")
             if end > 0:
                 head = data[:end]
@@ -136,63 +147,62 @@ class LaneChannel(Channel):
                 if known is not None:
                     block, length = known
                     body = data[end + 4 :]
-                    if len(body) == length and self._ride(block.taught, body):
+                    if len(body) == length and self._ride(block.taught, head, body):
                         return
                 self._request = (head, data[end + 4 :]) if data.startswith(b"POST ") else None
             else:
                 self._request = None
+        self._total = NEVER_AGAIN
         super().dataReceived(data)
 
-    def _ride(self, ways: list[Taught], body: bytes) -> bool:
+    def _ride(self, ways: list[Taught], head: bytes, body: bytes) -> bool:
         """Answer by what was taught; False where that does not tell."""
+        for way in ways:
+            if not (body.startswith(way.prefix) and body.endswith(way.suffix) and len(body) >= way.shortest):
+                continue
+            if self._answer(way, body[len(way.prefix) : len(body) - len(way.suffix)]):
+                if not way.suffix:
+                    self._way, self._opening = way, b"%b\r\n\r\n%b" % (head, way.prefix)
+                    self._total = len(head) + 4 + len(body)
+                return True
+        self.lane.counts.passed += 1
+        return False
+
+    def _answer(self, way: Taught, value: bytes) -> bool:
+        """Answer from memory, or ask; False where neither is possible."""
         lane = self.lane
         if self.site.draining:
             return False
-        for taught in ways:
-            if body.startswith(taught.prefix) and body.endswith(taught.suffix) and len(body) >= taught.shortest:
-                value = body[len(taught.prefix) : len(body) - len(taught.suffix)]
-                answer = taught.lesson.recall(value)
-                if answer is not None:
-                    now = lane.clock()
-                    self._send(
-                        b"%b%b%d\r\n\r\n%b" % (lane.dated(now), taught.fields, len(answer), answer)
-                    )
-                    if now - self._timer_set > 1.0 or now < self._timer_set:
-                        self._timer_set = now
-                        self.resetTimeout()
-                    if answer is INACTIVE:
-                        lane.counts.inactive += 1
-                    else:
-                        lane.counts.hits += 1
-                    if lane.heard is not None:
-                        lane.heard("POST", taught.place.path, 200, 0.0)
-                    return True
-                if self._may_ask(taught, value):
-                    self._ask(taught, value)
-                    return True
-        lane.counts.passed += 1
-        return False
-
-    def _may_ask(self, taught: Taught, value: bytes) -> bool:
-        if taught.lesson.parameter and not (is_clean(value) and len(value) <= LONGEST_VALUE):
-            return False
-        return taught.lesson.holds()
+        answer = way.lesson.recall(value)
+        if answer is None:
+            if (way.lesson.parameter and not is_clean(value)) or len(value) > LONGEST_VALUE or not way.lesson.holds():
+                return False
+            self._ask(way, value)
+            return True
+        now = lane.clock()
+        self._send(b"%b%b%d\r\n\r\n%b" % (lane.dated(now), way.fields, len(answer), answer))
+        if now - self._timer_set > 1.0 or now < self._timer_set:
+            self._timer_set = now
+            self.resetTimeout()
+        if answer is INACTIVE:
+            lane.counts.inactive += 1
+        else:
+            lane.counts.hits += 1
+        if lane.heard is not None:
+            lane.heard("POST", way.place.path, 200, 0.0)
+        return True
 
     def _send(self, wire: bytes) -> None:
         transport = self.transport
-        if (
-            self._straight
-            and transport.connected
-            and not transport.disconnecting
-            and not transport.dataBuffer
-            and not transport._tempDataBuffer
-        ):
-            sent = transport.writeSomeData(wire)
+        if self._straight and not (transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting):
+            # As `writeSomeData` does, which would wrap it for more than it costs.
+            try:
+                sent = transport.socket.send(wire)
+            except OSError:  # nothing goes, or nothing ever will: the reactor meets it too, and knows what to do
+                sent = 0
             if sent == len(wire):
                 return
-            if isinstance(sent, int):
-                wire = wire[sent:]
-            # An exception: the reactor meets it too when it writes what is queued, and ends the connection in order.
+            wire = wire[sent:]
         transport.write(wire)
 
     # what takes a look into the store
