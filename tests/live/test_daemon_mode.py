@@ -6,12 +6,17 @@ import os
 import pwd
 import signal
 import socket
+import ssl
 import subprocess
 from pathlib import Path
 from unittest import SkipTest
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.live.crew import children
 from tests.live.daemon import Daemon, LiveCase, environment, installed, reachable, twistd, until
 from tests.live.visitor import Unreachable, Visitor, expect
+from tests.web.certificate import self_signed
 
 USER = "nobody"
 
@@ -168,6 +173,30 @@ class BackgroundTests(LiveCase):
         daemon.user, daemon.twistd_flags = somebody, ()
         daemon.start()
         self.assertTrue(visitor.is_active(app, token))
+        daemon.end()
+        self.assertNotIn("Traceback", daemon.log)
+
+    def test_workers_of_another_user(self) -> None:
+        """Workers run as that user, too, behind a low port and TLS with a key that only root can read."""
+        if os.getuid() != 0 or not reachable(installed() / "bin" / "python"):
+            raise SkipTest("only root can change the user")
+        own, key = self_signed(), self.folder / "server.pem"
+        private = own.privateKey.original.to_cryptography_key()
+        key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + own.dumpPEM())
+        key.chmod(0o600)
+        daemon = self.background("--uid", USER, server_workers="2")
+        port = next(port for port in range(600, 1024) if _free(port))
+        daemon.listen = f"ssl:{port}:interface=127.0.0.1:privateKey={key}"
+        daemon.port = port
+        tls = ssl.create_default_context(cadata=own.dumpPEM().decode())
+        daemon.http = type(daemon.http)("localhost", port, tls=tls)
+        daemon.start()
+        first = until(lambda: len(now := children(daemon.pid)) == 3 and now, "two and one that waits")
+        self.assertEqual({user for pid in first for user in _users_of(pid)}, {pwd.getpwnam(USER).pw_uid})
+        for pid in first:
+            os.kill(pid, signal.SIGKILL)
+        for _ in range(20):
+            expect(daemon.http.get("/oauth2/jwks"))
         daemon.end()
         self.assertNotIn("Traceback", daemon.log)
 

@@ -252,7 +252,7 @@ class Load:
                 self.tokens.append(answer.json()["access_token"])
             if self.once or answer.header("connection") == "close":
                 return
-            process = process or owner_of(self.daemon, line)
+            process = process or (0 if self.daemon.http.path else owner_of(self.daemon, line))
 
 
 class DeathTests(CrewCase):
@@ -297,7 +297,7 @@ class DeathTests(CrewCase):
         for connection in waiting:
             with connection:
                 self.assertTrue(connection.recv(12).endswith(b" 200"))
-        self.assertNotEqual(workers(daemon)[number], pid)
+        replaced(daemon, number, pid)
 
     def test_again_and_again(self) -> None:
         """Who dies at once again and again is replaced after longer and longer, which the log says; others serve."""
@@ -373,6 +373,38 @@ class TermTests(CrewCase):
         for line, *_ in idle.values():
             self.assertEqual(line.connection.sock.recv(1), b"")
         self.assertEqual(daemon.stop(), 0)
+
+    def test_under_load_by_unix_socket(self) -> None:
+        """The same by unix socket, with several workers and with one."""
+        path = self.folder / "web.sock"
+        for count in ("2", "1"):
+            daemon = self.prepared("--workers", count, "--issuer", "http://localhost", listen=f"unix:{path}")
+            daemon.http = Http(path=str(path))
+            daemon.start()
+            visitor = Visitor.of(daemon.http, daemon.credentials)
+            app = visitor.client()
+            kept, new = Load(daemon, app).begin(4), Load(daemon, app, once=True).begin(4)
+            self.assertEqual(daemon.stop(), 0)
+            kept.end()
+            new.end()
+            self.assertEqual(kept.broken + new.broken, [])
+            self.assertEqual(set(kept.answered + new.answered), {200})
+            self.assertFalse(path.exists())
+
+    def test_while_one_is_replaced(self) -> None:
+        """Those who wait at the socket of a worker that has just died are answered even when all are told to end."""
+        daemon = self.crew()
+        pid = workers(daemon)[1]
+        os.kill(pid, signal.SIGSTOP)
+        waiting = [daemon.http.raw() for _ in range(16)]
+        for connection in waiting:
+            connection.sendall(b"GET /oauth2/jwks HTTP/1.1\r\nHost: a\r\n\r\n")
+        os.kill(pid, signal.SIGKILL)
+        daemon.signal(signal.SIGTERM)
+        for connection in waiting:
+            with connection:
+                self.assertTrue(connection.recv(12).endswith(b" 200"))
+        self.assertEqual(daemon.wait(), 0)
 
     def test_nobody_stays(self) -> None:
         """The end leaves no worker, no Valkey, no address and no unix socket; a second signal changes nothing."""
