@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from attrs import field, frozen
 from tests.bench.comparing import Bench
 from tests.bench.introspection import first, introspection
 from tests.bench.line import Line, status, written
-from tests.bench.processes import family
+from tests.bench.processes import family, going_first
 from tests.bench.results import Figure, Result, Skipped
 from tests.bench.stage import PASSWORD, Ask, Oauthd, setting
 
@@ -169,8 +170,9 @@ def of_a_user(bench: Bench) -> Iterator[Result]:
         reached = min(reached, bench.warm(ask, tokens, CACHED, server))
         end = f"DELETE /api/v1/oauth/tokens?user_id={user_id} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer"
         question = written(ask, server.port, probe)
-        quiet.append(longest_gap(server, question, b""))
-        gaps.append(longest_gap(server, question, f"{end} {stage.visitor.token}\r\n\r\n".encode()))
+        with going_first(server.child.pid, os.getpid()):
+            quiet.append(longest_gap(server, question, b""))
+            gaps.append(longest_gap(server, question, f"{end} {stage.visitor.token}\r\n\r\n".encode()))
         line = Line(server.port)
         some = tokens.read_text().split()[: TOKENS : TOKENS // 1000]
         spoiled += sum(ASK_INACTIVE not in line.ask(written(ask, server.port, token)) for token in some)

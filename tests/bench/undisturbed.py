@@ -1,8 +1,8 @@
 """The row about slow work beside introspection: passwords hashed and RSA signatures made while answers are awaited.
 
 The hashing threads are off the reactor's core, as on a machine with more cores they would be: its own thread stays on
-the server's core, every other thread of the process is on the load's. wrk goes first there where we may say so, else it
-would be wrk's waiting for a core that is measured.
+the server's core, every other thread of the process is on the load's. The reactor's thread and wrk go first on their
+cores where we may say so, else it would be their waiting for a core that is measured.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.bench.comparing import Bench
 from tests.bench.introspection import first, introspection
 from tests.bench.line import Line, status, written
 from tests.bench.load import Found
+from tests.bench.processes import going_first
 from tests.bench.results import Figure, Result
 from tests.bench.stage import PASSWORD, SCOPE, Ask, Oauthd
 
@@ -51,7 +52,8 @@ def disturbed(bench: Bench) -> Iterator[Result]:
     busy: list[Found] = []
 
     def drive() -> Found:
-        return wrk.against(server.child, None, server.port, *words, seconds=bench.seconds).found
+        with going_first(server.child.pid):
+            return wrk.against(server.child, None, server.port, *words, seconds=bench.seconds).found
 
     for _ in range(bench.rounds):
         apart(server, stage.cores.server, stage.cores.load)
