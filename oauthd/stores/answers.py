@@ -4,15 +4,18 @@ A token is alive while its record exists, the generations it was issued under ar
 one) stands. What is kept of it is the finished answer, under the SHA-256 of the token, on the cells of all of that. A
 token that was seen alive and is dead now stays as a tombstone: it never comes back, and who goes on asking for it costs
 no read. A token that was never seen alive is not kept: it may be issued the next moment (R-KEY, R-FILL).
+
+Nobody is told that a token is alive by a reply that was on its way for longer than a proof counts (this process may
+have stood still), nor by a number from memory that was no more when the reply came: then it is read again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -20,12 +23,31 @@ from twisted.python.failure import Failure
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.records import AccessToken
 from oauthd.stores import kinds, naming
-from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, Cache, Entry, Waiters
-from oauthd.stores.interface import IStore, Ref
+from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, TRIES, Cache, Entry, Waiters
+from oauthd.stores.interface import IStore, Ref, StoreUnavailable
 
 LARGEST_BATCH = 256  # keys in one read: a longer one would hold everybody's replies up
+SOON = 10.0  # seconds: a grant that ends sooner is read again, for it may have been given longer
 
 NOBODY = -1  # the number of a subject that has no generation today, and of a grant that is gone
+
+
+@frozen
+class _Look:
+    """What one look into the store found.
+
+    :ivar records: of the tokens that exist.
+    :ivar numbers: what stands of all that they stand on.
+    :ivar remembered: the names whose number is from memory.
+    :ivar touched: the names heard of meanwhile; None: any may have changed.
+    :ivar sent: when, by the monotonic clock.
+    """
+
+    records: dict[bytes, AccessToken]
+    numbers: dict[bytes, float]
+    remembered: frozenset[bytes]
+    touched: frozenset[bytes] | None
+    sent: float
 
 
 @define(eq=False)
@@ -66,59 +88,84 @@ class Answers:
             ensureDeferred(self._read(batch)).addErrback(self._failed, batch)
 
     def _failed(self, failure: Failure, batch: dict[bytes, Waiters]) -> None:
+        alone = len(batch) == 1 or isinstance(failure.value, StoreUnavailable)
         for digest, waiters in batch.items():
-            self.cache.tell(failure, digest, waiters)
+            if alone:
+                self.cache.tell(failure, digest, waiters)
+            else:  # a record that nobody can read shall harm nobody else
+                ensureDeferred(self._read({digest: waiters})).addErrback(self._failed, {digest: waiters})
 
     async def _read(self, batch: dict[bytes, Waiters]) -> None:
         cache = self.cache
-        ticket = cache.open()
-        try:
-            found = await self.store.get(*map(kinds.ACCESS_TOKEN.at, batch))
-            records = {digest: stored.record for digest, stored in zip(batch, found, strict=True) if stored is not None}
-            numbers = await self._numbers(records.values())
-            touched = cache.touched(ticket)
-        finally:
-            cache.close(ticket)
-        if not cache.fresh:
-            touched = None
-        aged = ticket.sent + cache.longest
+        for attempt in range(TRIES):
+            look = await self._look(batch, remembering=not attempt)
+            if self._holds(look):
+                break
+        else:
+            raise StoreUnavailable("the store answers too late to tell what is so now")
+        touched = look.touched if cache.fresh else None
+        aged = look.sent + cache.longest
         for digest, waiters in batch.items():
-            record = records.get(digest)
+            record = look.records.get(digest)
             if record is None:
                 entry = self._dead(digest, touched is not None, aged)
             else:
-                entry = self._entry(digest, record, numbers, touched, aged)
+                entry = self._entry(digest, record, look, touched, aged)
             cache.tell(entry, digest, waiters)
 
-    async def _numbers(self, records: Any) -> dict[bytes, float]:
-        """What stands of all that these tokens stand on: known, or read now."""
-        known: dict[bytes, float] = {}
+    async def _look(self, batch: dict[bytes, Waiters], remembering: bool) -> _Look:
+        ticket = self.cache.open()
+        try:
+            found = await self.store.get(*map(kinds.ACCESS_TOKEN.at, batch))
+            records = {
+                digest: stored.record
+                for digest, stored in zip(batch, found, strict=True)
+                if stored is not None and _begun(stored.record)
+            }
+            remembered, numbers = await self._numbers(records.values(), remembering)
+            return _Look(records, remembered | numbers, frozenset(remembered), self.cache.touched(ticket), ticket.sent)
+        finally:
+            self.cache.close(ticket)
+
+    def _holds(self, look: _Look) -> bool:
+        """Is what was found still so, as far as can be known?"""
+        cache = self.cache
+        if not cache.monotonic() < look.sent + cache.max_staleness:
+            return False
+        if not look.remembered:
+            return True
+        return cache.fresh and look.touched is not None and look.touched.isdisjoint(look.remembered)
+
+    async def _numbers(
+        self, records: Iterable[AccessToken], remembering: bool
+    ) -> tuple[dict[bytes, float], dict[bytes, float]]:
+        """What stands of all that these tokens stand on: from memory, and read now."""
+        remembered: dict[bytes, float] = {}
         subjects: dict[bytes, str] = {}
         grants: dict[bytes, Ref[Any]] = {}
         for record in records:
             for name, subject in _subjects(record):
-                if name not in known:
-                    number = self.cache.number(name)
-                    if number is None:
-                        subjects[name] = subject
-                    else:
-                        known[name] = number
+                number = self.cache.number(name) if remembering else None
+                if number is None:
+                    subjects[name] = subject
+                else:
+                    remembered[name] = number
             if record.grant:
                 ref = kinds.grant(record.grant)
                 name = naming.key(ref)
-                number = self.cache.number(name)
-                if number is None or number <= self.cache.clock():  # it may have been given longer
+                number = self.cache.number(name) if remembering else None
+                if number is None or number <= self.cache.clock() + SOON:
                     grants[name] = ref
                 else:
-                    known[name] = number
-        if not subjects and not grants:
-            return known
-        found, numbers = await self.store.get_with_generations(list(grants.values()), list(subjects.values()))
-        for name, stored in zip(grants, found, strict=True):
-            known[name] = NOBODY if stored is None else stored.record.expires_at
-        for name, today in zip(subjects, numbers, strict=True):
-            known[name] = NOBODY if today is None else today
-        return known
+                    remembered[name] = number
+        read: dict[bytes, float] = {}
+        if subjects or grants:
+            found, numbers = await self.store.get_with_generations(list(grants.values()), list(subjects.values()))
+            for name, stored in zip(grants, found, strict=True):
+                read[name] = NOBODY if stored is None else stored.record.expires_at
+            for name, today in zip(subjects, numbers, strict=True):
+                read[name] = NOBODY if today is None else today
+        return remembered, read
 
     def _dead(self, digest: bytes, keep: bool, aged: float) -> Entry:
         entry = Entry(INACTIVE, math.inf, aged, ())
@@ -127,38 +174,42 @@ class Answers:
         return entry
 
     def _entry(
-        self, digest: bytes, record: AccessToken, numbers: dict[bytes, float], touched: frozenset[bytes] | None,
-        aged: float,
-    ) -> Entry:  # fmt: skip
-        until: float = record.expires_at
-        names = [naming.WORLD, *(name for name, _ in _subjects(record)[1:])]
+        self, digest: bytes, record: AccessToken, look: _Look, touched: frozenset[bytes] | None, aged: float
+    ) -> Entry:
+        numbers, until = look.numbers, float(record.expires_at)
+        names = [name for name, _ in _subjects(record)]
         issued = (record.generations.world, record.generations.client, record.generations.user)
         # A machine's token was issued under no user's generation.
-        needed = zip(names, issued, strict=False)
-        alive = all(number is not None and number >= numbers[name] > 0 for name, number in needed)
+        alive = all((number or 0) >= numbers[name] > 0 for name, number in zip(names, issued, strict=False))
         if record.grant:
             name = naming.key(kinds.grant(record.grant))
             names.append(name)
             until = min(until, numbers[name])  # it may be given longer: then this is read again
-            alive = alive and until > self.cache.clock()
-        if not alive:
+        if not alive or until <= self.cache.clock():
             return self._dead(digest, touched is not None, aged)
+        answer = self.write(record)
         keep = touched is not None and touched.isdisjoint(names) and ACCESS_TOKEN_PREFIX + digest not in touched
-        cells = tuple(map(self.cache.cell, names)) if keep else ()
-        for cell in cells:
-            cell.number = numbers[cell.name]
-        entry = Entry(self.write(record), until, aged, cells)
+        entry = Entry(answer, until, aged, tuple(map(self.cache.cell, names)) if keep else ())
         if record.audience:
             entry.views = {}
         if keep:
+            for cell in entry.cells[: len(names)]:
+                if cell.name not in look.remembered:
+                    cell.number, cell.aged = numbers[cell.name], aged
             self.cache.keep(digest, entry)
         return entry
+
+
+def _begun(record: AccessToken) -> bool:
+    """Was it issued under generations at all? Under those of nobody it was dead from the beginning."""
+    generations = record.generations
+    return None not in (generations.world, generations.client, generations.user)
 
 
 def _subjects(record: AccessToken) -> list[tuple[bytes, str]]:
     """The names of the generations that a token was issued under, and their subjects."""
     found = [(naming.WORLD, "world"), _subject("client", record.client_id)]
-    if record.generations.user:
+    if record.generations.user:  # 0 for a machine
         found.append(_subject("user", record.user_id))
     return found
 

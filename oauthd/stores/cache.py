@@ -9,10 +9,12 @@ resources; absences too, where they are known. Its contract:
   clock at every hit, so that a process which stood still does not serve what was true before.
 - A read that is to be kept holds a `Ticket` from before it was sent. A change that was heard meanwhile, and touches
   the entry, voids it: what was read is then used once and not kept.
-- No entry outlives its own end or the longest age, counted from when its read was sent.
+- No entry outlives its own end or the longest age, counted from when its read was sent; no number known of a name
+  that age either. A read whose reply took longer than a proof counts is sent again.
 
 What is evicted is what was not used since the bound was last reached (second chance: nearly as good as strict LRU, and
-a hit costs one flag). Who hears of changes is left to `invalidation`, what the values mean to those who keep them.
+a hit costs one flag). Absences have a small place of their own, so that who asks for what is not there takes nothing
+from what is. Who hears of changes is left to `invalidation`, what the values mean to those who keep them.
 """
 
 from __future__ import annotations
@@ -27,13 +29,20 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 
 from oauthd.metrics import CacheCounts
+from oauthd.stores.interface import StoreUnavailable
 
 Waiters = list[Deferred["Entry"]]
 
-ENTRY_BYTES = 450  # what an entry takes beside its value, cells included; measured by tests/bench
+# What an entry takes beside its value, a cell, and the table of an entry's views; measured by tests/bench/cache_bytes.
+ENTRY_BYTES = 330
+CELL_BYTES = 230
+VIEWS_BYTES = 240
 RECORD_BYTES = 4096  # what a record counts for
-MOST_ABSENCES = 1000  # who asks for what is not there shall not push out what is
+MOST_ABSENCES = 1000
 MOST_HEARD = 4096  # changes remembered for open tickets; beyond that all of them are void
+MOST_CHANCES = 1000  # entries passed over at one eviction, so that a cache full of used ones does not hold all up
+PIECE = 2000  # what is thrown away at once; about a millisecond
+TRIES = 3  # reads that came back too late
 
 ACCESS_TOKEN_PREFIX = b"a:"
 
@@ -42,14 +51,16 @@ class Cell:
     """Stands until its name is told of.
 
     :ivar number: what is known of the name: a generation in force, a grant's end; None for unknown.
+    :ivar aged: monotonic seconds, the number's longest age.
     """
 
-    __slots__ = ("entries", "name", "number", "stands")
+    __slots__ = ("aged", "entries", "name", "number", "stands")
 
     def __init__(self, name: bytes) -> None:
         self.name = name
         self.stands = True
         self.number: float | None = None
+        self.aged = -math.inf
         self.entries = 0
 
 
@@ -72,7 +83,7 @@ class Entry:
         self.value = value
         self.until = until
         self.aged = aged
-        self.first, self.second, self.third, self.fourth = (*cells, ALWAYS, ALWAYS, ALWAYS, ALWAYS)[:4]
+        self.first, self.second, self.third, self.fourth = (*cells, *(ALWAYS,) * (4 - len(cells)))
         self.views: dict[Entry, bytes] | None = None
         self.hot = False
 
@@ -122,7 +133,8 @@ class Cache:
     size: int = field(default=0, init=False)
     _cells: dict[bytes, Cell] = field(factory=dict, init=False, repr=False)
     _order: deque[bytes] = field(factory=deque, init=False, repr=False)
-    _absences: deque[bytes] = field(factory=deque, init=False, repr=False)
+    _absences: dict[bytes, Entry] = field(factory=dict, init=False, repr=False)
+    _former: list[dict[bytes, Any]] = field(factory=list, init=False, repr=False)
     _heard: list[bytes] = field(factory=list, init=False, repr=False)
     _open: int = field(default=0, init=False)
     _age: int = field(default=0, init=False)
@@ -137,18 +149,35 @@ class Cache:
 
     def prove(self, sent: float) -> None:
         """Everything that was told before the monotonic instant `sent` has been heard."""
-        self.proven_at = max(self.proven_at, sent)
-        self.lease = self.proven_at + self.max_staleness
+        if not self._former:  # else somebody may hold an entry in hand that does not know yet
+            self.proven_at = max(self.proven_at, sent)
+            self.lease = self.proven_at + self.max_staleness
 
     def flush(self) -> None:
-        """Something may not have been heard: forget everything, and keep no read that is under way."""
+        """Something may not have been heard: forget everything, and keep no read that is under way.
+
+        A large cache is thrown away in pieces, by `sweep`; until that is done nothing can be proven.
+        """
         self.tally.voids += 1
         self.lease = self.proven_at = -math.inf
         self.tally.entries = self.tally.bytes = 0
-        for cell in self._cells.values():
-            cell.stands = False  # somebody may hold an entry in hand
-        self.entries, self._cells, self._order, self._absences, self.size = {}, {}, deque(), deque(), 0
+        self._former += [one for one in (self._cells, self._absences, self.entries) if one]
+        self.entries, self._cells, self._order, self._absences, self.size = {}, {}, deque(), {}, 0
         self._void_all()
+        self.sweep()
+
+    def sweep(self) -> bool:
+        """Throw away a piece of what was flushed; is anything left?"""
+        former, due = self._former, PIECE
+        while former and due:
+            table = former[-1]
+            pieces = min(due, len(table))
+            for _ in range(pieces):
+                table.popitem()[1].aged = -math.inf  # somebody may hold it in hand
+            due -= pieces
+            if not table:
+                former.pop()
+        return bool(former)
 
     def _void_all(self) -> None:
         self._age += 1
@@ -161,8 +190,10 @@ class Cache:
         """The entry of that name, if it counts."""
         entry = self.entries.get(name)
         if entry is None or not self.counts(entry):
-            self.tally.misses += 1
-            return None
+            entry = self._absences.get(name)
+            if entry is None or not self.counts(entry):
+                self.tally.misses += 1
+                return None
         entry.hot = True
         self.tally.hits += 1
         return entry
@@ -202,52 +233,65 @@ class Cache:
     def number(self, name: bytes) -> float | None:
         """What is known of a name that entries stand on, if it counts."""
         cell = self._cells.get(name)
-        return None if cell is None or not self.fresh else cell.number
+        if cell is None or not self.monotonic() < min(self.lease, cell.aged):
+            return None
+        return cell.number
 
     def keep(self, name: bytes, entry: Entry) -> None:
         """Keep an entry whose ticket was not touched; what was kept under the name before is replaced."""
         for cell in entry.cells:
-            cell.entries += 1  # before the former entry lets go of it
-        if not self._discard(name):
-            self._order.append(name)
-        self.entries[name] = entry
-        self.size += _size(entry)
+            cell.entries += 1  # before a former entry lets go of it
         if entry.value is None:
-            self._absences.append(name)
-            if len(self._absences) > MOST_ABSENCES:
-                self._forget_absence(self._absences.popleft())
-        while len(self.entries) > self.most_entries or self.size > self.most_bytes:
-            self._evict()
-        self.tally.entries, self.tally.bytes = len(self.entries), self.size
-
-    def _evict(self) -> None:
-        name = self._order.popleft()
-        entry = self.entries.get(name)
-        if entry is None:  # an absence, forgotten before
+            self._keep_absence(name, entry)
             return
-        if entry.hot:
-            entry.hot = False
+        self._let_go(self._absences.pop(name, None))
+        former = self.entries.pop(name, None)
+        if former is None:
             self._order.append(name)
         else:
-            self._discard(name)
-            self.tally.evicted += 1
+            self._drop(former)
+        self.entries[name] = entry
+        self.size += _size(entry)
+        while len(self.entries) > self.most_entries or (self.weight > self.most_bytes and self._order):
+            self._evict()
+        self.tally.entries, self.tally.bytes = len(self.entries), self.weight
 
-    def _forget_absence(self, name: bytes) -> None:
-        entry = self.entries.get(name)
-        if entry is not None and entry.value is None:
-            self._discard(name)  # its name stays in the order until it is met there
+    @property
+    def weight(self) -> int:
+        """What all of it takes, by estimate."""
+        return self.size + CELL_BYTES * len(self._cells)
 
-    def _discard(self, name: bytes) -> bool:
-        entry = self.entries.pop(name, None)
-        if entry is None:
-            return False
+    def _evict(self) -> None:
+        entries, order = self.entries, self._order
+        for _ in range(MOST_CHANCES):
+            entry = entries[order[0]]
+            if not entry.hot:
+                break
+            entry.hot = False
+            order.rotate(-1)
+        self._drop(entries.pop(order.popleft()))
+        self.tally.evicted += 1
+
+    def _keep_absence(self, name: bytes, entry: Entry) -> None:
+        absences = self._absences
+        self.gone(name)
+        self._let_go(absences.pop(name, None))
+        absences[name] = entry
+        if len(absences) > MOST_ABSENCES:
+            self._let_go(absences.pop(next(iter(absences))))
+
+    def _drop(self, entry: Entry) -> None:
         self.size -= _size(entry)
+        self._let_go(entry)
+
+    def _let_go(self, entry: Entry | None) -> None:
+        if entry is None:
+            return
         entry.aged = -math.inf  # whoever has it in hand would not hear of changes any more
         for cell in entry.cells:
             cell.entries -= 1
             if cell.entries == 0 and cell.stands and cell is not ALWAYS:
                 del self._cells[cell.name]
-        return True
 
     # changes
 
@@ -266,7 +310,7 @@ class Cache:
             self.gone(name[2:])
 
     def gone(self, name: bytes) -> None:
-        """The token of that digest is no more: its entry, if there is one, is an old one from now on."""
+        """What has that name is no more: its entry, if there is one, is an old one from now on."""
         entry = self.entries.get(name)
         if entry is not None:
             entry.until = -math.inf
@@ -305,12 +349,17 @@ class Cache:
         return waiting, waiters
 
     async def _read(self, name: bytes, subjects: tuple[bytes, ...], read: Callable[[], Awaitable[Any]]) -> Entry:
-        ticket = self.open()
-        try:
-            value = await read()
-            touched = self.touched(ticket)
-        finally:
-            self.close(ticket)
+        for _ in range(TRIES):
+            ticket = self.open()
+            try:
+                value = await read()
+                touched = self.touched(ticket)
+            finally:
+                self.close(ticket)
+            if self.monotonic() < ticket.sent + self.max_staleness:
+                break
+        else:
+            raise StoreUnavailable("the store answers too late to tell what is so now")
         kept = self.entries.get(name)
         if kept is not None and kept.value == value and self.counts(kept):
             return kept  # what others hold in hand goes on counting
@@ -332,4 +381,5 @@ class Cache:
 
 
 def _size(entry: Entry) -> int:
-    return ENTRY_BYTES + (len(entry.value) if type(entry.value) is bytes else RECORD_BYTES)
+    views = 0 if entry.views is None else VIEWS_BYTES
+    return ENTRY_BYTES + views + (len(entry.value) if type(entry.value) is bytes else RECORD_BYTES)
