@@ -80,7 +80,8 @@ class ClientAuthentication:
     def _proved(self, method: Method, known: Known | None, credentials: Credentials) -> float:
         """Until when these credentials prove that it is this client; 0 when they do not."""
         now = self.clock()
-        presented = credentials.secret.encode("utf-8", "surrogatepass")
+        # By each method anew: what proves by one of them may prove nothing by another.
+        presented = f"{method.method} {credentials.secret}".encode("utf-8", "surrogatepass")
         digest = blake2b(presented, key=self.key, digest_size=16).digest()
         if known is not None and known.client.is_active and known.proofs.get(digest, 0) > now:
             return known.proofs[digest]

@@ -7,6 +7,7 @@ outlive it. Secrets are kept as keyed digests and compared in constant time.
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ SECRET_PURPOSE = "client secret"  # noqa: S105 - the name of a digest's purpose
 LONGEST_ID = 128
 RESOURCES = kinds.RESOURCES.at("all")
 RETRIES = 20
+NOBODY = Entry(None, -math.inf, -math.inf, ())
+"""What is known of a client whose id is none."""
 
 
 @frozen
@@ -68,6 +71,8 @@ class Clients:
 
         :param fresh: as the store has it now.
         """
+        if not 0 < len(client_id) <= LONGEST_ID:
+            return NOBODY
         ref = kinds.client(client_id)
         name, subject = naming.key(ref), f"client:{client_id}"
 
@@ -79,8 +84,6 @@ class Clients:
 
     async def find_with_generations(self, client_id: str) -> tuple[Client | None, Generations]:
         """The client and the generations to issue under, as they are now."""
-        if not 0 < len(client_id) <= LONGEST_ID:
-            return None, Generations(None, None)
         known = (await self.known(client_id, fresh=True)).value
         return (None, Generations(None, None)) if known is None else (known.client, known.generations)
 

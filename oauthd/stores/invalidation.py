@@ -21,7 +21,7 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -73,6 +73,7 @@ class Invalidation:
     _beats: dict[bytes, _Beat] = field(factory=dict, init=False)
     _number: int = field(default=0, init=False)
     _timer: LoopingCall | None = field(default=None, init=False)
+    _sweeping: IDelayedCall | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._subscription = Subscription(
@@ -96,15 +97,27 @@ class Invalidation:
         if self._timer is not None and self._timer.running:
             self._timer.stop()
         self._subscription.stop()
-        self.cache.flush()
+        self._void()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
 
     def restart(self) -> None:
         """The store is another one than before: nothing that was heard holds for it."""
         self.counts.failovers += 1
-        if self._subscription.stands:
-            self._subscription.renew()
-        else:
-            self.cache.flush()
+        self._void()
+        self._subscription.renew()
+
+    def _void(self) -> None:
+        """Nothing counts until a heartbeat that is sent from now on has come back."""
+        self._beats.clear()
+        self.cache.flush()
+        if self._sweeping is None:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        left = self.cache.sweep()
+        self._sweeping = self.reactor.callLater(0, self._sweep) if left else None
 
     # what is heard
 
@@ -119,16 +132,14 @@ class Invalidation:
             watcher()
 
     def _began(self) -> None:
-        self.cache.flush()
-        self._beats.clear()
+        self._void()
         for watcher in self.watchers.values():
             watcher()
         self._beat()
 
     def _ended(self) -> None:
         self.counts.lost += 1
-        self._beats.clear()
-        self.cache.flush()
+        self._void()
 
     # heartbeats
 

@@ -46,11 +46,14 @@ class _Listener(Protocol):
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not False:
-                if self.subscribed:
+                if not self.subscribed:
+                    self._greet(reply)
+                elif isinstance(reply, list) and len(reply) == 3 and reply[0] == b"message":
                     self._subscription.heard(reply[2])
                 else:
-                    self._greet(reply)
-        except (hiredis.ProtocolError, IndexError, TypeError):
+                    self.leave("it says something that is no message")
+                    return
+        except hiredis.ProtocolError:
             self.leave("what it says is not the Redis protocol")
 
     def _greet(self, reply: Reply) -> None:
