@@ -132,7 +132,7 @@ class BackgroundTests(LiveCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("cannot listen on", done.stdout)
         self.assertRegex(daemon.log, f"oauthd cannot start: cannot listen on {daemon.listen}: .*in use")
-        self.assertFalse((daemon.folder / "oauthd.pid").exists())
+        until(lambda: not (daemon.folder / "oauthd.pid").exists(), "it has left no pid file")
         daemon.start().end()
 
     def test_settings(self) -> None:
