@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 
-from tests.live.daemon import MASTER_KEY, Daemon, LiveCase, free_port, until
+from tests.live.daemon import MASTER_KEY, Daemon, LiveCase, until
 from tests.live.visitor import Http, Visitor
 from tests.stores.replicas import Service
 from tests.stores.servers import Talk
@@ -29,13 +29,13 @@ class FailoverCase(LiveCase):
         self.addCleanup(self.service.close)
         self.service.start()
         self.pair: list[Daemon] = []
-        self.metrics: dict[Daemon, int] = {}
-        for _ in "ab":
-            port = free_port()
-            more = {"keys_master_keys": MASTER_KEY, "metrics_listen": f"tcp:{port}:interface=127.0.0.1"}
+        self.metrics: dict[Daemon, str] = {}
+        for name in "ab":
+            path = str(self.folder / f"metrics-{name}")
+            more = {"keys_master_keys": MASTER_KEY, "metrics_listen": f"unix:{path}"}
             daemon = self.daemon("--redis", self.service.url, **more, **self.settings)
             self.pair.append(daemon)
-            self.metrics[daemon] = port
+            self.metrics[daemon] = path
         founder = next(one for one in self.pair if (one.data / "admin-credentials.json").exists())
         self.visitors = [Visitor.of(daemon.http, founder.credentials) for daemon in self.pair]
         self.app = self.visitors[0].client()
@@ -59,7 +59,7 @@ class FailoverCase(LiveCase):
         """A metric, added up over both daemons."""
         total = 0.0
         for daemon in self.pair:
-            page = Http(port=self.metrics[daemon]).get("/metrics").text
+            page = Http(path=self.metrics[daemon]).get("/metrics").text
             total += sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", page, re.MULTILINE))
         return total
 
