@@ -37,6 +37,9 @@ from oauthd.runtime.output import Output
 
 _CHATTY = ("twisted.application._client_service.ClientService",)  # tells of each try while the store is away
 URGENT = (LogLevel.warn, LogLevel.error, LogLevel.critical)
+# Bytes after which a new file begins. With twistd's own million a busy server would begin one every few seconds, and
+# each time rename all that are there.
+_LENGTH = 64 << 20
 _FORGERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # text keeps line ends, which twistd indents
 
 
@@ -131,5 +134,5 @@ def _file(twistd: Mapping[str, Any]) -> IO[Any]:
     path = os.path.abspath(name or "twistd.log")
     # Not for everybody: it tells who did what, and from where. A file that exists keeps its mode.
     mode = None if os.path.exists(path) else 0o640
-    file: Any = LogFile(os.path.basename(path), os.path.dirname(path), defaultMode=mode)
+    file: Any = LogFile(os.path.basename(path), os.path.dirname(path), _LENGTH, mode)
     return file  # type: ignore[no-any-return]

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.config import LogSettings
-from oauthd.runtime.logs import json_line, observer, text_line
+from oauthd.runtime.logs import json_line, observer, text_line, writing
 
 
 def event(form: str, **facts: Any) -> dict[str, Any]:
@@ -56,6 +56,12 @@ class LineTests(SynchronousTestCase):
         assert line is not None
         self.assertIn("ValueError: why", json.loads(line)["failure"])
 
+    def test_json_worker(self) -> None:
+        """What a worker tells says which one it is."""
+        line = json_line(event("it", worker=3))
+        assert line is not None
+        self.assertEqual(json.loads(line)["worker"], 3)
+
     def test_nothing_to_say(self) -> None:
         """An event without a message is no line."""
         self.assertIsNone(json_line(event("")))
@@ -82,6 +88,20 @@ class ObserverTests(SynchronousTestCase):
         log.error("loud")
         self.assertNotIn("quiet", self.output.getvalue())
         self.assertIn("[oauthd.tests#error] loud", self.output.getvalue())
+
+    def test_finished_lines(self) -> None:
+        """Lines that are made elsewhere go to the same place, between those of the logger; elsewhere there is none."""
+        written = observer(LogSettings(level="warn"), {"nodaemon": True})
+        write, log = writing(written), Logger(observer=written)
+        assert write is not None
+        log.warn("one")
+        write("two\n")
+        log.error("three")
+        found = self.output.getvalue()
+        self.assertLess(found.index("one"), found.index("\ntwo\n"))
+        self.assertLess(found.index("two"), found.index("three"))
+        other: Any = lambda event: None  # noqa: E731
+        self.assertEqual((writing(None), writing(other)), (None, None))
 
     def test_file(self) -> None:
         """In the background it is a file that others cannot read; one that exists keeps its mode and its lines."""
