@@ -141,7 +141,8 @@ class Serving:
             self._probe.stop()
         if self._reach is not None:
             await self._reach.close()
-        for pool in self._pools:
+        pools, self._pools = self._pools, []
+        for pool in pools:
             pool.stop()
 
     def _make_room(self) -> None:

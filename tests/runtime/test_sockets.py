@@ -101,6 +101,10 @@ class UnixTests(TestCase):
         """What is in the file system: "" stands for the socket."""
         return [ending for ending in ("", ".lock") if os.path.lexists(self.path + ending)]
 
+    def somebody_else(self) -> None:
+        """Somebody else takes the path."""
+        Path(self.path).touch()
+
     async def test_withdrawn(self) -> None:
         """Who has connected before the path is gone still waits; a socket that takes its place stays."""
         port = self.port()
@@ -111,7 +115,7 @@ class UnixTests(TestCase):
         port.withdraw()
         self.assertEqual(self.left(), [".lock"])
         port.doRead()
-        Path(self.path).touch()
+        self.somebody_else()
         await port.stopListening()
         self.assertEqual(self.left(), [""])
 
