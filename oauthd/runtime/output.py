@@ -22,7 +22,7 @@ from twisted.python.logfile import BaseLogFile
 from twisted.python.threadable import isInIOThread
 
 SOON = 0.2  # seconds
-MANY = 500  # lines
+MANY = 200  # lines; far less than a pipe holds, so that a reader which comes soon is not waited for
 
 
 @define(eq=False)
@@ -48,7 +48,7 @@ class Output:
         """Write a line before long."""
         self._lines.append(line)
         if self._waiting:  # set before a flush to come: it takes this line along
-            if len(self._lines) >= MANY:
+            if len(self._lines) >= MANY or not self.running():
                 self.flush()
         elif isInIOThread() and self.running():
             self._waiting = True
