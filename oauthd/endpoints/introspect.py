@@ -6,7 +6,7 @@ Only authenticated confidential clients that may introspect get an answer; what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from attrs import frozen
@@ -21,7 +21,7 @@ from oauthd.stores.answers import Answers
 from oauthd.stores.cache import Cache, Entry
 from oauthd.stores.tokens import LONGEST_TOKEN, Tokens
 
-OK = Response(200, JSON)
+REFRESH = opaque.REFRESH_TOKEN.encode()
 
 
 @frozen
@@ -128,7 +128,15 @@ class IntrospectionLesson:
         answer: bytes | None = entry.value if entry.views is None else entry.views.get(caller)
         return answer
 
-    async def ask(self, value: bytes) -> Response:
+    def ask(self, value: bytes) -> Awaitable[Response]:
         """The answer about a token, as the store has it."""
+        if value.startswith(REFRESH):
+            return self._ask_endpoint(value)
+        return self._endpoint.answers.find(sha256(value).digest()).addCallback(self._told)
+
+    def _told(self, entry: Entry) -> Response:
+        return Response(200, JSON, seen_by(self._caller, entry))
+
+    async def _ask_endpoint(self, value: bytes) -> Response:
         body = await self._endpoint.answer(self._caller, value.decode("ascii"), sha256(value).digest())
         return Response(200, JSON, body)

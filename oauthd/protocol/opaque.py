@@ -39,6 +39,9 @@ _BODY_LENGTH = 43  # 256 bits
 _CHECKSUM_LENGTH = 6  # 32 bits
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TO_LETTERS = bytes(ord(_ALPHABET[octet % 62]) for octet in range(256))
+_LEFT_OUT = bytes(range(4 * 62, 256))
+_GRANT_ID = re.compile(f"[0-9A-Za-z]{{{GRANT_ID_LENGTH}}}")
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 
 
@@ -51,14 +54,22 @@ def base62(number: int, length: int) -> str:
     return "".join(reversed(digits))[-length:]
 
 
+def _letters(length: int, entropy: Entropy) -> str:
+    """Random letters and digits, each as likely as any other."""
+    found = b""
+    while len(found) < length:  # some octets are left out: 62 does not divide 256
+        found += entropy(length + 8).translate(_TO_LETTERS, _LEFT_OUT)
+    return found[:length].decode("ascii")
+
+
 def new_grant_id(entropy: Entropy) -> str:
-    """A fresh grant id: 80 random bits in 14 letters and digits."""
-    return base62(int.from_bytes(entropy(10), "big"), GRANT_ID_LENGTH)
+    """A fresh grant id: 83 random bits in 14 letters and digits."""
+    return _letters(GRANT_ID_LENGTH, entropy)
 
 
 def new_identifier(entropy: Entropy) -> str:
-    """A fresh public name (client id, user id, `jti`): 128 random bits in 22 letters and digits."""
-    return base62(int.from_bytes(entropy(16), "big"), 22)
+    """A fresh public name (client id, user id, `jti`): 130 random bits in 22 letters and digits."""
+    return _letters(22, entropy)
 
 
 def make(prefix: str, entropy: Entropy, grant_id: str = "") -> str:
@@ -68,11 +79,10 @@ def make(prefix: str, entropy: Entropy, grant_id: str = "") -> str:
     """
     if prefix not in _FORMS:
         raise ValueError("no such kind of string")
-    start = f"{prefix}{grant_id}{base62(int.from_bytes(entropy(32), 'big'), _BODY_LENGTH)}"
-    whole = start + _checksum(start)
-    if parse(prefix, whole) != grant_id:
+    if (prefix in ROUTED) != bool(grant_id) or (grant_id and not _GRANT_ID.fullmatch(grant_id)):
         raise ValueError(f"{prefix} strings carry {'a' if prefix in ROUTED else 'no'} grant id")
-    return whole
+    start = f"{prefix}{grant_id}{_letters(_BODY_LENGTH, entropy)}"
+    return start + _checksum(start)
 
 
 def parse(prefix: str, value: str) -> str | None:

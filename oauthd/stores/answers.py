@@ -12,7 +12,8 @@ have stood still), nor by a number from memory that was no more when the reply c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
+from functools import lru_cache
 from typing import Any
 
 from attrs import define, field, frozen
@@ -137,27 +138,27 @@ class Answers:
         return cache.fresh and look.touched is not None and look.touched.isdisjoint(look.remembered)
 
     async def _numbers(
-        self, records: Iterable[AccessToken], remembering: bool
+        self, records: Collection[AccessToken], remembering: bool
     ) -> tuple[dict[bytes, float], dict[bytes, float]]:
         """What stands of all that these tokens stand on: from memory, and read now."""
         remembered: dict[bytes, float] = {}
         subjects: dict[bytes, str] = {}
         grants: dict[bytes, Ref[Any]] = {}
-        for record in records:
-            for name, subject in _subjects(record):
+        for stands_on in {_stands_on(record) for record in records}:
+            for name, subject in stands_on:
                 number = self.cache.number(name) if remembering else None
                 if number is None:
                     subjects[name] = subject
                 else:
                     remembered[name] = number
-            if record.grant:
-                ref = kinds.grant(record.grant)
-                name = naming.key(ref)
-                number = self.cache.number(name) if remembering else None
-                if number is None or number <= self.cache.clock() + SOON:
-                    grants[name] = ref
-                else:
-                    remembered[name] = number
+        for grant_id in {record.grant for record in records if record.grant}:
+            ref = kinds.grant(grant_id)
+            name = naming.key(ref)
+            number = self.cache.number(name) if remembering else None
+            if number is None or number <= self.cache.clock() + SOON:
+                grants[name] = ref
+            else:
+                remembered[name] = number
         read: dict[bytes, float] = {}
         if subjects or grants:
             found, numbers = await self.store.get_with_generations(list(grants.values()), list(subjects.values()))
@@ -177,7 +178,7 @@ class Answers:
         self, digest: bytes, record: AccessToken, look: _Look, touched: frozenset[bytes] | None, aged: float
     ) -> Entry:
         numbers, until = look.numbers, float(record.expires_at)
-        names = [name for name, _ in _subjects(record)]
+        names = [name for name, _ in _stands_on(record)]
         issued = (record.generations.world, record.generations.client, record.generations.user)
         # A machine's token was issued under no user's generation.
         alive = all((number or 0) >= numbers[name] > 0 for name, number in zip(names, issued, strict=False))
@@ -206,12 +207,15 @@ def _begun(record: AccessToken) -> bool:
     return None not in (generations.world, generations.client, generations.user)
 
 
-def _subjects(record: AccessToken) -> list[tuple[bytes, str]]:
+def _stands_on(record: AccessToken) -> tuple[tuple[bytes, str], ...]:
     """The names of the generations that a token was issued under, and their subjects."""
-    found = [(naming.WORLD, "world"), _subject("client", record.client_id)]
-    if record.generations.user:  # 0 for a machine
-        found.append(_subject("user", record.user_id))
-    return found
+    return _subjects(record.client_id, record.user_id if record.generations.user else "")  # 0 for a machine
+
+
+@lru_cache(maxsize=4096)
+def _subjects(client_id: str, user_id: str) -> tuple[tuple[bytes, str], ...]:
+    machine = (naming.WORLD, "world"), _subject("client", client_id)
+    return (*machine, _subject("user", user_id)) if user_id else machine
 
 
 def _subject(sort: str, ident: str) -> tuple[bytes, str]:

@@ -224,11 +224,12 @@ class RedisConnection:
     def _pick(self) -> StoreProtocol | None:
         if self._stopped:
             raise StoreUnavailable("the store is closed")
-        connected: list[StoreProtocol] = [protocol for protocol in self._factory.pool if protocol.stands]
-        for protocol in connected:
-            if protocol.under_way < DEEP:
+        pool: list[StoreProtocol] = self._factory.pool
+        for protocol in pool:
+            if protocol.stands and protocol.under_way < DEEP:
                 return protocol
-        return min(connected, key=lambda protocol: protocol.under_way, default=None)
+        standing = (protocol for protocol in pool if protocol.stands)
+        return min(standing, key=lambda protocol: protocol.under_way, default=None)
 
     def _patience(self) -> float:
         if self._down_since is None:

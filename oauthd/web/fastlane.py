@@ -16,7 +16,7 @@ TLS `writeSomeData` would reach the socket past the encryption.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -209,14 +209,16 @@ class LaneChannel(Channel):
 
     def _ask(self, taught: Taught, value: bytes) -> None:
         self._handlingRequest = True  # what arrives meanwhile is kept, as for any request
-        self.setRawMode()
+        self.line_mode = 0
         self._taught, self._began = taught, self.lane.clock()
-        work: Deferred[Response] = ensureDeferred(taught.lesson.ask(value))  # type: ignore[arg-type]
-        self.site.shield.watch(work)
+        asked: Any = taught.lesson.ask(value)
+        work: Deferred[Response] = asked if isinstance(asked, Deferred) else ensureDeferred(asked)
+        self.site.shield.began()
         work.addBoth(self._answered, taught)
 
     def _answered(self, outcome: Response | Failure, taught: Taught) -> None:
         lane, self._taught = self.lane, None
+        self.site.shield.ended()
         now = lane.clock()
         if isinstance(outcome, Response) and outcome.status == 200:
             body = outcome.body
@@ -249,9 +251,9 @@ class LaneChannel(Channel):
         if self.site.draining:
             self.loseConnection()
             return
-        data, self._dataBuffer = b"".join(self._dataBuffer), []
-        self.setLineMode()
-        if data:
+        self.line_mode = 1
+        if self._dataBuffer:
+            data, self._dataBuffer = b"".join(self._dataBuffer), []
             if not self._waitingForTransport:
                 self._networkProducer.resumeProducing()
             self.dataReceived(data)

@@ -35,12 +35,13 @@ class Shield:
     unheard: Callable[[Failure], None]
     seconds: float = 10.0
     _running: set[Deferred[Response]] = field(factory=set, init=False, repr=False)
+    _others: list[int] = field(factory=lambda: [0], init=False, repr=False)
     _idle: list[Deferred[None]] = field(factory=list, init=False, repr=False)
 
     @property
     def running(self) -> int:
         """How many pieces of work are not done, abandoned ones included."""
-        return len(self._running)
+        return len(self._running) + self._others[0]
 
     def run(self, work: Awaitable[Response]) -> Deferred[Response]:
         """Start work; the Deferred fires with its outcome.
@@ -62,17 +63,15 @@ class Shield:
         inner.addBoth(self._done, inner, waiting)
         return waiting.addBoth(cease)
 
-    def watch(self, work: Deferred[Response]) -> None:
-        """Count work that runs by itself; who waits for it, and how long, is not looked after here."""
-        if not work.called:
-            self._running.add(work)
-            work.addBoth(self._over, work)
+    def began(self) -> None:
+        """Count work that runs by itself, until it has `ended`; who waits for it is not looked after here."""
+        self._others[0] += 1
 
-    def _over(self, outcome: Response | Failure, work: Deferred[Response]) -> Response | Failure:
-        self._running.discard(work)
-        if not self._running:
+    def ended(self) -> None:
+        """Such work is done."""
+        self._others[0] -= 1
+        if not self.running:
             self._tell_idle()
-        return outcome
 
     def _tell_idle(self) -> None:
         idle, self._idle[:] = self._idle[:], []
@@ -81,7 +80,7 @@ class Shield:
 
     def settled(self) -> Deferred[None]:
         """A Deferred that fires when no work is running, at once if none is."""
-        if not self._running:
+        if not self.running:
             return succeed(None)
         idle: Deferred[None] = Deferred()
         self._idle.append(idle)
@@ -97,7 +96,7 @@ class Shield:
             waiting.callback(outcome)  # a Failure here is an errback
         elif isinstance(outcome, Failure):
             self.unheard(outcome)
-        if not self._running:
+        if not self.running:
             self._tell_idle()
 
 
