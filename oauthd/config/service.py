@@ -142,7 +142,7 @@ class StoreSettings:
     revocation_fsync: bool = setting(
         False,
         help="Answer a revocation only when it is on the store's disk (WAITAOF; Valkey, or Redis 7.2 and later). With "
-        "appendfsync everysec that takes up to a second, and store.revocation_wait_timeout must be above it.",
+        "appendfsync everysec that can take up to a second, which store.revocation_wait_timeout should allow.",
     )
 
 

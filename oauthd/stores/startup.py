@@ -63,7 +63,7 @@ async def check_server(
     warned = _warnings(facts, silent)
     if confirming is not None:
         refused.update(await _unable(connection, confirming, facts))
-        warned += await _too_few(connection, confirming)
+        warned += await _unlikely(connection, confirming, facts)
     accepted = [text for name, text in refused.items() if name in allow and name in ACCEPTABLE]
     return Findings(
         refuse=tuple(text for text in refused.values() if text not in accepted),
@@ -77,30 +77,29 @@ async def _unable(connection: RedisConnection, confirming: Confirming, facts: Ma
     found = {}
     if confirming.replicas and await _ask(connection, "WAIT", "0", "1") is None:
         found["WAIT"] = "the store does not answer WAIT, which store.revocation_wait needs"
-    if confirming.fsync:
-        if _appends(facts) is False or await _ask(connection, "WAITAOF", "0", "0", "1") is None:
-            found["WAITAOF"] = (
-                "the store cannot tell what is on its disk, as store.revocation_fsync needs: that takes WAITAOF "
-                "(Valkey, or Redis 7.2) and appendonly yes"
-            )
-        elif facts.get("appendfsync") == "everysec" and confirming.timeout <= 1:
-            found["WAITAOF"] = (
-                "the store writes to its disk each second (appendfsync everysec): store.revocation_fsync needs a "
-                f"store.revocation_wait_timeout above 1, which is {confirming.timeout:g}"
-            )
+    if confirming.fsync and (_appends(facts) is False or await _ask(connection, "WAITAOF", "0", "0", "1") is None):
+        found["WAITAOF"] = (
+            "the store cannot tell what is on its disk, as store.revocation_fsync needs: that takes WAITAOF "
+            "(Valkey, or Redis 7.2) and appendonly yes"
+        )
     return found
 
 
-async def _too_few(connection: RedisConnection, confirming: Confirming) -> list[str]:
-    if not confirming.replicas:
-        return []
+async def _unlikely(connection: RedisConnection, confirming: Confirming, facts: Mapping[str, str]) -> list[str]:
+    """Why revocations may often not be confirmed."""
+    found = []
     there = _info(await _ask(connection, "INFO", "replication")).get("connected_slaves", "")
-    if not there.isdigit() or int(there) >= confirming.replicas:
-        return []
-    return [
-        f"the store has {there} replicas, and store.revocation_wait asks for {confirming.replicas}: until there are as "
-        "many, every revocation is answered 503"
-    ]
+    if there.isdigit() and int(there) < confirming.replicas:
+        found.append(
+            f"the store has {there} replicas, and store.revocation_wait asks for {confirming.replicas}: until there "
+            "are as many, every revocation is answered 503"
+        )
+    if confirming.fsync and facts.get("appendfsync") != "always" and confirming.timeout <= 1:
+        found.append(
+            "the store may write to its disk once a second only (appendfsync): with store.revocation_fsync a "
+            f"store.revocation_wait_timeout of {confirming.timeout:g} s may be too short"
+        )
+    return found
 
 
 async def _ask(connection: RedisConnection, *command: str) -> object:
