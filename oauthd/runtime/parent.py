@@ -56,7 +56,10 @@ class Parent:
     :param orders: what worker NUMBER is started with, a JSON value; they count from 1.
     :param write: takes lines of the log that are finished; None where workers do not make such.
     :ivar replaced: how many have died.
+    :ivar command: what a process is started with.
     """
+
+    command: Sequence[str] = (sys.executable, "-P", "-m", "oauthd.runtime.worker")
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class Parent:
         """Start all; fires when each of them serves.
 
         :returns: fails with `CannotStart` when one of them cannot; then call `kill`.
+        :raises CannotStart: as that.
         """
         self._starting = Deferred()
         for number in self._numbers:
@@ -176,14 +180,20 @@ class Parent:
 
     def _made(self) -> _Worker:
         worker = _Worker(self)
+        worker.spawn(self._reactor, self.command, self._sockets)
         self._processes.add(worker)
-        worker.spawn(self._reactor, self._sockets)
         return worker
 
     def _assign(self, number: int) -> None:
         """Let a process be worker NUMBER."""
         self._timers.pop(number, None)
-        worker, self._spare = self._spare or self._made(), None
+        try:
+            worker, self._spare = self._spare or self._made(), None
+        except OSError as problem:
+            if self._starting is not None:
+                raise CannotStart(f"worker {number} cannot be started: {problem}") from None
+            self._later(number, problem)
+            return
         worker.number, worker.since = number, self._reactor.seconds()
         self._workers[number] = worker
         worker.control.tell("start", self._orders(number))
@@ -193,7 +203,18 @@ class Parent:
     def _keep_spare(self) -> None:
         self._timers.pop(SPARE, None)
         if self._spare is None and not self._stopping:
-            self._spare = self._made()
+            try:
+                self._spare = self._made()
+            except OSError as problem:
+                self._later(SPARE, problem)
+
+    def _later(self, number: int, problem: OSError) -> None:
+        """Try again: the system lacks something that it may have again."""
+        what = f"worker {number}" if number != SPARE else "the process that waits to be a worker"
+        log.error("{what} cannot be started: {problem}", what=what, problem=problem)
+        if not self._stopping:
+            again = self._assign if number != SPARE else lambda _: self._keep_spare()
+            self._timers[number] = self._reactor.callLater(MOST, again, number)
 
     def came(self, worker: _Worker) -> None:
         """It serves."""
@@ -272,15 +293,20 @@ class _Worker(ProcessProtocol):
         self.control = Control(self._heard, lambda: None)
         self._told = {1: Lines(), 2: Lines()}
 
-    def spawn(self, reactor: Any, sockets: Sequence[int]) -> None:
-        """Start it."""
+    def spawn(self, reactor: Any, command: Sequence[str], sockets: Sequence[int]) -> None:
+        """Start it.
+
+        :raises OSError: the system lacks something for it.
+        """
         near, far = socket.socketpair()
         silence = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         descriptors: dict[int, Any] = {0: silence, 1: "r", 2: "r", 3: far.fileno()}
         descriptors.update(enumerate(sockets, len(descriptors)))
-        command = [sys.executable, "-P", "-m", "oauthd.runtime.worker"]
         try:
             process = reactor.spawnProcess(self, command[0], command, _environment(), childFDs=descriptors)
+        except OSError:
+            near.close()
+            raise
         finally:
             os.close(silence)
             far.close()

@@ -132,7 +132,8 @@ class Site(TwistedSite):
             if channel in self.channels and channel.idle:
                 channel.loseConnection()
 
-        self.reactor.callLater(self._grace, close)
+        # Not at once when the time is over: a busy reactor may not have read yet what has arrived meanwhile.
+        self.reactor.callLater(self._grace, lambda: self.reactor.callLater(0, close))
 
     def _look(self) -> None:
         if not self.draining or self.channels:
