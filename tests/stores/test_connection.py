@@ -452,9 +452,9 @@ class TlsTests(ConnectionCase):
         both.write_bytes(b"".join(Path(f"{stem}.pem").read_bytes() for stem in stems))
         return str(both)
 
-    async def terminator(self, stem: str) -> int:
-        """Start the terminator with a certificate; its port."""
-        path = fresh_database()
+    async def terminator(self, stem: str, path: str = "") -> int:
+        """Start the terminator with a certificate, before the server at a socket; its port."""
+        path = path or fresh_database()
 
         class Server(ProxyServer):
             def connectionMade(self) -> None:
@@ -494,11 +494,28 @@ class TlsTests(ConnectionCase):
             self.assertFalse(connection.available)
             await connection.stop()
 
+    async def test_sentinels(self) -> None:
+        """Sentinels are spoken to by TLS as the primary is; strangers are not believed."""
+        stem = self.certificate("server", [x509.DNSName("localhost")])
+        other = self.certificate("other", [x509.DNSName("localhost")])
+        primary = b"%d" % await self.terminator(stem)
+        named = b"*2\r\n$9\r\nlocalhost\r\n$%d\r\n%b\r\n" % (len(primary), primary)
+        reciter = self.reciter(lambda command: b"*0\r\n" if command[1] == b"MASTER" else named)
+        port = await self.terminator(stem, reciter.path)
+        where = {"sentinels": [("localhost", port)], "service": "main", "tls": True}
+        connection = await self.connected(**where, ca_file=f"{stem}.pem")
+        self.assertEqual(await connection.call(("ECHO", "x")), [b"x"])
+        stranger = self.connection(**where, ca_file=f"{other}.pem", reply_timeout=SHORT)
+        with self.assertRaises(StoreUnavailable):
+            await stranger.call(("GET", "k"))
+        self.assertIn("no sentinel answers", stranger.why)
+
     def test_no_authorities(self) -> None:
         """A file of authorities that holds none is refused at once."""
         empty = Path(self.folder.name) / "empty.pem"
         empty.write_bytes(b"nothing\n")
-        with self.assertRaises(ValueError):
-            RedisConnection(reactor, host="localhost", port=1, tls=True, ca_file=str(empty))
+        for where in ({"host": "localhost", "port": 1}, {"sentinels": [("localhost", 1)], "service": "main"}):
+            with self.assertRaises(ValueError):
+                RedisConnection(reactor, **where, tls=True, ca_file=str(empty))
 
 
