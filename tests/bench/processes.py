@@ -91,18 +91,18 @@ def family(pid: int) -> list[int]:
 
 @contextmanager
 def going_first(*pids: int) -> Iterator[None]:
-    """Let the main threads of processes go before everything else on their cores, where we may say so.
+    """Let threads, or the main threads of processes, go before everything else on their cores, where we may say so.
 
     For what is timed and rests most of the time: others on the machine make it wait else. New threads are as usual.
     """
-    with suppress(PermissionError):
-        for pid in pids:
+    for pid in pids:
+        with suppress(PermissionError, ProcessLookupError):
             os.sched_setscheduler(pid, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     try:
         yield
     finally:
-        with suppress(PermissionError, ProcessLookupError):
-            for pid in pids:
+        for pid in pids:
+            with suppress(PermissionError, ProcessLookupError):
                 os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
 

@@ -28,12 +28,13 @@ from attrs import define, field, frozen
 from tests.bench.introspection import introspection
 from tests.bench.line import Line, status, written
 from tests.bench.processes import Children, cores
-from tests.bench.stage import SCOPE, Ask, Oauthd, Stage
+from tests.bench.stage import SCOPE, Ask, Oauthd, Stage, setting
 from tests.valkey import call
 
 SETTLING = 3  # lifetimes, and at least half a minute, in which memory may still grow: pools, caches, allocators
 ALLOWED = 0.03  # of what is held at first: what a flat line may climb
 LEAST = 2e6  # bytes that it may climb in any case
+SMALL = setting("cache", "entries", "1000")  # it must be full before memory can be flat
 MARGIN = 60  # seconds that the store keeps an expired record
 ASKED = 3
 
@@ -188,7 +189,8 @@ def soak(minutes: float, rate: float, lifetime: int) -> bool:
         with Children(folder) as children:
             stage = Stage(children, where, folder)
             stage.set_up()
-            server = stage.start_oauthd((where.server,), environ={"OAUTHD_TOKENS_ACCESS_LIFETIME": str(lifetime)})
+            environ = {"OAUTHD_TOKENS_ACCESS_LIFETIME": str(lifetime), **SMALL}
+            server = stage.start_oauthd((where.server,), environ=environ)
             traffic = Traffic(stage, server, lifetime, Line(server.port))
             for one in readings(stage, server, traffic, rate, minutes * 60):
                 found.append(one)

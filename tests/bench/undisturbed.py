@@ -1,8 +1,9 @@
 """The row about slow work beside introspection: passwords hashed and RSA signatures made while answers are awaited.
 
-The hashing threads are off the reactor's core, as on a machine with more cores they would be: its own thread stays on
-the server's core, every other thread of the process is on the load's. The reactor's thread and wrk go first on their
-cores where we may say so, else it would be their waiting for a core that is measured.
+The threads for slow work are off the reactor's core, as on a machine with more cores they would be: its own thread is
+on the server's core, every other thread of the process on the load's. Where we may say so, wrk, the reactor's thread
+and those of the pools go first on their cores (what hashes within them does not): else the waiting for a core is
+measured, and a thread that waits for one with Python's lock in hand, or next in line for it, holds the reactor up.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from urllib.parse import quote_plus
@@ -52,7 +54,7 @@ def disturbed(bench: Bench) -> Iterator[Result]:
     busy: list[Found] = []
 
     def drive() -> Found:
-        with going_first(server.child.pid):
+        with going_first(*threads(server)):
             return wrk.against(server.child, None, server.port, *words, seconds=bench.seconds).found
 
     for _ in range(bench.rounds):
@@ -78,13 +80,16 @@ def _middle(found: list[Found]) -> float:
     return sorted(one.p99 for one in found)[len(found) // 2]
 
 
+def threads(server: Oauthd) -> list[int]:
+    """The threads of the process, the reactor's first."""
+    return sorted(int(task.name) for task in Path(f"/proc/{server.child.pid}/task").iterdir())
+
+
 def apart(server: Oauthd, reactor: int, others: int) -> None:
     """Put the reactor's thread on one core, and every other thread of the process on another."""
-    for task in Path(f"/proc/{server.child.pid}/task").iterdir():
-        try:
-            os.sched_setaffinity(int(task.name), {reactor if int(task.name) == server.child.pid else others})
-        except ProcessLookupError:
-            continue
+    for thread in threads(server):
+        with suppress(ProcessLookupError):  # those that hash come and go
+            os.sched_setaffinity(thread, {reactor if thread == server.child.pid else others})
 
 
 @define(eq=False)
