@@ -135,6 +135,20 @@ class BackgroundTests(LiveCase):
         until(lambda: not (daemon.folder / "oauthd.pid").exists(), "it has left no pid file")
         daemon.start().end()
 
+    def test_new_log_file(self) -> None:
+        """SIGUSR1 begins a new log file: what happened before is in the old one, what happens then in the new one."""
+        daemon = self.background().start()
+        daemon.http.get("/login/before")
+        os.kill(daemon.pid, signal.SIGUSR1)
+        old = daemon.folder / "oauthd.log.1"
+        until(old.exists, "the old file is there")
+        self.assertIn("GET - 404", old.read_text())
+        until(lambda: daemon.http.get("/login/after").status == 404 and "GET - 404" in daemon.log, "it is written")
+        self.assertNotIn("starting up", daemon.log)
+        self.assertEqual((daemon.folder / "oauthd.log").stat().st_mode & 0o777, 0o640)
+        daemon.end()
+        self.assertIn("Server Shut Down", daemon.log)
+
     def test_settings(self) -> None:
         """Settings that are not in order are told to the terminal, each in a line."""
         done = self.background(tokens_access_lifetime="soon").launch()
