@@ -6,11 +6,10 @@ stores what the answer stands on. Whoever loses that step asks the grant again, 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, GrantType, Redemption, Repeated
@@ -19,20 +18,21 @@ from oauthd.minting import Minting, Order
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import (
-    INVALID_GRANT,
     TEMPORARILY_UNAVAILABLE,
     UNAUTHORIZED_CLIENT,
     UNSUPPORTED_GRANT_TYPE,
     OAuthError,
 )
+from oauthd.protocol.json_text import text
 from oauthd.protocol.messages import JSON, Parameters, Request, Response
+from oauthd.protocol.records import AccessToken, Client
 from oauthd.stores import kinds
 from oauthd.stores.cache import Cache
 from oauthd.stores.interface import Commit, IStore, Write
 
 ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
 REPEATABLE = ("resource",)  # RFC 8707 section 2
-VALUES: Mapping[str, str] = {"client_credentials": "", "refresh_token": "refresh_token"}
+VARYING: Mapping[str, str] = {"client_credentials": "", "refresh_token": "refresh_token"}
 """Grant types that are asked for again and again, and the parameter that differs each time."""
 
 
@@ -54,11 +54,7 @@ class Token:
         """Answer a token request (RFC 6749 sections 5.1 and 5.2)."""
         request.form.refuse_repeats(REPEATABLE)
         caller = await self.authentication.client(request)
-        response = await self.answer(caller, request.form, request.connection.source)
-        parameter = VALUES.get(request.form.one("grant_type") or "")
-        if parameter is None:
-            return response
-        return evolve(response, lesson=TokenLesson(self, caller, request.form, parameter))
+        return await self.answer(caller, request.form, request.connection.source)
 
     async def answer(self, caller: Caller, parameters: Parameters, source: str) -> Response:
         """Answer an authenticated client."""
@@ -66,11 +62,14 @@ class Token:
         attempt = opaque.new_identifier(self.entropy)
         ask = Ask(client, parameters, caller.generations, int(now), now, attempt, source)
         try:
-            body = await self._body(ask, self._grant(ask))
+            grant = self._grant(ask)
+            body, decision = await self._body(ask, grant)
         except OAuthError as error:
             self.events.tell("token.refused", client_id=client.client_id, error=error.kind.code)
             raise
-        return Response(200, JSON, body)
+        varying = VARYING.get(grant.grant_type)
+        lesson = None if varying is None else TokenLesson(self, caller, parameters, varying, grant.grant_type, decision)
+        return Response(200, JSON, body, lesson)
 
     def _grant(self, ask: Ask) -> GrantType:
         grant = self.grants.get(ask.parameters.required("grant_type"))
@@ -80,24 +79,25 @@ class Token:
             raise UNAUTHORIZED_CLIENT("the client is not registered for this grant_type")
         return grant
 
-    async def _body(self, ask: Ask, grant: GrantType) -> bytes:
+    async def _body(self, ask: Ask, grant: GrantType) -> tuple[bytes, Redemption | None]:
+        """The answer, and the decision it stands on where that may be used again."""
         for _ in range(ROUNDS):
             redemption = await grant.redeem(ask)
             if isinstance(redemption, Repeated):
-                return redemption.body
-            body, access, writes = await self._mint(ask, redemption)
+                return redemption.body, None
+            body, access, writes = await self._mint(ask.client, redemption)
             await self.store.put(access)  # before the commit: one that is never handed out harms nobody
             if not writes or await self._commit(ask, redemption, body, writes):
-                self._tell(ask, grant, redemption, access)
-                return body
+                self._tell(grant.grant_type, access.record)
+                return body, redemption if redemption.holds is not None else None
         raise TEMPORARILY_UNAVAILABLE("the request is being repeated too often at once", headers={"Retry-After": "1"})
 
-    async def _mint(self, ask: Ask, redemption: Redemption) -> tuple[bytes, Write[Any], list[Write[Any]]]:
+    async def _mint(self, client: Client, redemption: Redemption) -> tuple[bytes, Write[Any], list[Write[Any]]]:
         """The answer, the access token's record, and what is to be written in the commit."""
-        grant = redemption.grant or await self._standing(redemption)
+        grant = redemption.grant or redemption.standing
         access_token, access = await self.minting.access_token(
             Order(
-                client=ask.client,
+                client=client,
                 scope=redemption.scope,
                 generations=redemption.generations,
                 user_id=grant.user_id if grant else "",
@@ -126,17 +126,8 @@ class Token:
         if redemption.scope:
             answer["scope"] = " ".join(redemption.scope)
         if grant is not None and grant.user_id and "openid" in redemption.scope:
-            answer["id_token"] = await self.minting.id_token(ask.client, grant, access_token, redemption.nonce)
-        return json.dumps(answer, separators=(",", ":")).encode(), access, writes
-
-    async def _standing(self, redemption: Redemption) -> Any:
-        """The grant that the redemption leaves as it is."""
-        if not redemption.grant_id:
-            return None
-        (stored,) = await self.store.get(kinds.grant(redemption.grant_id))
-        if stored is None:
-            raise INVALID_GRANT("the authorization has been withdrawn")
-        return stored.record
+            answer["id_token"] = await self.minting.id_token(client, grant, access_token, redemption.nonce)
+        return text(answer).encode(), access, writes
 
     async def _commit(self, ask: Ask, redemption: Redemption, body: bytes, writes: list[Write[Any]]) -> bool:
         commit: Commit = evolve(redemption.commit, writes=tuple(writes))
@@ -145,13 +136,20 @@ class Token:
             commit = evolve(commit, writes=(*commit.writes, kept))
         return await self.store.commit(commit)
 
-    def _tell(self, ask: Ask, grant: GrantType, redemption: Redemption, access: Write[Any]) -> None:
+    async def repeated(self, client: Client, grant_type: str, decision: Redemption) -> Response:
+        """Another token by a decision that still holds."""
+        body, access, _ = await self._mint(client, decision)
+        await self.store.put(access)
+        self._tell(grant_type, access.record)
+        return Response(200, JSON, body)
+
+    def _tell(self, grant_type: str, access: AccessToken) -> None:
         self.events.tell(
             "token.issued",
-            grant_type=grant.grant_type,
-            client_id=ask.client.client_id,
-            user_id=access.record.user_id or None,
-            scope=" ".join(redemption.scope),
+            grant_type=grant_type,
+            client_id=access.client_id,
+            user_id=access.user_id or None,
+            scope=" ".join(access.scope),
         )
 
 
@@ -159,13 +157,16 @@ class Token:
 class TokenLesson:
     """What an answered token request taught: this client, proved in this way, may ask for such tokens.
 
-    It remembers who asks and in which words. Whether there is a token, and which, the grant decides each time.
+    It remembers who asks and in which words, and what was decided where that holds for the next request, too. Else the
+    grant decides each time.
     """
 
     endpoint: Token
     caller: Caller
-    parameters: Parameters
+    parameters: Parameters = field(repr=False)
     parameter: str
+    grant_type: str
+    decision: Redemption | None
 
     def holds(self) -> bool:
         """Would the same client still be let in, for all that is known?"""
@@ -174,12 +175,14 @@ class TokenLesson:
     def recall(self, value: bytes) -> None:
         """Nothing: each token is a new one."""
 
-    async def ask(self, value: bytes) -> Response:
+    def ask(self, value: bytes) -> Awaitable[Response]:
         """Another token."""
+        endpoint, decision = self.endpoint, self.decision
+        if decision is not None and decision.holds is not None and decision.holds():
+            return endpoint.repeated(self.caller.client, self.grant_type, decision)
         parameters = self.parameters
         if self.parameter:
             said = value.decode("ascii")
-            parameters = Parameters(
-                tuple((name, said if name == self.parameter else one) for name, one in parameters.pairs)
-            )
-        return await self.endpoint.answer(self.caller, parameters, "")
+            pairs = ((name, said if name == self.parameter else one) for name, one in parameters.pairs)
+            parameters = Parameters(tuple(pairs))
+        return endpoint.answer(self.caller, parameters, "")

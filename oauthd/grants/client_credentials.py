@@ -7,6 +7,7 @@ against section 4.4.3, as the simple registration document prints it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from attrs import frozen
 
@@ -16,6 +17,7 @@ from oauthd.protocol import opaque, scopes
 from oauthd.protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from oauthd.protocol.records import Grant
 from oauthd.stores import kinds
+from oauthd.stores.cache import Entry
 from oauthd.stores.clients import Clients
 from oauthd.stores.interface import Commit
 from oauthd.stores.scopes import ScopeCatalogue
@@ -36,10 +38,12 @@ class ClientCredentials:
         """A token for the client itself."""
         if not ask.client.confidential:
             raise UNAUTHORIZED_CLIENT("only a confidential client may use this grant")  # RFC 6749 section 4.4
-        scope = await self._scope(ask)
+        scope, known = await self._scope(ask)
         audience = await asked_audience(ask, self.clients)
         if not (ask.client.machine_refresh and "refresh_token" in ask.client.grant_types):
-            return Redemption(scope=scope, generations=ask.generations, audience=audience)
+            # Who owns a resource is looked up each time.
+            holds = None if audience else partial(self.scopes.cache.counts, known)
+            return Redemption(scope=scope, generations=ask.generations, audience=audience, holds=holds)
         grant_id = opaque.new_grant_id(self.entropy)
         ends_at = ask.now + self.refresh_absolute
         grant = Grant(
@@ -65,9 +69,11 @@ class ClientCredentials:
             refresh_audience=audience,
         )
 
-    async def _scope(self, ask: Ask) -> tuple[str, ...]:
-        asked = ask.parameters.one("scope")
+    async def _scope(self, ask: Ask) -> tuple[tuple[str, ...], Entry]:
+        """What is granted, and the scopes that it was chosen from."""
+        asked, known = ask.parameters.one("scope"), await self.scopes.kept()
         try:
-            return scopes.granted_to_client(asked, ask.client, await self.scopes.kept())
+            return scopes.granted_to_client(asked, ask.client, known.value), known
         except OAuthError:  # a scope that was created a moment ago
-            return scopes.granted_to_client(asked, ask.client, await self.scopes.all())
+            known = await self.scopes.kept(fresh=True)
+            return scopes.granted_to_client(asked, ask.client, known.value), known

@@ -6,7 +6,7 @@ stores the answer; when somebody was faster, `redeem` is asked again and sees wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from attrs import field, frozen
@@ -43,7 +43,9 @@ class Ask:
 class Redemption:
     """What a grant decided, not yet done.
 
-    :ivar grant: the grant as it will stand; None for a machine token that needs none.
+    :ivar grant: the grant as it will stand; None for a machine token that needs none, and for one that stays.
+    :ivar standing: the grant that stays as it is.
+    :ivar holds: does the decision hold for the next request of the same client in the same words, too? None: never.
     :ivar scope: of the access token.
     :ivar generations: those the tokens are issued under.
     :ivar commit: the condition and the writes of the grant's own; refresh token and grant are added to it.
@@ -58,6 +60,8 @@ class Redemption:
     generations: Generations
     grant_id: str = ""
     grant: Grant | None = None
+    standing: Grant | None = None
+    holds: Callable[[], bool] | None = None
     audience: tuple[str, ...] = ()
     commit: Commit = Commit()
     refresh: bool = False

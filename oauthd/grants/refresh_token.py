@@ -75,7 +75,7 @@ class Refresh:
             scope=scope,
             generations=grant.generations,
             grant_id=grant_id,
-            grant=None,
+            standing=grant,
             audience=audience,
             commit=Commit(expected=(stored,), alive=(kinds.grant(grant_id),), writes=(Write(stored.ref, changed),)),
             refresh=rotates,
@@ -88,7 +88,7 @@ class Refresh:
 
     async def _existing(self, scope: tuple[str, ...]) -> tuple[str, ...]:
         """What is left of a scope: nothing new is granted of one that was deleted."""
-        known = {one.name for one in (await self.catalogue.kept()).scopes}
+        known = {one.name for one in (await self.catalogue.kept()).value.scopes}
         if not known.issuperset(scope):  # taken away for good: not for a scope that was created a moment ago
             known = {one.name for one in (await self.catalogue.all()).scopes}
         return tuple(name for name in scope if name in known)

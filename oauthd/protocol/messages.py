@@ -6,13 +6,13 @@ Repeated parameters stay visible here, since each endpoint must refuse them (RFC
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from oauthd.protocol.errors import INVALID_REQUEST
+from oauthd.protocol.json_text import text
 
 NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))  # RFC 6749 section 5.1
 JSON = (("Content-Type", "application/json"), *NO_STORE)
@@ -180,7 +180,7 @@ class Response:
 
 def json_response(value: Any, status: int = 200, headers: Iterable[tuple[str, str]] = NO_STORE) -> Response:
     """A JSON answer; it is not stored by caches unless `headers` say otherwise."""
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    body = text(value).encode()
     return Response(status, (("Content-Type", "application/json"), *headers), body)
 
 

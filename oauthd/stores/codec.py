@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin, get
 
 import attrs
 
+from oauthd.protocol.json_text import text
+
 R = TypeVar("R")
 Convert = Callable[[Any], Any] | None
 
@@ -24,7 +26,6 @@ _READABLE = range(VERSION - 1, VERSION + 2)
 _MARK = bytes([VERSION])
 _ABSENT = object()
 
-_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _load = json.JSONDecoder().raw_decode  # unlike decode(), looks for no blanks around
 
 
@@ -48,7 +49,7 @@ class Codec(Generic[R]):
 
     def encode(self, record: R) -> bytes:
         """The stored form of a record."""
-        return _MARK + _dump(self.plain(record)).encode("utf-8", "surrogatepass")
+        return _MARK + text(self.plain(record)).encode("utf-8", "surrogatepass")
 
     def decode(self, raw: bytes) -> R:
         """The record of a stored form.

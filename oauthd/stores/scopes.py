@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.records import Scope, Scopes
 from oauthd.stores import kinds, naming
-from oauthd.stores.cache import Cache
+from oauthd.stores.cache import Cache, Entry
 from oauthd.stores.interface import Commit, IStore, Write
 
 # What exists at first start; the rest is created by the API.
@@ -39,10 +39,9 @@ class ScopeCatalogue:
     store: IStore
     cache: Cache
 
-    async def kept(self) -> Scopes:
-        """All scopes, from memory. Who would refuse or take something away for what they lack asks `all` first."""
-        scopes: Scopes = (await self.cache.through(NAME, (NAME,), self.all)).value
-        return scopes
+    async def kept(self, fresh: bool = False) -> Entry:
+        """All scopes, from memory. Who would refuse or take something away for what they lack asks for fresh ones."""
+        return await self.cache.through(NAME, (NAME,), self.all, fresh)
 
     async def all(self) -> Scopes:
         """All scopes, as they are now."""
