@@ -136,6 +136,18 @@ class SlownessTests(OutageCase):
             until(lambda daemon=daemon: self.introspect(daemon, token).status == 200, "it is back", BACK)  # type: ignore[misc]
             self.assertFalse(self.is_active(daemon, token))
 
+    def test_too_few_replicas(self) -> None:
+        """A store that may not write for want of replicas is read: introspection is answered, and not from memory."""
+        token = self.issue()
+        self.assertTrue(self.is_active(self.near, token))
+        self.redis.say("CONFIG", "SET", "min-replicas-to-write", "1")
+        self.assertEqual(self.revoke(self.near, token).status, 503)
+        until(lambda: self.told("oauthd_proof_fresh") == [0, 0], "no proof any more")
+        self.assertTrue(self.is_active(self.far, token))
+        self.redis.say("CONFIG", "SET", "min-replicas-to-write", "0")
+        until(lambda: self.told("oauthd_proof_fresh") == [1, 1], "memory is proven again")
+        self.assertEqual(self.revoke(self.near, token).status, 200)
+
     def test_scripts_forgotten(self) -> None:
         """A store that has forgotten its scripts is taught them again, and nobody notices."""
         for _ in range(10):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+from oauthd.stores import naming
+from oauthd.stores.durable import Confirming
 from oauthd.stores.interface import StoreUnavailable
+from oauthd.stores.redis import RedisStore
 from oauthd.stores.startup import CLUSTER, EVICTION, PERSISTENCE, VERSION, Findings, check_server
+from tests.stores.case import NOW, PATIENCE, one_of_each
 from tests.stores.servers import OwnValkey
 from tests.stores.test_connection import ConnectionCase
 
@@ -89,6 +95,30 @@ class StartupTests(ConnectionCase):
         self.assertEqual(found.refuse, ())
         self.assertEqual(len(found.warn), 3)
         self.assertEqual(found.server, "a server of unknown version, eviction unknown, persistence unknown")
+
+    async def test_recommended_user(self) -> None:
+        """The user that the documentation recommends may ask and do all that is needed, and it is known who answers."""
+        page = (Path(__file__).parents[2] / "etc" / "docs" / "outages.md").read_text()
+        (line,) = re.findall(r"^ACL SETUSER .*$", page, re.MULTILINE)
+        server = OwnValkey()
+        self.addCleanup(server.close)
+        server.start("--appendonly", "yes")
+        server.say(*line.replace("PASSWORD", "pw").split())
+        connection = await self.connected(path=server.path, user="oauthd", password="pw", size=1)
+        found = await check_server(connection, (), Confirming(connection, 0, 2, True))
+        self.assertEqual((found.refuse, found.warn), ((), ()))
+        self.assertTrue(connection.server_id)
+        store = RedisStore(connection, lambda: NOW, revoking=Confirming(connection, 0, PATIENCE / 2, True))
+        await store.put(*one_of_each())
+        await store.forget(*(write.ref for write in one_of_each()))
+        for subject in ("client:app", "world"):
+            await store.begin(subject)
+            await store.raise_generation(subject)
+        await store.end("client:app", 10)
+        await store.scan("clients")
+        self.assertEqual(await store.next_number("client"), 1)
+        (heard,) = await connection.call(("SUBSCRIBE", naming.channel(3)))
+        self.assertEqual(heard, [b"subscribe", naming.channel(3), 1])
 
     async def test_away(self) -> None:
         """A server that is away is no finding."""
