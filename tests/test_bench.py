@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.bench import soak, table
+from tests.bench import profiling, soak, table
 from tests.bench.introspection import ORDER, uniform, zipf
 from tests.bench.load import Found, Reading, read
 from tests.bench.processes import cpu, family, resident
@@ -178,6 +178,18 @@ class RowTests(SynchronousTestCase):
         """The last of a hundred is beyond 99 %, and of few values the worst counts."""
         self.assertEqual(percentile([float(n) for n in range(100)], 50), 50.0)
         self.assertEqual(percentile([3.0, 1.0, 2.0], 99), 3.0)
+
+
+class ProfileTests(SynchronousTestCase):
+    """What py-spy wrote."""
+
+    def test_counts_lines_of_the_reactors_thread(self) -> None:
+        """Of another thread nothing counts, and a line that calls itself counts once."""
+        text = "thread (1): MainThread;run;again;again;leaf 3\nthread (1): MainThread;run 1\nthread (2): Pool;leaf 9\n"
+        found = profiling.read(text)
+        self.assertEqual(found.total, 4)
+        self.assertEqual(found.alone, {"leaf": 3, "run": 1})
+        self.assertEqual(found.within, {"run": 4, "again": 3, "leaf": 3})
 
 
 class SoakTests(SynchronousTestCase):
