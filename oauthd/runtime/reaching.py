@@ -140,7 +140,10 @@ class Reach:
 
     async def _beat(self, command: Command) -> None:
         """Send a heartbeat. It proves nothing while what we read comes from another server than what confirms it."""
-        await self.confirming.call(command)
+        if not self.confirming.replicas:
+            await self.connection.call(command)
+            return
+        await self.confirming.call(command, fsync=False)
         if self.confirming.connection.server_id != self.connection.server_id:
             raise StoreUnavailable("not all connections have reached the same server yet")
 

@@ -29,9 +29,10 @@ MOST_TOGETHER = 256  # calls with one confirmation
 
 @define
 class _Call:
-    """Commands, and who waits for their replies."""
+    """Commands, who waits for their replies, and whether they must be on the disk."""
 
     commands: tuple[Command, ...]
+    fsync: bool
     done: Deferred[list[Reply]] = field(factory=Deferred)
 
 
@@ -54,27 +55,28 @@ class Confirming:
     counts: InvalidationCounts = field(factory=InvalidationCounts)
     _queue: list[_Call] = field(factory=list, init=False)
     _working: bool = field(default=False, init=False)
+    _told: str = field(default="", init=False)
 
-    async def call(self, *commands: Command) -> list[Reply]:
+    async def call(self, *commands: Command, fsync: bool = True) -> list[Reply]:
         """Send commands, which may be carried out twice, and wait for their replies and the confirmation.
 
+        :param fsync: false for what need not be on the disk, even where that is asked for.
         :raises StoreUnavailable: when it is unknown whether they will last, too; a repeat is the way to find out.
         :raises CommandRefused: when the server found one of them wrong.
         """
-        if not self.replicas and not self.fsync:
+        waiting = _Call(commands, fsync and self.fsync)
+        if not self.replicas and not waiting.fsync:
             return await self.connection.call(*commands)
-        waiting = _Call(commands)
         self._queue.append(waiting)
         if not self._working:
             self._working = True
             Deferred.fromCoroutine(self._work()).addErrback(self._failed)
         return await waiting.done
 
-    @property
-    def _confirmations(self) -> tuple[Command, ...]:
+    def _confirmations(self, fsync: bool) -> tuple[Command, ...]:
         limit = round(self.timeout * 1000)
-        wait: list[Command] = [("WAIT", self.replicas, limit)] if self.replicas else []
-        return (*wait, ("WAITAOF", 1, 0, limit)) if self.fsync else tuple(wait)
+        wait: tuple[Command, ...] = (("WAIT", self.replicas, limit),) if self.replicas else ()
+        return (*wait, ("WAITAOF", 1, 0, limit)) if fsync else wait
 
     async def _work(self) -> None:
         try:
@@ -91,28 +93,39 @@ class Confirming:
     async def _send(self, together: list[_Call]) -> None:
         # A script that the server must be taught first would be carried out after the confirmation.
         commands = [in_full(command) for call in together for command in call.commands]
-        replies = await self.connection.replies(*commands, *self._confirmations)
-        missing = self._missing(replies[len(commands) :])
-        if missing:
-            self.counts.unconfirmed += len(together)
-            self._log.warn("{n} writes that must last were not confirmed: {missing}", n=len(together), missing=missing)
+        fsync = any(call.fsync for call in together)
+        replies = await self.connection.replies(*commands, *self._confirmations(fsync))
+        confirmed = replies[len(commands) :]
+        few = self._few(confirmed)
+        unwritten = "not yet on the disk of the store" if fsync and _count(confirmed[-1]) < 1 else ""
+        self._tell(few or unwritten)
         for call in together:
             own, replies = replies[: len(call.commands)], replies[len(call.commands) :]
-            problem = self.connection.problem(call.commands, own)
-            if problem is None and missing:
-                problem = StoreUnavailable(f"not confirmed: {missing}")
-            if problem is None:
-                call.done.callback(own)
-            else:
-                call.done.errback(problem)
+            self._answer(call, own, few or (unwritten if call.fsync else ""))
 
-    def _missing(self, confirmed: list[Reply]) -> str:
-        """Who has not confirmed."""
+    def _few(self, confirmed: list[Reply]) -> str:
+        """How many replicas have confirmed, if not enough."""
         if self.replicas and _count(confirmed[0]) < self.replicas:
             return f"by {_count(confirmed[0])} of {self.replicas} replicas alone"
-        if self.fsync and _count(confirmed[-1]) < 1:
-            return "not yet on the disk of the store"
         return ""
+
+    def _answer(self, call: _Call, replies: list[Reply], missing: str) -> None:
+        problem = self.connection.problem(call.commands, replies)
+        if problem is None and missing:
+            self.counts.unconfirmed += 1
+            problem = StoreUnavailable(f"not confirmed: {missing}")
+        if problem is None:
+            call.done.callback(replies)
+        else:
+            call.done.errback(problem)
+
+    def _tell(self, missing: str) -> None:
+        """Say it when it changes: heartbeats are confirmed twice a second."""
+        if missing and not self._told:
+            self._log.warn("writes that must last are not confirmed: {missing}", missing=missing)
+        elif self._told and not missing:
+            self._log.info("writes that must last are confirmed again")
+        self._told = missing
 
     def _failed(self, failure: Any) -> None:
         self._log.failure("confirming failed", failure=failure)

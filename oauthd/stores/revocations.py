@@ -140,18 +140,26 @@ class Revocations:
             await self._insist(*some)
             done += len(some)
             self.counts.reapplied += len(some)
-        there = 0
-        for begin in range(0, len(recent), TOGETHER):
-            (found,) = await self._insist(("EXISTS", *recent[begin : begin + TOGETHER]))
-            there += found
-        lost = len(recent) - there
-        self.counts.tokens_lost += lost
+        lost = await self._missing(recent)
+        self.counts.tokens_lost += len(lost)
         if done or lost:
             self._log.warn(
                 "on the new server {done} revocations were done again, and {lost} of the {n} access tokens that were "
                 "issued here in the last {seconds} s are missing",
-                done=done, lost=lost, n=len(recent), seconds=RECENT,
+                done=done, lost=len(lost), n=len(recent), seconds=RECENT,
             )  # fmt: skip
+
+    async def _missing(self, recent: list[bytes]) -> set[bytes]:
+        """Which of these keys are not there; they are not looked for again."""
+        lost: set[bytes] = set()
+        for begin in range(0, len(recent), TOGETHER):
+            some = recent[begin : begin + TOGETHER]
+            there = await self._insist(*(("EXISTS", key) for key in some))
+            lost.update(key for key, found in zip(some, there, strict=True) if not found)
+        still = [key for key in self._recent if key not in lost]
+        self._recent.clear()
+        self._recent.extend(still)
+        return lost
 
     async def _insist(self, *commands: Command) -> list[Any]:
         while True:

@@ -147,6 +147,14 @@ class DiskTests(ConnectionCase):
         found = await check_server(confirming.connection, ("persistence",), confirming)
         self.assertEqual(["WAITAOF" in text for text in found.refuse], [True])
 
+    async def test_not_everything(self) -> None:
+        """What need not be on the disk does not wait for it, together with others that must."""
+        confirming = await self.confirming()
+        must, need_not = (ensureDeferred(confirming.call(("INCR", "n"), fsync=fsync)) for fsync in (True, False))
+        self.assertEqual(await need_not, [2])
+        with self.assertRaises(StoreUnavailable):
+            await must
+
     async def test_impatient(self) -> None:
         """A file that may be written each second, and is waited for less long than that, is said."""
         for limit, said in ((0.5, 1), (1.5, 0)):

@@ -165,8 +165,9 @@ class LostTests(MemoryCase):
         state = await self.everything()
         await self.issue("c", "d", "e")
         await self.store.forget(kinds.access_token("e"))
-        await self.fail_over(state)
-        self.assertEqual(self.memory.counts.tokens_lost, 2)
+        for _ in range(2):  # another one at once afterwards finds none missing anew
+            await self.fail_over(state)
+            self.assertEqual(self.memory.counts.tokens_lost, 2)
 
     async def test_old_ones(self) -> None:
         """A token is looked for during the next seconds only."""
