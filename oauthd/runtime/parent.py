@@ -80,6 +80,7 @@ class Parent:
         self._delays: dict[int, float] = dict.fromkeys(self._numbers, 0.0)
         self._timers: dict[int, IDelayedCall] = {}
         self._starting: Deferred[None] | None = None
+        self._leaving = False
         self._stopping = False
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
         self.replaced = 0
@@ -116,6 +117,7 @@ class Parent:
 
     def leave(self) -> None:
         """Let readiness say that this server is about to end."""
+        self._leaving = True
         for worker in self._workers.values():
             worker.control.tell("leave")
 
@@ -191,12 +193,15 @@ class Parent:
             worker, self._spare = self._spare or self._made(), None
         except OSError as problem:
             if self._starting is not None:
+                self._starting, self._stopping = None, True
                 raise CannotStart(f"worker {number} cannot be started: {problem}") from None
             self._later(number, problem)
             return
         worker.number, worker.since = number, self._reactor.seconds()
         self._workers[number] = worker
         worker.control.tell("start", self._orders(number))
+        if self._leaving:
+            worker.control.tell("leave")
         if self._stopping:
             worker.control.tell("stop")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.live.daemon import MASTER_KEY, Daemon, LiveCase, Store, free_port
+from tests.live.daemon import MASTER_KEY, Daemon, LiveCase, Store, free_port, until
 from tests.live.visitor import Http, Visitor, expect
 from tests.web.certificate import self_signed
 
@@ -38,6 +38,7 @@ class FirstStartTests(LiveCase):
         """It says what it serves and where it listens, and where data and credentials lie, but not what they are."""
         daemon = self.daemon()
         credentials = daemon.data / "admin-credentials.json"
+        until(lambda: f"credentials are in {credentials}" in daemon.output, "the last line is written")
         for said in (daemon.issuer, f"listening on {daemon.listen}", f"data lies in {daemon.data}\n", str(credentials)):
             self.assertIn(said, daemon.output)
         self.assertEqual(mode(credentials), 0o600)
@@ -61,6 +62,7 @@ class FirstStartTests(LiveCase):
         """With credentials in the settings these are the administrator's, no file is written, and nothing is said."""
         daemon = self.daemon(**PRESETS)
         self.assertFalse((daemon.data / "admin-credentials.json").exists())
+        until(lambda: "data lies in" in daemon.output, "it has said what it has to say")
         self.assertNotIn("credentials", daemon.output)
         names = [name.removeprefix("administrator_") for name in PRESETS]
         Visitor.of(daemon.http, dict(zip(names, PRESETS.values(), strict=True))).api("GET", "/users")
@@ -85,7 +87,7 @@ class FirstStartTests(LiveCase):
         answer = expect(daemon.http.post("/oauth2/token", {"grant_type": "client_credentials"}, basic_auth=app.auth))
         self.assertEqual(answer.json()["expires_in"], 90)
         self.assertNotIn(".", answer.json()["access_token"])
-        self.assertIn("oauthd serves", daemon.output)
+        until(lambda: "oauthd serves" in daemon.output, "it says so")
 
     def test_state_directory(self) -> None:
         """Without --data the service manager's STATE_DIRECTORY is used, and without that the user's data folder."""

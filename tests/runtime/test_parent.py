@@ -47,6 +47,8 @@ while True:
             print("Fatal: no luck", file=sys.stderr, flush=True)
             os._exit(7)
         tell(tell="ready", value=None)
+    elif message["tell"] == "leave":
+        mood = "leaving"
     elif message["tell"] == "stop" and mood != "stubborn":
         tell(tell="closed", value=None)
         sys.exit(0)
@@ -164,6 +166,15 @@ class ParentTests(TestCase):
         await self.until(lambda: parent.live == 1)
         parent.command = command
         await self.until(lambda: parent.live == 2)
+
+    async def test_leaving(self) -> None:
+        """Each is told that the end is near, even one who takes another's place after that."""
+        parent = self.parent()
+        await parent.start()
+        parent.leave()
+        os.kill((await self.pids(parent))[1], signal.SIGKILL)
+        await self.until(lambda: parent.replaced == 1 and parent.live == 2)
+        self.assertEqual({mood for _, mood in (await parent.ask("mood", 5)).values()}, {"leaving"})
 
     async def test_stubborn_one(self) -> None:
         """Who does not end is killed when its time is over."""
