@@ -28,7 +28,7 @@ from oauthd.protocol.messages import JSON, Parameters, Request, Response
 from oauthd.protocol.records import AccessToken, Client
 from oauthd.stores import kinds
 from oauthd.stores.cache import Cache
-from oauthd.stores.interface import Commit, IStore, Write
+from oauthd.stores.interface import IStore, Write
 
 ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
 REPEATABLE = ("resource",)  # RFC 8707 section 2
@@ -86,8 +86,7 @@ class Token:
             if isinstance(redemption, Repeated):
                 return redemption.body, None
             body, access, writes = await self._mint(ask.client, redemption)
-            await self.store.put(access)  # before the commit: one that is never handed out harms nobody
-            if not writes or await self._commit(ask, redemption, body, writes):
+            if await self._commit(ask, redemption, body, access, writes):
                 self._tell(grant.grant_type, access.record)
                 return body, redemption if redemption.holds is not None else None
         raise TEMPORARILY_UNAVAILABLE("the request is being repeated too often at once", headers={"Retry-After": "1"})
@@ -129,12 +128,16 @@ class Token:
             answer["id_token"] = await self.minting.id_token(client, grant, access_token, redemption.nonce)
         return text(answer).encode(), access, writes
 
-    async def _commit(self, ask: Ask, redemption: Redemption, body: bytes, writes: list[Write[Any]]) -> bool:
-        commit: Commit = evolve(redemption.commit, writes=tuple(writes))
+    async def _commit(
+        self, ask: Ask, redemption: Redemption, body: bytes, access: Write[Any], writes: list[Write[Any]]
+    ) -> bool:
+        """Write what the answer stands on; the access token in any case: one that is never handed out harms nobody."""
+        if not writes:
+            await self.store.put(access)
+            return True
         if redemption.replay_key:
-            kept = self.refresh.kept(ask, redemption.replay_key, redemption.grant_id, body)
-            commit = evolve(commit, writes=(*commit.writes, kept))
-        return await self.store.commit(commit)
+            writes.append(self.refresh.kept(ask, redemption.replay_key, redemption.grant_id, body))
+        return await self.store.commit(evolve(redemption.commit, writes=tuple(writes), puts=(access,)))
 
     async def repeated(self, client: Client, grant_type: str, decision: Redemption) -> Response:
         """Another token by a decision that still holds."""

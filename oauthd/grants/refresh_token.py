@@ -56,7 +56,8 @@ class Refresh:
         if stored is None or stored_grant is None or stored.record.client_id != ask.client.client_id:
             raise INVALID_GRANT(UNKNOWN)
         grant: Grant = stored_grant.record
-        if not await self.tokens.covers(grant):
+        # A machine's grant: what was read with the client. Were it old, the new tokens would be dead, never live.
+        if not (await self.tokens.covers(grant) if grant.user_id else ask.generations.covers(grant.generations)):
             raise INVALID_GRANT(UNKNOWN)
         if stored.record.spent is not None:
             return await self._repeat(ask, value, grant_id, grant, stored.record, answer.record if answer else None)

@@ -33,6 +33,8 @@ from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 
+from oauthd.protocol.json_text import text
+
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
@@ -190,7 +192,7 @@ class Signer:
 
         :raises ValueError, TypeError: for claims that JSON cannot hold.
         """
-        data = self._encoded + _encode(_compact(claims).encode("ascii"))
+        data = self._encoded + _encode(text(claims).encode())
         return (data + b"." + _encode(self._sign(self._key, data))).decode("ascii")
 
 

@@ -77,7 +77,7 @@ class Codec(Generic[R]):
         found = {}
         for name, stored, default, writes, _ in self._fields:
             value = getattr(record, name)
-            if value != default:
+            if default is _ABSENT or value != default:
                 found[stored] = value if writes is None or value is None else writes(value)
         return found
 

@@ -34,9 +34,9 @@ def no_indexes(record: Any) -> Iterable[str]:
     return ()
 
 
-@frozen
+@frozen(eq=False)
 class Kind(Generic[R]):
-    """A kind of record.
+    """A kind of record; there is one of each.
 
     :ivar name: prefix of its keys, short; unique.
     :ivar record: its attrs class.
@@ -91,6 +91,7 @@ class Commit:
     :ivar alive: references that must exist (a grant), whatever they hold.
     :ivar writes: what is then written; a write at an `expected` reference replaces it.
     :ivar forgets: what is then removed.
+    :ivar puts: what is written first and in any case, in the same round trip; of any slots. As `IStore.put`.
     """
 
     expected: tuple[Stored[Any], ...] = ()
@@ -98,6 +99,7 @@ class Commit:
     alive: tuple[Ref[Any], ...] = ()
     writes: tuple[Write[Any], ...] = ()
     forgets: tuple[Ref[Any], ...] = ()
+    puts: tuple[Write[Any], ...] = ()
 
 
 @frozen

@@ -19,7 +19,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from oauthd.protocol.records import Generations
@@ -35,7 +37,6 @@ from oauthd.stores.interface import (
     Page,
     Ref,
     Stored,
-    StoreUnavailable,
     Told,
     Write,
     no_indexes,
@@ -107,13 +108,12 @@ class RedisStore:
 
     async def put(self, *writes: Write[Any]) -> None:
         """Write records and their index entries; see `IStore`."""
-        now = self._clock()
-        commands: list[Command] = []
-        for write in writes:
-            commands.append(_set(write, now))
-            commands.extend(_entries(write, write.ref.kind.indexes(write.record), now))
+        commands = _puts(writes, self._clock())
         if commands:
             await self._connection.call(*commands)
+        self._remember(writes)
+
+    def _remember(self, writes: Iterable[Write[Any]]) -> None:
         if self._memory is not None:
             for write in writes:
                 if write.ref.kind is ACCESS_TOKEN:
@@ -133,19 +133,20 @@ class RedisStore:
         told = _told(commit)
         command, witnessed = _step(commit, now, self._channel, told)
         try:
-            (done,) = await self._connection.call(command, again=witnessed)
+            *_, done = await self._connection.call(*_puts(commit.puts, now), command, again=witnessed)
         finally:
             self._tell_here(told)  # also where it failed: its outcome may be unknown
         if not done:
             return False
+        self._remember(commit.puts)
         entries = _changes(commit, now)
         if entries:
-            try:
-                await self._connection.call(*entries)
-            except StoreUnavailable as error:
-                # The step itself is done and must not look failed. A record is missing in a list, or is skipped there.
-                self._log.warn("the indexes of a commit were not written: {error}", error=str(error))
+            # Nobody waits for it: the step itself is done. At worst a record is missing in a list, or is skipped there.
+            ensureDeferred(self._connection.call(*entries)).addErrback(self._not_listed)
         return True
+
+    def _not_listed(self, failure: Failure) -> None:
+        self._log.warn("the indexes of a commit were not written: {error}", error=failure.getErrorMessage())
 
     async def forget(self, *refs: Ref[Any]) -> None:
         """Remove records and what indexes say of them; see `IStore`."""
@@ -275,6 +276,15 @@ def _raw(write: Write[Any]) -> bytes:
 def _set(write: Write[Any], now: float) -> Command:
     ttl = _ttl(write.ref.kind, write.record, now)
     return ("SET", naming.key(write.ref), _raw(write), *(("EX", ttl) if ttl else ()))
+
+
+def _puts(writes: Iterable[Write[Any]], now: float) -> list[Command]:
+    """Commands that write records and enter them into their indexes."""
+    commands: list[Command] = []
+    for write in writes:
+        commands.append(_set(write, now))
+        commands.extend(_entries(write, write.ref.kind.indexes(write.record), now))
+    return commands
 
 
 def _entries(write: Write[Any], names: Iterable[str], now: float) -> list[Command]:
