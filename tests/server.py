@@ -343,7 +343,7 @@ class Server:
             issuer=ISSUER,
             store=store,
             cache=Cache(clock.seconds, clock.seconds),
-            reactor=reactor,  # type: ignore[arg-type]  # a module
+            reactor=reactor,
             seals=Seals((bytes(range(32)),), entropy),
             events=Events([seen.append]),
             clock=clock.seconds,
