@@ -20,7 +20,18 @@ from typing import Any
 from attrs import define, field
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.live.crew import all_of, children, lines_to_all, lives, owner, owner_of, parent_of, replaced, workers
+from tests.live.crew import (
+    all_of,
+    children,
+    command_of,
+    lines_to_all,
+    lives,
+    owner,
+    owner_of,
+    parent_of,
+    replaced,
+    workers,
+)
 from tests.live.daemon import MASTER_KEY, Daemon, LiveCase, free_port, until
 from tests.live.visitor import App, Http, Line, Unreachable, Visitor, expect
 from tests.web.certificate import self_signed
@@ -36,6 +47,11 @@ class CrewCase(LiveCase):
         daemon = self.daemon("--workers", "2", *flags, **environ)
         all_of(daemon, 2)
         return daemon
+
+    def stop(self, pid: int) -> None:
+        """Let a worker stand still; such a one would not even notice that its parent is gone."""
+        self.addCleanup(_kill, pid)
+        os.kill(pid, signal.SIGSTOP)
 
     def pid(self, daemon: Daemon) -> int:
         """The parent."""
@@ -288,7 +304,7 @@ class DeathTests(CrewCase):
         """Connections that wait at the socket of a worker that stands still are served by the one after it."""
         daemon = self.crew()
         number, pid = next(iter(workers(daemon).items()))
-        os.kill(pid, signal.SIGSTOP)
+        self.stop(pid)
         waiting = [daemon.http.raw() for _ in range(16)]
         for connection in waiting:
             connection.sendall(b"GET /oauth2/jwks HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -395,7 +411,7 @@ class TermTests(CrewCase):
         """Those who wait at the socket of a worker that has just died are answered even when all are told to end."""
         daemon = self.crew()
         pid = workers(daemon)[1]
-        os.kill(pid, signal.SIGSTOP)
+        self.stop(pid)
         waiting = [daemon.http.raw() for _ in range(16)]
         for connection in waiting:
             connection.sendall(b"GET /oauth2/jwks HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -439,7 +455,7 @@ class TermTests(CrewCase):
         """A worker that does not end is killed when its time is over, and holds nobody up any longer."""
         daemon = self.crew(server_drain_timeout="0.2")
         pid = workers(daemon)[2]
-        os.kill(pid, signal.SIGSTOP)
+        self.stop(pid)
         self.assertEqual(daemon.stop(), 0)
         self.assertFalse(lives(pid))
         self.assertIn(f"worker 2 (process {pid}) does not end: killed", daemon.output)
@@ -475,6 +491,12 @@ def _issues(line: Line, app: App) -> bool:
 
 def _has_said(daemon: Daemon, line: str) -> bool:
     return line in daemon.output
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        if "oauthd.runtime.worker" in command_of(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _gone(pids: Iterable[int]) -> bool:
