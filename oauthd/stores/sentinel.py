@@ -2,8 +2,9 @@
 
 All sentinels are asked at once, and the answer of the newest configuration (the highest epoch) counts: one that has
 not heard of a failover yet does not lead back to the old primary. A majority is waited for, or whoever answers in time;
-so one that is away costs nothing. While anybody watches, the question is repeated each second: an old primary that
-stands still, or is cut off from the sentinels but not from us, is left without waiting for it to fail.
+so one that is away costs nothing. While anybody watches, the question is repeated each second, on connections that are
+kept for it: an old primary that stands still, or is cut off from the sentinels but not from us, is left without waiting
+for it to fail.
 
 Refused: an answer older than what was heard before, unless most of the sentinels agree on it (they were set up anew).
 Whether the server there is a primary indeed is found out by the greeting (`oauthd.stores.pool`).
@@ -29,6 +30,7 @@ WATCH = 1.0  # seconds between two questions while all is well
 PATIENCE = 0.5  # seconds for a sentinel at most, connecting included
 
 Place = tuple[str, int]
+Words = tuple[str, ...]
 
 
 class NoPrimary(Exception):
@@ -70,14 +72,18 @@ class Sentinels:
         self._places = tuple(places)
         self._reach = reach
         self._patience = min(timeout, PATIENCE)
-        self._commands = (
-            *([("AUTH", user, password) if user else ("AUTH", password)] if password else ()),
+        self._greeting: list[Words] = []
+        if password:
+            self._greeting.append(("AUTH", user, password) if user else ("AUTH", password))
+        self._commands: list[Words] = [
             ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service),
             ("SENTINEL", "MASTER", service),
-        )
+        ]
         self.place: Place | None = None
         self._epoch = -1
         self._asking: Deferred[Any] | None = None
+        self._asked: list[Deferred[Any]] = []
+        self._lines: dict[Place, _Line] = {}
         self._waiting: list[Deferred[Place]] = []
         self._watchers: list[Callable[[], None]] = []
         self._watching = LoopingCall(self._look)
@@ -109,6 +115,14 @@ class Sentinels:
             self._watching.stop()
             if self._looking is not None:
                 self._looking.cancel()
+            self._rest()
+
+    def _rest(self) -> None:
+        """Keep no connection and no question, where nobody watches."""
+        for each in self._asked:
+            each.cancel()
+        for place, line in list(self._lines.items()):
+            self._leave(place, line)
 
     def _look(self) -> Deferred[Any]:
         self._looking = Deferred.fromCoroutine(self._ask_again())
@@ -155,14 +169,16 @@ class Sentinels:
             if not enough.called and (not left or self._is_majority(answers)):
                 enough.callback(None)
 
-        asked = [Deferred.fromCoroutine(self._question(place)) for place in self._places]
-        for each in asked:
+        for each in self._asked:  # who has not answered the last one by now: a connection takes one question at a time
+            each.cancel()
+        self._asked = [Deferred.fromCoroutine(self._question(place)) for place in self._places]
+        for each in self._asked:
             each.addTimeout(self._patience, self._reactor).addBoth(ended)
         try:
             await enough
         finally:
-            for each in asked:
-                each.cancel()
+            if not self._watchers:  # else the slower ones may answer still, and keep their connections
+                self._rest()
         return self._judge(answers, problems)
 
     def _is_majority(self, answers: Sequence[_Answer]) -> bool:
@@ -186,36 +202,57 @@ class Sentinels:
         return self.place
 
     async def _question(self, place: Place) -> _Answer:
-        question = _Question(self._commands)
-        factory = Factory.forProtocol(lambda: question)
-        factory.noisy = False
-        await self._reach(*place).connect(factory)
+        line = self._lines.get(place)
+        commands = self._commands
+        if line is None or line.lost is not None:
+            line = self._lines[place] = _Line()
+            commands = [*self._greeting, *commands]
         try:
-            *greeted, primary, configuration = await question.replies
-        finally:
-            if question.transport is not None:
-                question.transport.abortConnection()  # type: ignore[attr-defined]
-        for reply in (*greeted, primary):
-            if isinstance(reply, hiredis.ReplyError):
-                raise NoPrimary(str(reply).split(" ")[0])
+            if line.transport is None:
+                await self._reach(*place).connect(line.factory)
+            *greeted, primary, configuration = await line.ask(commands)
+            for reply in (*greeted, primary):
+                if isinstance(reply, hiredis.ReplyError):
+                    raise NoPrimary(str(reply).split(" ")[0])
+        except BaseException:  # cancelled, too: whatever comes on it now belongs to this question
+            self._leave(place, line)
+            raise
         return _Answer(None if primary is None else (primary[0].decode(), int(primary[1])), _epoch(configuration))
 
+    def _leave(self, place: Place, line: _Line) -> None:
+        if self._lines.get(place) is line:
+            del self._lines[place]
+        if line.transport is not None:
+            line.transport.abortConnection()
 
-class _Question(Protocol):
-    """Commands, and their replies."""
 
-    def __init__(self, commands: Sequence[tuple[str, ...]]) -> None:
-        self._commands = commands
+class _Line(Protocol):
+    """A connection to a sentinel: one question at a time.
+
+    :ivar lost: why it ended; None while it stands.
+    """
+
+    transport: Any = None
+
+    def __init__(self) -> None:
+        self.factory = Factory.forProtocol(lambda: self)
+        self.factory.noisy = False
         self._reader = hiredis.Reader()
         self._read: list[Any] = []
-        self.replies: Deferred[list[Any]] = Deferred()
+        self._count = 0
+        self.lost: Failure | None = None
+        self._replies: Deferred[list[Any]] = Deferred()
 
-    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-        """Ask."""
-        assert self.transport is not None  # noqa: S101 (for the type checker)
-        self.transport.write(b"".join(map(hiredis.pack_command, self._commands)))  # type: ignore[arg-type]
+    def ask(self, commands: Sequence[Words]) -> Deferred[list[Any]]:
+        """Send commands; their replies."""
+        self._read, self._count, self._replies = [], len(commands), Deferred()
+        if self.lost is not None:
+            self._replies.errback(self.lost)
+        else:
+            self.transport.write(b"".join(map(hiredis.pack_command, commands)))  # type: ignore[arg-type]
+        return self._replies
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Read, until all replies are there."""
         self._reader.feed(data)
         try:
@@ -223,16 +260,18 @@ class _Question(Protocol):
                 self._read.append(reply)
         except hiredis.ProtocolError:
             self._fail(NoPrimary("what it says is not the Redis protocol"))
-        if len(self._read) == len(self._commands) and not self.replies.called:
-            self.replies.callback(self._read)
+        if len(self._read) == self._count and not self._replies.called:
+            self._replies.callback(self._read)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """Without all replies, this is the answer."""
-        self._fail(reason)
+        self.lost = reason
+        if self._count:
+            self._fail(reason)
 
     def _fail(self, problem: Failure | Exception) -> None:
-        if not self.replies.called:
-            self.replies.errback(problem)
+        if not self._replies.called:
+            self._replies.errback(problem)
 
 
 def _epoch(configuration: object) -> int:

@@ -46,13 +46,13 @@ class AnswerTests(ConnectionCase):
         return answer
 
     def sentinels(self, reciters: list[Reciter], **settings: Any) -> Sentinels:
-        """The sentinels; a server of any other name is what listens at the first one's socket."""
+        """The sentinels, by numbers; a server of any other name is what listens at the first one's socket."""
         paths = {str(number): reciter.path for number, reciter in enumerate(reciters)}
         self.reached: list[str] = []
+        self.asked: list[str] = []
 
         def reach(host: str, port: int) -> UNIXClientEndpoint:
-            if host not in paths:
-                self.reached.append(host)
+            (self.asked if host in paths else self.reached).append(host)
             return UNIXClientEndpoint(reactor, paths.get(host, reciters[0].path))
 
         return Sentinels(reactor, [(host, 1) for host in paths], "main", reach, timeout=SHORT, **settings)
@@ -136,6 +136,35 @@ class AnswerTests(ConnectionCase):
         self.said = [("newer", 3)] * 3
         await self.connect(sentinels)
         self.assertEqual(moves, [("new", 7)])
+
+
+    async def test_connections_are_kept(self) -> None:
+        """While somebody watches, each sentinel is asked on one connection, and on a new one when that was lost."""
+        sentinels = self.sentinels(self.reciters[:1])
+        sentinels.watch(self.fail)
+        self.addCleanup(sentinels.unwatch, self.fail)
+        for _ in range(3):
+            await self.connect(sentinels)
+        self.assertEqual((self.asked, len(self.reciters[0].heard)), (["0"], 2 * 3))
+        (line,) = sentinels._lines.values()
+        line.transport.abortConnection()
+        while line.lost is None:
+            await deferLater(reactor, 0.01)
+        await self.connect(sentinels)
+        self.assertEqual(self.asked, ["0", "0"])
+
+    async def test_slow_one(self) -> None:
+        """A sentinel that answers late is not mistaken: what it says belongs to what it was asked."""
+        sentinels = self.sentinels(self.reciters[:2])
+        sentinels.watch(self.moved)
+        self.addCleanup(sentinels.unwatch, self.moved)
+        self.said[:2] = [("old", 1), None]
+        await self.connect(sentinels)
+        self.said[1] = ("new", 2)
+        self.assertEqual(await self.connect(sentinels), ("new", 7))
+
+    def moved(self) -> None:
+        """The primary is somewhere else."""
 
 
 class NewServerTests(ConnectionCase):
