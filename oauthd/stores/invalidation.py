@@ -117,7 +117,8 @@ class Invalidation:
 
     def _sweep(self) -> None:
         left = self.cache.sweep()
-        self._sweeping = self.reactor.callLater(0, self._sweep) if left else None
+        runs = self._timer is not None and self._timer.running
+        self._sweeping = self.reactor.callLater(0, self._sweep) if left and runs else None
 
     # what is heard
 
