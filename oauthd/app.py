@@ -82,6 +82,7 @@ from oauthd.web.application import Edge, build
 from oauthd.web.channel import Limits
 from oauthd.web.errors import Errors
 from oauthd.web.fastlane import Lane
+from oauthd.web.readers import readers
 from oauthd.web.routes import ROUTES
 from oauthd.web.shield import Shield
 from oauthd.web.site import Access as AccessLog
@@ -363,7 +364,15 @@ class Application:
         edge = Edge(errors, sources, shield, access, reactor)
         limits, lane = _limits(settings), None
         if settings.cache.lane:
-            lane = Lane(limits, self.world.clock, sources.trusts, asked or access, heard, self.world.counts.lane)
+            lane = Lane(
+                limits=limits,
+                clock=self.world.clock,
+                trusts=sources.trusts,
+                asked=asked or access,
+                readers=readers(reactor),
+                heard=heard,
+                counts=self.world.counts.lane,
+            )
         return Site(build(ROUTES, self.endpoints, edge), shield, reactor, limits, access, lane)
 
 

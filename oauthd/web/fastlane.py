@@ -33,6 +33,7 @@ from oauthd.protocol.messages import Response
 from oauthd.web.answering import fields, serialized
 from oauthd.web.channel import Channel, Limits
 from oauthd.web.memo import Facts, Memo, Taught, around, is_clean
+from oauthd.web.readers import Readers
 
 Access = Callable[[str, str, int, float], None]
 _STRAIGHT = (TCPServer, UNIXServer)
@@ -59,6 +60,7 @@ class Lane:
 
     :ivar clock: wall-clock seconds, for the date in answers.
     :ivar trusts: is this peer a proxy whose forwarded headers count?
+    :ivar readers: reads the connections; None where the reactor does.
     :ivar asked: told of each request that took a look into the store: method, path, status, seconds.
     :ivar heard: told of each answer from memory in the same way; None where nobody wants to know.
     """
@@ -67,6 +69,7 @@ class Lane:
     clock: Callable[[], float]
     trusts: Callable[[IAddress], bool]
     asked: Access
+    readers: Readers | None = None
     heard: Access | None = None
     counts: LaneCounts = field(factory=LaneCounts)
     _memos: dict[Facts, Memo] = field(factory=dict)
@@ -123,6 +126,8 @@ class LaneChannel(Channel):
         self._straight = type(self.transport) in _STRAIGHT
         if self._straight:
             self.transport.bufferSize = READ  # a buffer of 64 KiB for each read costs more than most requests
+            if self.lane.readers is not None:
+                self.lane.readers.take(self.transport)
         # What the last request on the lane began with, all its bytes, and what it was taught by: most say it again.
         self._opening, self._total, self._way = b"", NEVER_AGAIN, None
         self._request: tuple[bytes, bytes] | None = None  # head and body of a request that came whole
