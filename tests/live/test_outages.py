@@ -35,9 +35,9 @@ class OutageCase(LiveCase):
         self.app = self.visitors[0].client()
         until(lambda: self.told("oauthd_proof_fresh") == [1, 1], "memory is proven")
 
-    def issue(self) -> str:
-        """A token."""
-        token: str = self.visitors[0].tokens(self.app, grant_type="client_credentials")["access_token"]
+    def issue(self, number: int = 0) -> str:
+        """A token, by the daemon of that number."""
+        token: str = self.visitors[number % 2].tokens(self.app, grant_type="client_credentials")["access_token"]
         return token
 
     def revoke(self, daemon: Daemon, token: str) -> Answer:
@@ -165,7 +165,7 @@ class ForgetfulTests(OutageCase):
 
     def test_restarted(self) -> None:
         """What was revoked before a store came back from an older state is revoked again, lost tokens are counted."""
-        tokens = [self.issue() for _ in range(6)]
+        tokens = [self.issue(number) for number in range(6)]  # who revokes a token has issued it, else it seems lost
         self.redis.say("BGREWRITEAOF")
         until(lambda: b"aof_rewrite_in_progress:0" in self.persistence(), "the file is rewritten")
         older = {file: file.read_bytes() for file in (self.redis.folder / "appendonlydir").iterdir()}
