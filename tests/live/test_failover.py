@@ -225,6 +225,45 @@ class ConfirmedTests(FailoverCase):
         self.assertEqual(self.active(revoked), [[]])
         self.assertEqual(self.active(tokens[10:]), [tokens[10:]])
 
+    def test_under_load(self) -> None:
+        """Revocations go on while the primary dies: none that was answered 200 is ever active again."""
+        revoked: list[str] = []
+        statuses: set[int] = set()
+        going = True
+
+        def work(daemon: Daemon) -> None:
+            while going:
+                form = {"grant_type": "client_credentials"}
+                issued = daemon.http.post("/oauth2/token", form, basic_auth=self.app.auth)
+                if issued.status == 200:
+                    token = issued.json()["access_token"]
+                    status = self.revoke(daemon, token).status
+                    statuses.add(status)
+                    if status == 200:
+                        revoked.append(token)
+
+        threads = [threading.Thread(target=work, args=(daemon,)) for daemon in self.pair]
+        for thread in threads:
+            thread.start()
+        try:
+            until(lambda: len(revoked) > 100, "tokens are revoked")
+            self.service.primary.kill()
+            before = len(revoked)
+            self.service.wait_for_failover()
+        finally:
+            going = False
+            for thread in threads:
+                thread.join()
+        self.wait_until_served()
+        self.assertGreaterEqual(len(revoked), before)
+        self.assertLessEqual(statuses, {200, 503})
+        self.assertEqual(self.active(revoked), [[], []])
+
+    def wait_until_served(self) -> None:
+        """Wait until both daemons read the store again."""
+        for daemon in self.pair:
+            until(lambda daemon=daemon: self.works(daemon), "it serves again")  # type: ignore[misc]
+
     def test_no_proof_without_replicas(self) -> None:
         """A primary that no replica confirms proves nothing: what is in memory is not used."""
         token = self.issue(self.pair[0])

@@ -15,7 +15,7 @@ from twisted.internet.threads import deferToThread
 from oauthd.stores.address import Primary
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import StoreUnavailable
-from oauthd.stores.sentinel import NoPrimary, Place, Sentinels
+from oauthd.stores.sentinel import WATCH, NoPrimary, Place, Sentinels
 from tests.stores.case import PATIENCE
 from tests.stores.replicas import Service, free_port
 from tests.stores.servers import Reciter, reactor
@@ -312,6 +312,15 @@ class FailoverTests(ConnectionCase):
         while self.primary.place != f"127.0.0.1:{new.port}":  # the old one serves until the sentinels name the new one
             await deferLater(reactor, 0.02)
         await self.assert_moved()
+
+    async def test_without_sentinels(self) -> None:
+        """What stands goes on standing when all sentinels are gone, and nothing is said of another server."""
+        for sentinel in self.service.sentinels:
+            sentinel.kill()
+        for _ in range(3):
+            await deferLater(reactor, WATCH / 2)
+            self.assertEqual(await self.pool.call(("SET", "k", "v")), [b"OK"])
+        self.assertEqual((self.pool.failovers, self.told), (0, []))
 
     async def test_second_connection(self) -> None:
         """Another connection of the same primary moves with the pool."""
