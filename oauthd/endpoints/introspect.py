@@ -7,6 +7,7 @@ Only authenticated confidential clients that may introspect get an answer; what 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from hashlib import sha256
 
 from attrs import frozen
@@ -59,7 +60,7 @@ class Introspect:
     async def answer(self, caller: Caller, token: str, digest: bytes) -> bytes:
         """What this caller is told of the token, as the store has it."""
         if opaque.parse(opaque.REFRESH_TOKEN, token):
-            found = await self.tokens.find_refresh(token)
+            found = await self.cache.timely(partial(self.tokens.find_refresh, token))
             # A refresh token is nobody's business but its client's (RFC 6749 section 10.4).
             if found is None or found[1].client_id != caller.client.client_id:
                 return INACTIVE

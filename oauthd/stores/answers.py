@@ -17,14 +17,14 @@ from functools import lru_cache
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.records import AccessToken
 from oauthd.stores import kinds, naming
-from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, TRIES, Cache, Entry, Waiters
+from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, TOO_LATE, TRIES, Cache, Entry, Waiters
 from oauthd.stores.interface import IStore, Ref, StoreUnavailable
 
 LARGEST_BATCH = 256  # keys in one read: a longer one would hold everybody's replies up
@@ -70,6 +70,9 @@ class Answers:
 
         Fails with `StoreUnavailable`. Cancelling it cancels nothing that others wait for.
         """
+        kept = self.cache.entries.get(digest)
+        if kept is not None and self.cache.counts(kept):
+            return succeed(kept)  # who asks has no view of it yet
         unsent = self._next.get(digest)
         if unsent is not None:
             waiting: Deferred[Entry] = Deferred()
@@ -103,7 +106,7 @@ class Answers:
             if self._holds(look):
                 break
         else:
-            raise StoreUnavailable("the store answers too late to tell what is so now")
+            raise StoreUnavailable(TOO_LATE)
         touched = look.touched if cache.fresh else None
         aged = look.sent + cache.longest
         for digest, waiters in batch.items():

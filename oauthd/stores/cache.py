@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -31,6 +31,7 @@ from twisted.python.failure import Failure
 from oauthd.metrics import CacheCounts
 from oauthd.stores.interface import StoreUnavailable
 
+T = TypeVar("T")
 Waiters = list[Deferred["Entry"]]
 
 # What an entry takes beside its value, a cell, and the table of an entry's views; measured by tests/bench/cache_bytes.
@@ -43,6 +44,7 @@ MOST_HEARD = 4096  # changes remembered for open tickets; beyond that all of the
 MOST_CHANCES = 1000  # entries passed over at one eviction, so that a cache full of used ones does not hold all up
 PIECE = 2000  # what is thrown away at once; about a millisecond
 TRIES = 3  # reads that came back too late
+TOO_LATE = "the store answers too late to tell what is so now"
 
 ACCESS_TOKEN_PREFIX = b"a:"
 
@@ -334,6 +336,18 @@ class Cache:
             reading.addBoth(self.tell, name, waiters)
         return await waiting
 
+    async def timely(self, read: Callable[[], Awaitable[T]]) -> T:
+        """What a read finds that is not kept; read again where the reply was on its way for too long.
+
+        :raises StoreUnavailable: where it always is.
+        """
+        for _ in range(TRIES):
+            sent = self.monotonic()
+            found = await read()
+            if self.monotonic() < sent + self.max_staleness:
+                return found
+        raise StoreUnavailable(TOO_LATE)
+
     def join(self, name: bytes, fresh: bool = False) -> tuple[Deferred[Entry], Waiters | None]:
         """Wait for a read of that name; with those to be told of it when there is none yet, and who asks must read.
 
@@ -359,7 +373,7 @@ class Cache:
             if self.monotonic() < ticket.sent + self.max_staleness:
                 break
         else:
-            raise StoreUnavailable("the store answers too late to tell what is so now")
+            raise StoreUnavailable(TOO_LATE)
         kept = self.entries.get(name)
         if kept is not None and kept.value == value and self.counts(kept):
             return kept  # what others hold in hand goes on counting

@@ -307,6 +307,7 @@ class TombstoneTests(AnswersCase):
         """A read that was sent before the token died does not bring it back over its tombstone."""
         digest = await self.issue("t")
         self.assertTrue(await self.other.alive(digest))
+        self.other.cache.changed(naming.generation("client:app"))
         with self.other.store.holding():
             early = self.other.answers.find(digest)
             await self.other.store.arrived()
@@ -314,7 +315,7 @@ class TombstoneTests(AnswersCase):
             await self.tokens.end_access("t")
             await self.other.heard()
             late = self.other.answers.find(digest)
-            await self.other.store.arrived()
+            await self.other.store.arrived(2)
             self.other.store.release()
             self.assertEqual((await late).value, INACTIVE)
         await early
@@ -532,6 +533,14 @@ class ViewTests(AnswersCase):
         free, bound = await self.issue(), await self.issue(audience=("https://rs.example",))
         self.assertIsNone((await self.one.answers.find(free)).views)
         self.assertEqual((await self.one.answers.find(bound)).views, {})
+
+    async def test_another_caller(self) -> None:
+        """Who has no view of a remembered token yet gets the same entry, without a read and without loss to others."""
+        digest = await self.issue(audience=("https://rs.example",))
+        entry = await self.one.answers.find(digest)
+        reads = len(self.one.store.reads)
+        self.assertIs(await self.one.answers.find(digest), entry)
+        self.assertEqual(len(self.one.store.reads), reads)
 
     async def test_a_dead_one(self) -> None:
         """A dead token looks the same to everybody."""

@@ -517,6 +517,29 @@ class ThroughTests(CacheCase):
         self.assertEqual(self.cache._open, 0)
 
 
+class TimelyTests(CacheCase):
+    """Reads of which nothing is kept."""
+
+    def test_late(self) -> None:
+        """A reply on its way for longer than a proof counts is not believed either; always late is no reply."""
+        for lasting in (0.0, 1.9375, 2.0):
+            replies: list[Deferred[str]] = []
+
+            def read(replies: list[Deferred[str]] = replies) -> Deferred[str]:
+                replies.append(Deferred())
+                return replies[-1]
+
+            asked = ensureDeferred(self.cache.timely(read))
+            while not asked.called:
+                self.monotonic.advance(lasting)
+                replies[-1].callback("found")
+            if lasting < 2:
+                self.assertEqual((self.successResultOf(asked), len(replies)), ("found", 1))
+            else:
+                self.failureResultOf(asked, StoreUnavailable)
+                self.assertEqual(len(replies), module.TRIES)
+
+
 VALUES = [b"n%d" % n for n in range(6)]
 SUBJECTS = [b"world", b"c0", b"c1", b"u0", b"u1", b"g0", b"g1"]
 names = st.sampled_from(VALUES)

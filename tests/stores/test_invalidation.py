@@ -232,8 +232,9 @@ class LostTests(InvalidationCase):
     async def test_revoked_while_it_was_lost(self) -> None:
         """What is revoked while nobody hears it is inactive when the subscription stands again, and before."""
         node = await self.remembering()
+        node.cache.changed(naming.WORLD)
         with node.store.holding():
-            asked = node.answers.find(kinds.digest("t"))
+            asked = node.answers.find(TOKEN)
             await node.store.arrived()
             await self.plain._connection.call(("CLIENT", "KILL", "TYPE", "pubsub"))
             await self.plain.forget(kinds.access_token("t"))
