@@ -21,15 +21,11 @@ from oauthd.stores.codec import Unreadable
 from oauthd.stores.interface import Commit, StoreUnavailable, Write
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users
+from tests.server import Counting
 from tests.stores.case import NOW, StoreCase, access, client, grant
 from tests.stores.node import Node
 
 write = partial(active, issuer="https://op.example")
-
-
-def _counted() -> Callable[[int], bytes]:
-    numbers = count(1)
-    return lambda length: next(numbers).to_bytes(length, "big")
 
 
 class AnswersCase(StoreCase):
@@ -42,7 +38,7 @@ class AnswersCase(StoreCase):
         await super().setUp()
         self.one, self.other = await self.node(), await self.node()
         self._names = count()
-        entropy = _counted()
+        entropy = Counting()
         seals = Seals((bytes(32),), entropy)
         store: Any = self.one.store.plain
         self.clients = Clients(store, self.one.cache, seals, self.clock.seconds, entropy, 0, 1000)
