@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.records import AccessToken
 from oauthd.stores import kinds, naming
-from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, TOO_LATE, TRIES, Cache, Entry, Waiters
+from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, ALWAYS, TOO_LATE, TRIES, Cache, Entry, Waiters
 from oauthd.stores.interface import IStore, Ref, StoreUnavailable
 
 LARGEST_BATCH = 256  # keys in one read: a longer one would hold everybody's replies up
@@ -49,6 +49,22 @@ class _Look:
     remembered: frozenset[bytes]
     touched: frozenset[bytes] | None
     sent: float
+
+
+@frozen
+class _Ground:
+    """What tokens of the same client, user, grant and generations stand on.
+
+    :ivar names: of the cells.
+    :ivar alive: are the generations in force, and does the grant stand?
+    :ivar until: when the grant ends.
+    :ivar keeps: was nothing heard of any of them?
+    """
+
+    names: tuple[bytes, ...]
+    alive: bool
+    until: float
+    keeps: bool
 
 
 @define(eq=False)
@@ -109,12 +125,18 @@ class Answers:
             raise StoreUnavailable(TOO_LATE)
         touched = look.touched if cache.fresh else None
         aged = look.sent + cache.longest
+        grounds: dict[tuple[Any, ...], _Ground] = {}  # most tokens of a batch stand on the same
         for digest, waiters in batch.items():
             record = look.records.get(digest)
             if record is None:
                 entry = self._dead(digest, touched is not None, aged)
             else:
-                entry = self._entry(digest, record, look, touched, aged)
+                issued = record.generations
+                key = (record.client_id, record.user_id, record.grant, issued.world, issued.client, issued.user)
+                ground = grounds.get(key)
+                if ground is None:
+                    ground = grounds[key] = _ground(record, look.numbers, touched)
+                entry = self._entry(digest, record, ground, look, touched, aged)
             cache.tell(entry, digest, waiters)
 
     async def _look(self, batch: dict[bytes, Waiters], remembering: bool) -> _Look:
@@ -178,30 +200,40 @@ class Answers:
         return entry
 
     def _entry(
-        self, digest: bytes, record: AccessToken, look: _Look, touched: frozenset[bytes] | None, aged: float
-    ) -> Entry:
-        numbers, until = look.numbers, float(record.expires_at)
-        names = [name for name, _ in _stands_on(record)]
-        issued = (record.generations.world, record.generations.client, record.generations.user)
-        # A machine's token was issued under no user's generation.
-        alive = all((number or 0) >= numbers[name] > 0 for name, number in zip(names, issued, strict=False))
-        if record.grant:
-            name = naming.key(kinds.grant(record.grant))
-            names.append(name)
-            until = min(until, numbers[name])  # it may be given longer: then this is read again
-        if not alive or until <= self.cache.clock():
+        self, digest: bytes, record: AccessToken, ground: _Ground, look: _Look, touched: frozenset[bytes] | None,
+        aged: float,
+    ) -> Entry:  # fmt: skip
+        cache, until = self.cache, min(record.expires_at, ground.until)
+        if not ground.alive or until <= cache.clock():
             return self._dead(digest, touched is not None, aged)
         answer = self.write(record)
-        keep = touched is not None and touched.isdisjoint(names) and ACCESS_TOKEN_PREFIX + digest not in touched
-        entry = Entry(answer, until, aged, tuple(map(self.cache.cell, names)) if keep else ())
+        if not ground.keeps or (touched and ACCESS_TOKEN_PREFIX + digest in touched):
+            entry = Entry(answer, until, aged, ())
+        else:
+            # Asked for each time: what is told of the entry before may have changed or evicted anything.
+            entry = Entry(answer, until, aged, tuple(map(cache.cell, ground.names)))
         if record.audience:
             entry.views = {}
-        if keep:
-            for cell in entry.cells[: len(names)]:
-                if cell.name not in look.remembered:
-                    cell.number, cell.aged = numbers[cell.name], aged
-            self.cache.keep(digest, entry)
+        if entry.first is not ALWAYS:
+            for name, cell in zip(ground.names, entry.cells, strict=False):
+                if name not in look.remembered:
+                    cell.number, cell.aged = look.numbers[name], aged
+            cache.keep(digest, entry)
         return entry
+
+
+def _ground(record: AccessToken, numbers: dict[bytes, float], touched: frozenset[bytes] | None) -> _Ground:
+    """What a token stands on, as the numbers tell."""
+    names = [name for name, _ in _stands_on(record)]
+    issued = (record.generations.world, record.generations.client, record.generations.user)
+    # A machine's token was issued under no user's generation.
+    alive = all((number or 0) >= numbers[name] > 0 for name, number in zip(names, issued, strict=False))
+    until = math.inf
+    if record.grant:
+        name = naming.key(kinds.grant(record.grant))
+        names.append(name)
+        until = numbers[name]  # it may be given longer: then this is read again
+    return _Ground(tuple(names), alive, until, touched is not None and touched.isdisjoint(names))
 
 
 def _begun(record: AccessToken) -> bool:

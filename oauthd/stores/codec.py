@@ -63,9 +63,9 @@ class Codec(Generic[R]):
                 f"{_READABLE.start} to {_READABLE.stop - 1}"
             )
         try:
-            text = raw[1:].decode("utf-8", "surrogatepass")
-            plain, end = _load(text)
-            if end != len(text):
+            written = raw[1:].decode("utf-8", "surrogatepass")
+            plain, end = _load(written)
+            if end != len(written):
                 raise ValueError("more than one record")
             return self.record(plain)
         except (ValueError, TypeError, AttributeError):
