@@ -29,10 +29,10 @@ from twisted.web.http_headers import Headers
 
 from oauthd.metrics import LaneCounts
 from oauthd.protocol.introspection import INACTIVE
-from oauthd.protocol.messages import Response
+from oauthd.protocol.messages import Lesson, Response
 from oauthd.web.answering import fields, serialized
 from oauthd.web.channel import Channel, Limits
-from oauthd.web.memo import Facts, Memo, Taught, around, is_clean
+from oauthd.web.memo import Facts, Memo, Taught, around, is_asserted, is_clean
 from oauthd.web.readers import Readers
 
 Access = Callable[[str, str, int, float], None]
@@ -80,7 +80,7 @@ class Lane:
         """What is remembered for connections like this."""
         memo = self._memos.get(facts)
         if memo is None:
-            memo = self._memos[facts] = Memo(facts, self.limits.fields, self.limits.head)
+            memo = self._memos[facts] = Memo(facts, self.limits.fields, self.limits.head, self.limits.body)
         return memo
 
     def dated(self, now: float) -> bytes:
@@ -96,7 +96,7 @@ class Lane:
         if lesson is None or response.status != 200 or not lesson.holds():
             return
         sides = around(body, lesson.parameter)
-        if sides is None:
+        if sides is None or is_asserted(body):
             return
         if memo.learn(head, len(body), Taught(lesson, *sides, place, _fields(response))):
             self.counts.learned += 1
@@ -130,10 +130,14 @@ class LaneChannel(Channel):
                 self.lane.readers.take(self.transport)
         # What the last request on the lane began with, all its bytes, and what it was taught by: most say it again.
         self._opening, self._total, self._way = b"", NEVER_AGAIN, None
-        self._request: tuple[bytes, bytes] | None = None  # head and body of a request that came whole
+        # Head and body of a request that came whole: of the one to be read next, and of the one that is being answered.
+        self._came: tuple[bytes, bytes] | None = None
+        self._request: tuple[bytes, bytes] | None = None
+        self._blank = False
         self._taught: Taught | None = None  # the one that is being asked
         self._began = 0.0
         self._timer_set = 0.0
+        self._coarse = min(1.0, self.site.limits.idle_seconds / 10)  # to set a timer again costs more than to send
         self._gone = False
 
     def dataReceived(self, data: bytes) -> None:
@@ -142,7 +146,9 @@ class LaneChannel(Channel):
         if len(data) == self._total and data.startswith(self._opening) and not (self._handlingRequest or self.paused):
             if self._way is not None and self._answer(self._way, data[len(self._opening) :]):
                 return
-        elif not (self._handlingRequest or self._begun or self._buffer or self.refused or self.paused):
+        elif not (
+            self._handlingRequest or self._begun or self._buffer or self.refused or self.paused or self._blank
+        ):
             end = data.find(b"\r\n\r\n")
             if end > 0:
                 head = data[:end]
@@ -153,12 +159,23 @@ class LaneChannel(Channel):
                     block, length = known
                     body = data[end + 4 :]
                     if len(body) == length and self._ride(block.taught, head, body):
+                        block.hot = True
                         return
-                self._request = (head, data[end + 4 :]) if data.startswith(b"POST ") else None
+                self._came = (head, data[end + 4 :]) if data.startswith(b"POST ") else None
             else:
-                self._request = None
+                self._came = None
         self._total = NEVER_AGAIN
         super().dataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:
+        """Read a line of the head; the request after an empty one is read on the ordinary path, which counts these."""
+        self._blank = not line and not self._begun
+        super().lineReceived(line)
+
+    def allContentReceived(self) -> None:
+        """The request is complete: from here on nothing else can take what is learned for its own."""
+        self._request, self._came = self._came, None
+        super().allContentReceived()
 
     def _ride(self, ways: list[Taught], head: bytes, body: bytes) -> bool:
         """Answer by what was taught; False where that does not tell."""
@@ -180,13 +197,13 @@ class LaneChannel(Channel):
             return False
         answer = way.lesson.recall(value)
         if answer is None:
-            if (way.lesson.parameter and not is_clean(value)) or len(value) > LONGEST_VALUE or not way.lesson.holds():
+            if not self._may_ask(way.lesson, value):
                 return False
             self._ask(way, value)
             return True
         now = lane.clock()
         self._send(b"%b%b%d\r\n\r\n%b" % (lane.dated(now), way.fields, len(answer), answer))
-        if now - self._timer_set > 1.0 or now < self._timer_set:
+        if now - self._timer_set > self._coarse or now < self._timer_set:
             self._timer_set = now
             self.resetTimeout()
         if answer is INACTIVE:
@@ -211,6 +228,11 @@ class LaneChannel(Channel):
         transport.write(wire)
 
     # what takes a look into the store
+
+    def _may_ask(self, lesson: Lesson, value: bytes) -> bool:
+        # Without a parameter that may differ, nothing does.
+        as_it_is = is_clean(value) if lesson.parameter else not value
+        return as_it_is and len(value) <= LONGEST_VALUE and lesson.holds()
 
     def _ask(self, taught: Taught, value: bytes) -> None:
         self._handlingRequest = True  # what arrives meanwhile is kept, as for any request
@@ -243,19 +265,21 @@ class LaneChannel(Channel):
         if self.site.draining:
             wire = wire.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
         self._send(wire)
-        self._go_on()
+        self._go_on(now)
 
     def _whole(self, response: Response, now: float) -> bytes:
         date = ("Date", datetimeToString(now).decode("ascii"))
         return serialized(Response(response.status, (date, *response.headers), response.body))
 
-    def _go_on(self) -> None:
+    def _go_on(self, now: float) -> None:
         """Read on, what arrived meanwhile first."""
-        self._handlingRequest = False
-        self._timer_set = 0.0
         if self.site.draining:
-            self.loseConnection()
+            self.loseConnection()  # and answer nothing more: what still arrives is not read
             return
+        self._handlingRequest = False
+        if now - self._timer_set > self._coarse or now < self._timer_set:
+            self._timer_set = now
+            self.resetTimeout()
         self.line_mode = 1
         if self._dataBuffer:
             data, self._dataBuffer = b"".join(self._dataBuffer), []

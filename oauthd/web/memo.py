@@ -3,7 +3,7 @@
 A block is found by its exact bytes; at a second chance by its *shape*, in which the length of the body and fields that
 mean nothing here (traces) are left out. It is remembered at second sight only, so that a flood of blocks that come once
 changes nothing. Never remembered: a block with a field whose meaning changes from request to request, a repeated field,
-HTTP/1.0, a connection that is to be closed.
+HTTP/1.0, a connection that is to be closed, a body with an assertion, and what is too long to be asked often.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from attrs import define, field, frozen
 
@@ -20,6 +21,8 @@ MOST_BLOCKS = 1024
 MOST_HEADS = 4096  # spellings of the same blocks: other lengths of the body
 MOST_SEEN = 4096  # shapes seen once
 MOST_TAUGHT = 8  # requests with different bodies under one block
+LONGEST = 4096  # bytes of a shape
+LONGEST_SIDES = 1024  # bytes of what a body has around its parameter
 
 # Fields that differ with each request and that nothing here reads (W3C Trace Context, and what proxies call the same).
 VARYING = frozenset(
@@ -107,10 +110,11 @@ class Memo:
     facts: Facts
     most_fields: int
     most_bytes: int
+    most_body: int
     heads: dict[bytes, tuple[Block, int]] = field(factory=dict)
     _shapes: dict[bytes, Block] = field(factory=dict)
     _left_out: re.Pattern[bytes] = field(init=False, repr=False)
-    _seen: set[bytes] = field(factory=set)
+    _seen: set[int] = field(factory=set)  # their hashes
 
     @_left_out.default
     def _pattern(self) -> re.Pattern[bytes]:
@@ -151,23 +155,26 @@ class Memo:
         if shaped is None:
             return False
         shape, length, whole = shaped
-        if length != body:
+        if length != body or len(shape) > LONGEST or taught.shortest > LONGEST_SIDES:
             return False
         block = self._shapes.get(shape)
         if block is None:
-            if shape not in self._seen:
+            seen = hash(shape)
+            if seen not in self._seen:
                 if len(self._seen) >= MOST_SEEN:
                     self._seen.clear()
-                self._seen.add(shape)
+                self._seen.add(seen)
                 return False
             if not _learnable(head):
                 return False
-            block = self._shapes[shape] = Block()
-            self._seen.discard(shape)
+            block = self._shapes[shape] = Block([taught])
+            self._seen.discard(seen)
             self._make_room()
-        sides = (taught.prefix, taught.suffix)
-        kept = [one for one in block.taught if one.lesson.holds() and (one.prefix, one.suffix) != sides]
-        block.taught = [taught, *kept][:MOST_TAUGHT]
+        else:
+            sides = (taught.prefix, taught.suffix)
+            kept = [one for one in block.taught if one.lesson.holds() and (one.prefix, one.suffix) != sides]
+            block.taught = [taught, *kept][:MOST_TAUGHT]
+            block.hot = True
         self._remember_head(head if whole else self._left_out.sub(b"", head), block, length)
         return True
 
@@ -206,7 +213,7 @@ class Memo:
                 kept.append(b"content-length")
             else:
                 kept.append(line)
-        return None if length < 0 else (b"\r\n".join(kept), length, whole)
+        return (b"\r\n".join(kept), length, whole) if 0 <= length <= self.most_body else None
 
 
 def _learnable(head: bytes) -> bool:
@@ -221,6 +228,11 @@ def _learnable(head: bytes) -> bool:
         if name == b"connection" and line.partition(b":")[2].strip(b" \t").lower() != b"keep-alive":
             return False
     return True
+
+
+def is_asserted(body: bytes) -> bool:
+    """Does a form carry an assertion (RFC 7521), which is good for one request alone? Or anything that is called so."""
+    return b"assertion" in unquote_to_bytes(body.lower())
 
 
 def around(body: bytes, parameter: str) -> tuple[bytes, bytes] | None:
