@@ -35,8 +35,8 @@ T = TypeVar("T")
 Waiters = list[Deferred["Entry"]]
 
 # What an entry takes beside its value, a cell, and the table of an entry's views; measured by tests/bench/cache_bytes.
-ENTRY_BYTES = 330
-CELL_BYTES = 230
+ENTRY_BYTES = 320
+CELL_BYTES = 280
 VIEWS_BYTES = 240
 RECORD_BYTES = 4096  # what a record counts for
 MOST_ABSENCES = 1000

@@ -187,13 +187,15 @@ class ProofTests(InvalidationCase):
         self.assertFalse(node.cache.fresh)
 
     async def test_what_is_under_way_is_bounded(self) -> None:
-        """Beats that are never answered do not pile up."""
+        """Beats that are never answered do not pile up, and are no reason to give the subscription up."""
         node = await self.node()
         node.beat = _never
         for _ in range(100):
             node.monotonic.advance(0.5)
             node.invalidation._beat()
             self.assertLessEqual(len(node.invalidation._beats), 5)
+        await self.turns()
+        self.assertEqual(node.invalidation.counts.lost, 0)
 
     async def test_a_change_comes_before_the_proof(self) -> None:
         """Whatever was told before a beat was sent has been heard when that beat proves."""
