@@ -14,9 +14,9 @@ from oauthd.endpoints.introspect import MOST_VIEWS, Introspect, IntrospectionLes
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.messages import Headers, Parameters, Request
 from oauthd.stores import kinds
-from oauthd.stores.interface import Write
+from oauthd.stores.interface import Commit, Write
 from tests.server import NOW, App, ServerCase
-from tests.stores.case import access
+from tests.stores.case import access, grant
 
 RESOURCE = "https://rs.example"
 
@@ -114,6 +114,38 @@ class RecallTests(MemoryCase):
             self.cache.flush()
             self.prove()
 
+    async def test_a_users_token_ends(self) -> None:
+        """The same for a token of a user, whose grant may end besides."""
+        tokens, users = self.server.application.tokens, self.server.application.users
+        alice = (await self.server.user("alice")).user_id
+        for n, end in enumerate((
+            lambda: tokens.end_grant("g0"),
+            lambda: tokens.end_all_of_user(alice),
+            lambda: tokens.end_all_of_client("app"),
+            tokens.end_everything,
+            lambda: users.deactivate(alice),
+        )):  # fmt: skip
+            await self.server.store.commit(Commit(writes=(Write(kinds.grant(f"g{n}"), grant()),)))
+            await self.store("token", user_id=alice, grant=f"g{n}")
+            lesson = await self.taught()
+            await end()
+            self.assertIsNone(lesson.recall(b"token"), n)
+            self.assertEqual((await lesson.ask(b"token")).body, INACTIVE)
+            self.cache.flush()
+            self.prove()
+
+    async def test_the_longest_age(self) -> None:
+        """However often it is proven, and whoever asks, an answer is not recalled for longer than the longest age."""
+        await self.store("token", lives=9000)
+        await self.taught()
+        self.server.clock.advance(self.cache.longest - 1)
+        self.prove()
+        await self.clients.update("rs", lambda client: client)  # which is read anew
+        lesson = await self.taught()
+        self.server.clock.advance(1)
+        self.assertTrue(lesson.holds())
+        self.assertIsNone(lesson.recall(b"token"))
+
     async def test_the_token_expires(self) -> None:
         """At its end, not before."""
         lesson = await self.taught()
@@ -209,6 +241,24 @@ class RecallTests(MemoryCase):
         self.assertIsNone(lesson.recall(token.encode()))
         self.assertEqual((await (await self.taught()).ask(token.encode())).body, INACTIVE)
         self.assertEqual((await lesson.ask(token.encode())).body, body)
+
+    async def test_a_late_reply_about_a_refresh_token(self) -> None:
+        """A reply on its way for longer than a proof counts is not believed of a refresh token either."""
+        token = (await self.server.signed_in(self.app, await self.server.user("alice")))["refresh_token"]
+        _, lesson = await self.lesson(self.app, token)
+        get = self.server.store.get
+
+        async def late(*refs: Any) -> Any:
+            found = await get(*refs)
+            if refs[0].kind is kinds.REFRESH_TOKEN:
+                self.server.clock.advance(10)
+            elif refs[0].kind is kinds.GRANT:
+                patched.restore()
+                await self.server.application.tokens.end_grant(refs[0].slot)
+            return found
+
+        patched = self.patch(self.server.store, "get", late)
+        self.assertEqual((await lesson.ask(token.encode())).body, INACTIVE)
 
 
 class ViewTests(MemoryCase):
