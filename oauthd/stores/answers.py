@@ -208,7 +208,7 @@ class Answers:
             return self._dead(digest, touched is not None, aged)
         answer = self.write(record)
         if not ground.keeps or (touched and ACCESS_TOKEN_PREFIX + digest in touched):
-            entry = Entry(answer, until, aged, ())
+            entry = Entry(answer, until, -math.inf, ())  # good for this one use
         else:
             # Asked for each time: what is told of the entry before may have changed or evicted anything.
             entry = Entry(answer, until, aged, tuple(map(cache.cell, ground.names)))
