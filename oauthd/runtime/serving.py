@@ -10,6 +10,7 @@ to whoever makes it.
 from __future__ import annotations
 
 import gc
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -174,7 +175,7 @@ class Serving:
             seals=Seals(self._master_keys(), secrets.token_bytes),
             events=self.events,
             clock=time.time,
-            entropy=secrets.token_bytes,
+            entropy=os.urandom,
             hashing=hashing,
             signing=signing,
             counts=self.counts,

@@ -16,7 +16,7 @@ Left to others: connections and their errors (`connection`), bytes (`codec`), na
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import ensureDeferred
@@ -302,17 +302,22 @@ def _leaves(ref: Ref[Any], name: str) -> Command:
 
 
 def _changes(commit: Commit, now: float) -> list[Command]:
-    """What a commit changes in the indexes."""
+    """What a commit changes in the indexes: a command for each of them, where it can be."""
     commands: list[Command] = []
-    kept: dict[Ref[Any], set[str]] = {ref: set() for ref in commit.forgets}
-    for write in commit.writes:
-        names = list(write.ref.kind.indexes(write.record))
-        kept[write.ref] = set(names)
-        commands.extend(_entries(write, names, now))
+    leaving: dict[str, list[Ref[Any]]] = {}
+    kept: dict[Ref[Any], Collection[str]] = dict.fromkeys(commit.forgets, ())
+    listed = [(write, tuple(write.ref.kind.indexes(write.record))) for write in commit.writes]
+    kept.update((write.ref, names) for write, names in listed)
     for stored in commit.expected:
         if stored.ref in kept:
-            left = set(stored.ref.kind.indexes(stored.record)) - kept[stored.ref]
-            commands.extend(_leaves(stored.ref, name) for name in sorted(left))
+            for name in stored.ref.kind.indexes(stored.record):
+                if name not in kept[stored.ref]:
+                    leaving.setdefault(name, []).append(stored.ref)
+    for write, names in listed:
+        for name, command in zip(names, _entries(write, names, now), strict=True):
+            leaves = () if write.ref.kind.lasting else map(naming.member, leaving.pop(name, ()))
+            commands.append((*command, *leaves))
+    commands.extend(_leaves(ref, name) for name, refs in leaving.items() for ref in refs)
     return commands
 
 
