@@ -1,9 +1,10 @@
 """Is this server fit to be the store? Asked once, before anything is written (R-NOEVICT, R-DUR).
 
 Refused: a server that may evict records (each is a code that could be spent again or a revocation undone), one that
-keeps no append-only file, one that is too old, and Redis Cluster. Said and let pass: an append-only file that is synced
-when the system pleases, whatever a managed server does not tell, and each danger that the operator accepts by name; a
-cluster cannot be accepted, because several keys are read at once. What becomes of the findings is left to the caller.
+keeps no append-only file, one that is too old, Redis Cluster, and a user who may not publish. Said and let pass: an
+append-only file that is synced when the system pleases, whatever a managed server does not tell, and each danger that
+the operator accepts by name; a cluster cannot be accepted, because several keys are read at once. What becomes of the
+findings is left to the caller.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Collection, Mapping
 
 from attrs import frozen
 
+from oauthd.stores import naming
 from oauthd.stores.connection import CommandRefused, NotPermitted, RedisConnection
 from oauthd.stores.durable import Confirming
 
@@ -60,6 +62,9 @@ async def check_server(
         if not told:
             silent.append(f"CONFIG GET {name}")
     refused = _refusals(facts)
+    if await _ask(connection, "PUBLISH", naming.CHANNEL, "") is None:
+        # It is found out in the middle of a script, when the change is made and nobody has heard of it.
+        refused["PUBLISH"] = "the store's user may not tell others what changes: it needs the channels &oauthd:*"
     warned = _warnings(facts, silent)
     if confirming is not None:
         refused.update(await _unable(connection, confirming, facts))
@@ -102,7 +107,7 @@ async def _unlikely(connection: RedisConnection, confirming: Confirming, facts: 
     return found
 
 
-async def _ask(connection: RedisConnection, *command: str) -> object:
+async def _ask(connection: RedisConnection, *command: str | bytes) -> object:
     """The reply; None where the command is forbidden or was taken away."""
     try:
         return (await connection.call(command))[0]

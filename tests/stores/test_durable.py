@@ -166,7 +166,7 @@ class DiskTests(ConnectionCase):
     async def test_no_such_command(self) -> None:
         """A server that does not know WAIT or WAITAOF is refused where they are needed."""
         info = b"redis_version:6.2.0\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n"
-        answers = {b"INFO": b"$%d\r\n%b\r\n" % (len(info), info)}
+        answers = {b"INFO": b"$%d\r\n%b\r\n" % (len(info), info), b"PUBLISH": b":0\r\n"}
         reciter = self.reciter(lambda command: answers.get(command[0], None if command[0] in (b"PING", b"ROLE") else
                                                            b"-ERR unknown command\r\n"))  # fmt: skip
         connection = await self.connected(path=reciter.path)

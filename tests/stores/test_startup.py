@@ -30,7 +30,7 @@ class StartupTests(ConnectionCase):
         """What is found at a server that tells these facts by INFO, and nothing by CONFIG."""
         text = "".join(f"{name}:{value}\r\n" for name, value in facts.items()).encode()
         info = b"$%d\r\n%b\r\n" % (len(text), text)
-        answers = {b"INFO": info, b"CONFIG": b"-ERR unknown command 'CONFIG'\r\n"}
+        answers = {b"INFO": info, b"CONFIG": b"-ERR unknown command 'CONFIG'\r\n", b"PUBLISH": b":0\r\n"}
         reciter = self.reciter(lambda command: answers.get(command[0]))
         return await check_server(await self.connected(path=reciter.path), allow)
 
@@ -90,11 +90,22 @@ class StartupTests(ConnectionCase):
         server = OwnValkey()
         self.addCleanup(server.close)
         server.start()
-        server.say("ACL", "SETUSER", "oauthd", "on", ">pw", "~*", "+@all", "-@dangerous")
+        server.say("ACL", "SETUSER", "oauthd", "on", ">pw", "~*", "&oauthd:*", "+@all", "-@dangerous")
         found = await check_server(await self.connected(path=server.path, user="oauthd", password="pw"))
         self.assertEqual(found.refuse, ())
         self.assertEqual(len(found.warn), 3)
         self.assertEqual(found.server, "a server of unknown version, eviction unknown, persistence unknown")
+
+    async def test_no_channels(self) -> None:
+        """A user who may not publish is refused, whatever is accepted: nobody would hear of what it changes."""
+        server = OwnValkey()
+        self.addCleanup(server.close)
+        server.start("--appendonly", "yes", "--maxmemory-policy", "noeviction")
+        server.say("ACL", "SETUSER", "oauthd", "on", ">pw", "~*", "resetchannels", "+@all")
+        found = await check_server(
+            await self.connected(path=server.path, user="oauthd", password="pw"), (EVICTION, PERSISTENCE, VERSION)
+        )
+        self.assertEqual(["&oauthd:*" in text for text in found.refuse], [True])
 
     async def test_recommended_user(self) -> None:
         """The user that the documentation recommends may ask and do all that is needed, and it is known who answers."""
