@@ -78,7 +78,7 @@ async def until(condition: Callable[[], bool]) -> None:
     for _ in range(TURNS):
         if condition():
             return
-        await deferLater(reactor, 0.0005)
+        await deferLater(reactor, 0)
     raise AssertionError("it never came")
 
 
