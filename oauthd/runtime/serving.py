@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import os
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -41,6 +42,7 @@ from oauthd.web.site import Access, Site
 
 log = Logger(namespace="oauthd")
 TEND = 30.0  # seconds between two looks at the signing keys
+SWITCH = 0.05  # seconds
 SIGNING_THREADS, SIGNING_QUEUE = 2, 256
 
 
@@ -106,7 +108,7 @@ class Serving:
         access, asked = self._counting(journal.access), self._counting(journal.lane)
         self.site = application.site(self.settings, self.reactor, access, asked, heard=journal.lane)
         self._watch(application, self.site)
-        _settle_memory()
+        _settle()
         return self.site
 
     def _watch(self, application: Application, site: Site) -> None:
@@ -161,7 +163,8 @@ class Serving:
     def _world(self, reach: Reach) -> World:
         users = self.settings.users
         hashing = Pool(self.reactor, "passwords", users.hash_threads, users.hash_queue)
-        signing = Pool(self.reactor, "signing", SIGNING_THREADS, SIGNING_QUEUE)
+        signing = Pool(self.reactor, "signing", SWITCH = 0.05  # seconds
+SIGNING_THREADS, SIGNING_QUEUE)
         for pool in (hashing, signing):
             pool.start()
             self._pools.append(pool)
@@ -224,10 +227,17 @@ class Serving:
             log.failure("tending the signing keys failed")
 
 
-def _settle_memory() -> None:
-    """Leave what was made at start out of all later searches for garbage: one takes tens of milliseconds otherwise,
-    in which nobody is answered. What requests leave behind is freed without a search, but for the rare cycle.
+def _settle() -> None:
+    """Keep the interpreter from standing in the way of whoever waits for an answer.
+
+    What was made at start is left out of all later searches for garbage: one takes tens of milliseconds otherwise. What
+    requests leave behind is freed without a search, but for the rare cycle.
+
+    A thread that comes back from a hash or a signature waits for the reactor to let go of the interpreter, as it does
+    with each send and receive. After the switch interval it would make the reactor stop at once, and stay stopped until
+    that thread has got a core, which on a busy machine takes many times as long as what it has to do.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    sys.setswitchinterval(SWITCH)
