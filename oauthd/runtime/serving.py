@@ -163,8 +163,7 @@ class Serving:
     def _world(self, reach: Reach) -> World:
         users = self.settings.users
         hashing = Pool(self.reactor, "passwords", users.hash_threads, users.hash_queue)
-        signing = Pool(self.reactor, "signing", SWITCH = 0.05  # seconds
-SIGNING_THREADS, SIGNING_QUEUE)
+        signing = Pool(self.reactor, "signing", SIGNING_THREADS, SIGNING_QUEUE)
         for pool in (hashing, signing):
             pool.start()
             self._pools.append(pool)
