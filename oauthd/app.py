@@ -160,7 +160,7 @@ class Application:
             world.clock,
             world.entropy(32),
         )
-        self.bearer = Bearer(self.tokens, world.issuer)
+        self.bearer = Bearer(self.tokens, world.cache, world.issuer)
         self.administrator = Administrator(self.bearer, self.users)
         self.hints = IdTokenHint(self.keys, world.issuer)
         self.refresh, self.grants = self._grants(world)

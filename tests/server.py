@@ -163,6 +163,10 @@ class Watched:
         """Begin a generation."""
         return await self._store.begin(subject)
 
+    async def confirm(self) -> None:
+        """Confirm what was ended."""
+        await self._store.confirm()
+
     async def raise_generation(self, subject: str) -> int:
         """Raise a generation."""
         return await self._store.raise_generation(subject)

@@ -80,6 +80,8 @@ RULES: tuple[Rule, ...] = (
     # A store that does not reply must be noticed before the request itself is given up.
     not_above("store.reply_timeout", "server.answer_timeout", equal=False),
     not_above("store.revocation_wait_timeout", "server.answer_timeout", equal=False),
+    # A reply that comes later than a proof counts is not believed: a slow store would be an outage.
+    not_above("store.reply_timeout", "cache.max_staleness", equal=False),
     not_above("tokens.refresh_idle", "tokens.refresh_absolute"),
     not_above("tokens.refresh_grace", "tokens.refresh_idle", equal=False),
     not_above("device.interval", "device.lifetime", equal=False),

@@ -38,7 +38,10 @@ class Revoke:
         if opaque.parse(opaque.REFRESH_TOKEN, token):
             return await self._end_refresh(token, client_id)
         access = await self.tokens.find_access(token)
-        if access is None or client_id not in (None, access.client_id):
+        if access is None:
+            await self.tokens.confirm()  # it may be the repeat of a revocation that was answered 503
+            return False
+        if client_id not in (None, access.client_id):
             return False
         await self.tokens.end_access(token)
         self.events.tell("token.revoked", client_id=access.client_id, user_id=access.user_id or None)
@@ -47,7 +50,10 @@ class Revoke:
     async def _end_refresh(self, token: str, client_id: str | None) -> bool:
         # A rotated-out token as well: who gives it back wants the authorization ended.
         found = await self.tokens.find_refresh(token, even_spent=True)
-        if found is None or client_id not in (None, found[1].client_id):
+        if found is None:
+            await self.tokens.confirm()
+            return False
+        if client_id not in (None, found[1].client_id):
             return False
         await self.tokens.end_grant(found[0])
         self.events.tell("grant.ended", client_id=found[1].client_id, user_id=found[1].user_id or None)

@@ -6,12 +6,15 @@ section 4.3.2). Refused: two tokens in one request, tokens that are not alive, t
 
 from __future__ import annotations
 
+from functools import partial
+
 from attrs import frozen
 
 from oauthd.protocol.basic import bearer
 from oauthd.protocol.errors import INSUFFICIENT_SCOPE, INVALID_REQUEST, INVALID_TOKEN
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import AccessToken
+from oauthd.stores.cache import Cache
 from oauthd.stores.tokens import Tokens
 
 
@@ -19,10 +22,12 @@ from oauthd.stores.tokens import Tokens
 class Bearer:
     """Finds the live access token of a request.
 
+    :ivar cache: knows how old a reply may be.
     :ivar issuer: our own audience.
     """
 
     tokens: Tokens
+    cache: Cache
     issuer: str
 
     async def token(self, request: Request, *scopes: str) -> AccessToken:
@@ -30,7 +35,7 @@ class Bearer:
 
         :raises OAuthError: `invalid_token` (no or no good token), `insufficient_scope`, `invalid_request`.
         """
-        found = await self.tokens.find_access(self._presented(request))
+        found = await self.cache.timely(partial(self.tokens.find_access, self._presented(request)))
         # A token for another resource is none for ours (RFC 9068 section 4).
         if found is None or (found.audience and self.issuer not in found.audience):
             raise INVALID_TOKEN("the access token is expired, revoked or unknown")

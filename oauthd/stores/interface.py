@@ -159,5 +159,8 @@ class IStore(Interface):
     def raise_generation(subject: str) -> Awaitable[int]:
         """Kill all that was issued under the subject so far, in one step; the number now in force, 0 for none."""
 
+    def confirm() -> Awaitable[None]:
+        """What was ended before is confirmed as it is now; for whoever finds it ended already, and cannot know that."""
+
     def end(subject: str, keep: int) -> Awaitable[None]:
         """End a subject for good; its last number is remembered for `keep` seconds."""

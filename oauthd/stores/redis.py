@@ -79,6 +79,7 @@ class RedisStore:
         self._members = naming.Members(kinds)
         self._channel = channel
         self._revoke = connection.call if revoking is None else revoking.call
+        self._waits = revoking is not None and bool(revoking.replicas or revoking.fsync)
         self._memory = memory
         self.changed: list[Callable[[bytes], None]] = []
 
@@ -217,6 +218,11 @@ class RedisStore:
         if self._memory is not None:
             self._memory.raised(naming.generation(subject), number)
         return number
+
+    async def confirm(self) -> None:
+        """Wait until what was written before is confirmed, where revocations are; see `IStore`."""
+        if self._waits:
+            await self._revoke(("DEL", naming.BEAT))
 
     async def end(self, subject: str, keep: int) -> None:
         """End a subject; see `IStore`. `keep` is in seconds, at least the longest life of what it was issued."""

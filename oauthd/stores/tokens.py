@@ -88,6 +88,10 @@ class Tokens:
         today = await self.store.generations(grant.client_id, grant.user_id)
         return bool(today.covers(grant.generations))
 
+    async def confirm(self) -> None:
+        """What was ended before is confirmed; to be asked by whoever is told that it is no more."""
+        await self.store.confirm()
+
     async def end_access(self, token: str) -> None:
         """End one access token by its value."""
         await self.store.forget(kinds.access_token(token))

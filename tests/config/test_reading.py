@@ -216,7 +216,8 @@ class RuleTests(Sources):
     def test_each_rule(self) -> None:
         """Settings that contradict one another are refused with both names and the source."""
         for toml, expected in (
-            ("[store]\nreply_timeout = 10\n", "store.reply_timeout (10.0) must be below server.answer_timeout (10.0)"),
+            ("[server]\nanswer_timeout = 1\n", "store.reply_timeout (1.0) must be below server.answer_timeout (1.0)"),
+            ("[store]\nreply_timeout = 2\n", "store.reply_timeout (2.0) must be below cache.max_staleness (2.0)"),
             (
                 "[tokens]\nrefresh_absolute = 60\n",
                 "tokens.refresh_idle (604800) must not be above tokens.refresh_absolute (60)",

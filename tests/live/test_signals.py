@@ -94,7 +94,7 @@ class TermTests(EndCase):
     def test_store_stands_still(self) -> None:
         """A request that waits for the store is answered when the store goes on."""
         store = self.store()
-        daemon, visitor, app = self.peopled("--redis", store.url, store_reply_timeout="9")
+        daemon, visitor, app = self.peopled("--redis", store.url, store_reply_timeout="9", cache_max_staleness="9.5")
         store.signal(signal.SIGSTOP)
         with ThreadPoolExecutor(1) as pool, contextlib.closing(daemon.http.line()) as line:
             line.ask("POST", "/oauth2/token", form=MACHINE, basic_auth=app.auth)

@@ -24,7 +24,7 @@ class BearerTests(ServerCase):
     async def prepare(self) -> None:
         """A client with a token."""
         self.app = await self.server.client()
-        self.bearer = Bearer(self.server.application.tokens, ISSUER)
+        self.bearer = Bearer(self.server.application.tokens, self.server.application.world.cache, ISSUER)
         answer = ok(await self.server.token(self.app, "client_credentials", scope="read write"))
         self.token: str = answer["access_token"]
 
@@ -72,7 +72,7 @@ class AdministratorTests(ServerCase):
         self.boss = await self.server.user("boss", roles=(ADMINISTRATOR,))
         await self.server.user("other-boss", roles=(ADMINISTRATOR,))
         application = self.server.application
-        self.proof = Administrator(Bearer(application.tokens, ISSUER), application.users)
+        self.proof = Administrator(Bearer(application.tokens, application.world.cache, ISSUER), application.users)
 
     async def of(self, app: App, person: Person) -> str:
         """A person's token for administration."""

@@ -7,11 +7,12 @@ import signal
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from oauthd.stores import scripts
+from oauthd.stores import kinds, scripts
 from oauthd.stores.connection import CommandRefused
 from oauthd.stores.durable import Confirming
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.naming import BEAT
+from oauthd.stores.redis import RedisStore
 from oauthd.stores.startup import check_server
 from tests.stores.case import PATIENCE
 from tests.stores.replicas import Member, wait_until
@@ -61,6 +62,20 @@ class ReplicaTests(ConnectionCase):
         self.replica.signal(signal.SIGCONT)
         await self.eventually(lambda: confirming.call(("SET", "k", "v")))
         self.assertEqual(self.replica.say("GET", "k"), b"v")
+
+    async def test_found_ended_already(self) -> None:
+        """Whoever repeats an unconfirmed revocation, and finds nothing left, is not told that it will last."""
+        store = RedisStore(self.redis, lambda: 0.0, revoking=self.confirming(timeout=0.1))
+        await store.confirm()
+        self.replica.signal(signal.SIGSTOP)
+        token = kinds.access_token("x")
+        with self.assertRaises(StoreUnavailable):
+            await store.forget(token)
+        self.assertEqual(await store.get(token), (None,))
+        with self.assertRaises(StoreUnavailable):
+            await store.confirm()
+        self.replica.signal(signal.SIGCONT)
+        await self.eventually(store.confirm)
 
     async def test_heartbeat(self) -> None:
         """A heartbeat, which changes nothing, is not confirmed by a replica that has not heard it."""
