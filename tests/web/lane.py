@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransportWithDisconnection
 
@@ -78,8 +79,13 @@ async def until(condition: Callable[[], bool]) -> None:
     for _ in range(TURNS):
         if condition():
             return
-        await deferLater(reactor, 0)
+        await turn()
     raise AssertionError("it never came")
+
+
+def turn() -> Deferred[None]:
+    """Let the reactor turn once."""
+    return deferLater(reactor, 0)
 
 
 class Line:

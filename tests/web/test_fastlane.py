@@ -8,7 +8,6 @@ from typing import Any
 from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 
 from oauthd.stores import naming
 from oauthd.stores.address import Primary
@@ -16,7 +15,7 @@ from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.invalidation import Invalidation
 from tests.server import DEVICE_GRANT, App
 from tests.valkey import start_valkey
-from tests.web.lane import INTROSPECT, TOKEN, LaneCase, json_of, request, status, until
+from tests.web.lane import INTROSPECT, TOKEN, LaneCase, json_of, request, status, turn, until
 
 INACTIVE = b'{"active":false}'
 MACHINE = {"grant_type": "client_credentials"}
@@ -389,7 +388,7 @@ class OrderTests(Machines):
         line.say(self.asking_of("unknown"))
         await until(lambda: bool(waiting))
         line.say(self.asking, self.asking[:50], self.asking[50:] + self.asking)
-        await deferLater(reactor, 0)
+        await turn()
         self.assertEqual(line.answers, [])
         waiting.pop().callback(None)
         answers = await line.take(4)
@@ -459,10 +458,10 @@ class TimeTests(Machines):
         """A connection in use stays, whatever it is used for, and one that is not is closed after its time."""
         issue = request(TOKEN, MACHINE, self.app)
         hit, missing, issuing = [await self.taught(self.asking, issue) for _ in range(3)]
-        for turn in range(6):
+        for number in range(6):
             self.later(20)
             await hit.ask(self.asking)
-            await missing.ask(self.asking_of(f"unknown{turn}"))
+            await missing.ask(self.asking_of(f"unknown{number}"))
             await issuing.ask(issue)
         self.assertEqual(self.counts.misses, 6)
         self.later(58)
