@@ -177,6 +177,11 @@ class LaneChannel(Channel):
         self._request, self._came = self._came, None
         super().allContentReceived()
 
+    def requestDone(self, request: Any) -> None:
+        """The request is answered: nothing of it is kept."""
+        self._request = None
+        super().requestDone(request)
+
     def _ride(self, ways: list[Taught], head: bytes, body: bytes) -> bool:
         """Answer by what was taught; False where that does not tell."""
         for way in ways:

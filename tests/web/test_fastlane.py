@@ -273,6 +273,48 @@ class ForgettingTests(Machines):
         issue = request(TOKEN, MACHINE, self.app)
         await self.changes(self.update(self.app, grant_types=(DEVICE_GRANT,)), 400, sent=issue)
 
+    async def test_format(self) -> None:
+        """What tokens look like, and what they are for, changes with the client for the very next one."""
+        issue = request(TOKEN, MACHINE, self.app)
+        line = await self.taught(issue)
+        await self.update(self.app, access_format="opaque", default_scopes=("read",))()
+        for _ in range(4):
+            answer = json_of(await line.ask(issue))
+            self.assertIn(b'"access_token":"oat_', answer)
+            self.assertIn(b'"scope":"read"', answer)
+
+    async def test_scopes(self) -> None:
+        """A scope that was deleted is granted no more, and one that was made is at once."""
+        issue = request(TOKEN, {**MACHINE, "scope": "read"}, self.app)
+        line = await self.taught(issue)
+        scopes = self.server.application.scopes
+        [read] = [one for one in (await scopes.all()).scopes if one.name == "read"]
+        await scopes.delete(read.scope_id)
+        self.assertIn(b"invalid_scope", json_of(await line.ask(issue)))
+        await scopes.create(evolve(read, scope_id=0))
+        self.assertIn(b'"scope":"read"', json_of(await line.ask(issue)))
+
+    async def test_all_tokens_end(self) -> None:
+        """A token issued on the lane after all tokens of a client ended, or of everybody, is a live one."""
+        issue = request(TOKEN, MACHINE, self.app)
+        line = await self.taught(issue)
+        tokens = self.server.application.tokens
+        for end in (lambda: tokens.end_all_of_client("app"), tokens.end_everything) * 2:
+            old = json_of(await line.ask(issue)).split(b'"')[3].decode()
+            await end()
+            self.assertFalse(await self.server.active(old))
+            for _ in range(3):
+                new = json_of(await line.ask(issue)).split(b'"')[3].decode()
+                self.assertTrue(await self.server.active(new))
+        self.assertGreater(self.counts.issued, 4)
+
+    async def test_nothing_of_a_request_stays(self) -> None:
+        """What was answered, in whatever way, is not kept with the connection."""
+        line = self.line()
+        for target in (INTROSPECT, "/nothing", TOKEN):
+            await line.ask(request(target, {"token": self.token}, self.api))
+            self.assertEqual((line.channel._came, line.channel._request), (None, None))
+
     async def test_secret(self) -> None:
         """A secret that ends at once is good for nothing more."""
         await self.changes(lambda: self.server.application.clients.rotate_secret("api", 0), 401)
