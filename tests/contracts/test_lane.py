@@ -20,6 +20,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
 from oauthd.metrics import LaneCounts
+from oauthd.protocol.records import Scope
 from oauthd.stores.connection import RedisConnection
 from tests.server import PATIENCE, App, Counting, Person, Server, ServerCase
 from tests.valkey import start_valkey
@@ -343,6 +344,23 @@ async def rotate(twin: Twin, name: str, number: int) -> None:
         twin.apps[name] = App(found, secret)
 
 
+async def register_again(twin: Twin, name: str, number: int) -> None:
+    """A client is deleted, and another one registered under its name."""
+    await twin.server.application.clients.delete(name)
+    facts = {"scopes": ("read",)} if number % 2 else {"machine_refresh": True, "introspects": name != "nosy"}
+    twin.apps[name] = await twin.server.client(name, secret=f"another-secret-of-{name}-{number}-0123", **facts)
+
+
+async def scope(twin: Twin, name: str, number: int) -> None:
+    """A scope is deleted, or made again."""
+    scopes = twin.server.application.scopes
+    known = [one for one in (await scopes.all()).scopes if one.name == "write"]
+    if known:
+        await scopes.delete(known[0].scope_id)
+    else:
+        await scopes.create(Scope(0, "write", "May write"))
+
+
 async def end_client(twin: Twin, name: str, number: int) -> None:
     """Every token of a client ends."""
     await twin.server.application.tokens.end_all_of_client(name)
@@ -380,7 +398,7 @@ async def _update(twin: Twin, name: str, **facts: Any) -> None:
 
 CHANGES = (
     *(deactivate, deactivate, permission, resources, rotate, end_client, end_user, end_everything),
-    *(end_one, end_one, again, again, again),
+    *(end_one, end_one, again, again, again, register_again, scope),
 )
 
 
