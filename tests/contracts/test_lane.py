@@ -24,7 +24,7 @@ from oauthd.protocol.records import Scope
 from oauthd.stores.connection import RedisConnection
 from tests.server import PATIENCE, App, Counting, Person, Server, ServerCase
 from tests.valkey import start_valkey
-from tests.web.lane import INTROSPECT, TOKEN, Line, json_of, listening, request, until
+from tests.web.lane import INTROSPECT, TOKEN, Line, forget, json_of, listening, request, until
 
 STEPS = 120
 SEEDS = 5
@@ -231,10 +231,7 @@ class History:
 
         async def step(twin: Twin) -> list[bytes]:
             twin.proven = False
-            cache = twin.server.application.world.cache
-            cache.flush()
-            while cache.sweep():
-                pass
+            forget(twin.server)
             return []
 
         async def by(twin: Twin) -> list[bytes]:
@@ -420,7 +417,7 @@ class LaneTests(ServerCase):
         counts.hits = counts.inactive = counts.misses = counts.issued = 0
         self.twins = []
         for server in (self.server, other):
-            listening(server)
+            listening(self, server)
             timers: Any = Clock()
             twin = Twin(server, server.application.site(server.settings, timers, lambda *facts: None))
             await twin.found()

@@ -133,7 +133,7 @@ class LaneCase(ServerCase):
     async def prepare(self) -> None:
         """Forget what other tests left, prove, and build a site whose timers stand still."""
         self.accesses: list[tuple[str, str, int]] = []
-        listening(self.server)
+        listening(self, self.server)
         self.timers: Any = Clock()
         self.site = self.new_site(self.timers)
         self.counts.hits = self.counts.inactive = self.counts.misses = self.counts.issued = self.counts.learned = 0
@@ -199,10 +199,19 @@ class LaneCase(ServerCase):
         return line
 
 
-def listening(server: Server) -> None:
-    """Let the server's memory be empty, and hear of what the server changes."""
+def listening(case: ServerCase, server: Server) -> None:
+    """Let the server's memory be empty, and hear of what the server changes, until the end of the test.
+
+    Servers are used again by other tests, which do not tell their memory anything: it must not count there.
+    """
+    forget(server)
+    case.addCleanup(forget, server)
+    server.store._store.changed[:] = [server.application.world.cache.changed]
+
+
+def forget(server: Server) -> None:
+    """From now on nothing counts that the server remembers."""
     cache = server.application.world.cache
     cache.flush()
     while cache.sweep():
         pass
-    server.store._store.changed[:] = [cache.changed]
