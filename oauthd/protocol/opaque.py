@@ -45,15 +45,6 @@ _GRANT_ID = re.compile(f"[0-9A-Za-z]{{{GRANT_ID_LENGTH}}}")
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 
 
-def base62(number: int, length: int) -> str:
-    """`number` in `length` digits of base 62, zero-padded; higher digits than fit are lost."""
-    digits: list[str] = []
-    for _ in range((length + 1) // 2):
-        number, pair = divmod(number, len(_PAIRS))  # two digits at a time: half the divisions of a long integer
-        digits.append(_PAIRS[pair])
-    return "".join(reversed(digits))[-length:]
-
-
 def _letters(length: int, entropy: Entropy) -> str:
     """Random letters and digits, each as likely as any other."""
     found = b""
@@ -100,7 +91,10 @@ def pattern(prefix: str) -> str:
 
 
 def _checksum(text: str) -> str:
-    return base62(crc32(text.encode("ascii")), _CHECKSUM_LENGTH)
+    """The CRC-32 in six digits of base 62, the highest first."""
+    high, low = divmod(crc32(text.encode("ascii")), len(_PAIRS))
+    high, middle = divmod(high, len(_PAIRS))
+    return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
 
 
 _FORMS = {prefix: re.compile(pattern(prefix)) for prefix in PREFIXES}

@@ -27,6 +27,7 @@ from oauthd.stores import kinds, naming
 from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, ALWAYS, TOO_LATE, TRIES, Cache, Entry, Waiters
 from oauthd.stores.interface import IStore, Ref, StoreUnavailable
 
+MOST_UNDER_WAY = 2  # reads; what is asked meanwhile goes together with the next one, and costs less
 LARGEST_BATCH = 256  # keys in one read: a longer one would hold everybody's replies up
 SOON = 10.0  # seconds: a grant that ends sooner is read again, for it may have been given longer
 
@@ -79,6 +80,7 @@ class Answers:
     reactor: IReactorTime
     write: Callable[[AccessToken], bytes]
     _next: dict[bytes, Waiters] = field(factory=dict, init=False, repr=False)
+    _under_way: int = field(default=0, init=False)
 
     def find(self, digest: bytes) -> Deferred[Entry]:
         """The entry about the token of that SHA-256: its `value` is the answer, `views` is not None where it has an
@@ -96,7 +98,7 @@ class Answers:
             return waiting
         waiting, waiters = self.cache.join(digest)
         if waiters is not None:
-            if not self._next:
+            if not self._next and self._under_way < MOST_UNDER_WAY:
                 self.reactor.callLater(0, self._send)
             self._next[digest] = waiters
         return waiting
@@ -105,7 +107,13 @@ class Answers:
         asked, self._next = list(self._next.items()), {}
         for start in range(0, len(asked), LARGEST_BATCH):
             batch = dict(asked[start : start + LARGEST_BATCH])
-            ensureDeferred(self._read(batch)).addErrback(self._failed, batch)
+            self._under_way += 1
+            ensureDeferred(self._read(batch)).addErrback(self._failed, batch).addBoth(self._done)
+
+    def _done(self, nothing: object) -> None:
+        self._under_way -= 1
+        if self._next and self._under_way < MOST_UNDER_WAY:
+            self._send()
 
     def _failed(self, failure: Failure, batch: dict[bytes, Waiters]) -> None:
         alone = len(batch) == 1 or isinstance(failure.value, StoreUnavailable)

@@ -176,7 +176,11 @@ class RedisConnection:
         return None
 
     async def _call(self, commands: tuple[Command, ...]) -> list[Reply]:
-        protocol, replies = await self._exchange(commands)
+        protocol = self._pick()
+        if protocol is None:
+            protocol, replies = await self._exchange(commands)
+        else:
+            replies = await protocol.exchange(*commands)
         for reply in replies:
             if isinstance(reply, ResponseError):
                 return await self._repair(protocol, commands, replies)

@@ -42,6 +42,7 @@ class Kind(Generic[R]):
     :ivar record: its attrs class.
     :ivar indexes: names of the indexes that list a record of this kind.
     :ivar lasting: its records have no end (clients, users, keys); all others have `expires_at`.
+    :ivar prefix: the name as it stands in keys.
     :ivar told: what is told to everybody who may have kept something of such a record, in the step that does it.
     """
 
@@ -50,6 +51,11 @@ class Kind(Generic[R]):
     indexes: Callable[[R], Iterable[str]] = field(default=no_indexes, repr=False)
     lasting: bool = False
     told: Told = Told.NOTHING
+    prefix: bytes = field(init=False, repr=False)
+
+    @prefix.default
+    def _prefix(self) -> bytes:
+        return self.name.encode()
 
     def at(self, ident: bytes | str, slot: str = "") -> Ref[R]:
         """The reference of one record; `slot` is the hash tag it shares with its family."""

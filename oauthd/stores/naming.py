@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from oauthd.stores.interface import Kind, Ref
@@ -35,14 +36,14 @@ def channel(db: int) -> bytes:
 def key(ref: Ref[Any]) -> bytes:
     """The key of a record."""
     if ref.slot:
-        return b"%b:{%b}:%b" % (ref.kind.name.encode(), _tag(ref.slot), ref.ident)
-    return b"%b:%b" % (ref.kind.name.encode(), ref.ident)
+        return b"%b:{%b}:%b" % (ref.kind.prefix, _tag(ref.slot), ref.ident)
+    return b"%b:%b" % (ref.kind.prefix, ref.ident)
 
 
 def member(ref: Ref[Any]) -> bytes:
     """How an index names a record."""
     if ref.slot:
-        return b"%b{%b}%b" % (ref.kind.name.encode(), _tag(ref.slot), ref.ident)
+        return b"%b{%b}%b" % (ref.kind.prefix, _tag(ref.slot), ref.ident)
     return key(ref)
 
 
@@ -50,7 +51,7 @@ class Members:
     """Reads the members of indexes; knows the kinds that there are."""
 
     def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
-        self._kinds = {kind.name.encode(): kind for kind in kinds}
+        self._kinds = {kind.prefix: kind for kind in kinds}
 
     def ref(self, written: bytes) -> Ref[Any] | None:
         """The reference of a member; None for a kind that this program does not know."""
@@ -81,6 +82,7 @@ def generation(subject: str) -> bytes:
     return b"gen:%b:{%b}" % (sort.encode(), _tag(ident))
 
 
+@lru_cache(maxsize=4096)  # one request names the records of one grant again and again
 def _tag(slot: str) -> bytes:
     return _bytes(slot.translate(_ESCAPED) if "{" in slot or "}" in slot or "%" in slot else slot)
 
