@@ -110,12 +110,11 @@ class Site(TwistedSite):
         self.channels.discard(channel)
         self._look()
 
-    def drain(self, seconds: float = 10.0, grace: float = 1.0) -> Deferred[None]:
+    def drain(self, seconds: float = 10.0, grace: float = 0.25) -> Deferred[None]:
         """End all connections; the Deferred fires when none is left and no work is running, or a little after the end.
 
         :param seconds: how long requests in flight may take.
-        :param grace: how long idle connections stay open: on a busy machine a request that was sent may take a while
-            to arrive, and a connection that was just made to send one.
+        :param grace: how long idle connections stay open.
         """
         drained: Deferred[None] = Deferred()
         self._drained.append(drained)
