@@ -78,6 +78,13 @@ class ServerSettings:
         unit="seconds",
         between=(0, 300),
     )
+    drain_grace: float = setting(
+        1.0,
+        help="How long connections that are idle when the server is told to stop stay open, within the time that "
+        "requests in flight have: a request that was on its way is still answered.",
+        unit="seconds",
+        between=(0, 60),
+    )
     drain_delay: float = setting(
         0.0,
         help="How long the server goes on as if nothing were when it is told to stop, but for its readiness, which is "

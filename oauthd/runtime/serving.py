@@ -141,7 +141,8 @@ class Serving:
         if self._tending is not None and self._tending.running:
             self._tending.stop()
         if self.site is not None:
-            await self.site.drain(self.settings.server.drain_timeout if seconds is None else seconds)
+            server = self.settings.server
+            await self.site.drain(server.drain_timeout if seconds is None else seconds, server.drain_grace)
         if self._probe is not None:
             self._probe.stop()
         if self._reach is not None:

@@ -328,9 +328,11 @@ class Channel(HTTPChannel):
         self.transport.abortConnection()
 
     def stop(self) -> None:
-        """The time to drain is over: refuse what is half read, cut what is half answered."""
+        """The time to drain is over: refuse what is half read, cut what is half answered, close the rest."""
         if self.reading:
             self.refuse(TEMPORARILY_UNAVAILABLE("the server is shutting down"))
+        elif self.idle:
+            self.loseConnection()
         elif not self.refused:
             self.forceAbortClient()
 

@@ -2,8 +2,8 @@
 
 A drain goes in this order: every answer from now on is the last of its connection; after a short grace, in which a
 request that was already on its way is still answered, idle connections are closed; requests in flight, half-sent ones
-included, have until the time-out; then what is half sent is refused and what is half answered is cut. The listening
-ports are closed by others, before.
+included, have until the time-out; then what is half sent is refused, what is half answered is cut and what is still
+idle is closed. The listening ports are closed by others, before.
 """
 
 # ruff: noqa: N802 - names of twisted.web
@@ -110,11 +110,12 @@ class Site(TwistedSite):
         self.channels.discard(channel)
         self._look()
 
-    def drain(self, seconds: float = 10.0, grace: float = 0.25) -> Deferred[None]:
+    def drain(self, seconds: float, grace: float) -> Deferred[None]:
         """End all connections; the Deferred fires when none is left and no work is running, or a little after the end.
 
         :param seconds: how long requests in flight may take.
-        :param grace: how long idle connections stay open.
+        :param grace: how long idle connections stay open, if that is shorter. A client that has sent a request knows
+            nothing of the end, and on a busy machine may take a while to get its bytes here.
         """
         drained: Deferred[None] = Deferred()
         self._drained.append(drained)

@@ -17,7 +17,13 @@ from tests.live.daemon import Daemon, LiveCase, Store, until
 from tests.live.visitor import PASSWORD, App, Unreachable, Visitor, expect
 from tests.wire import Answer, basic, encoded
 
-SLOW = {"users_hash_time": "40", "users_hash_memory": "32768"}  # a second or so for a password
+# A second or so for a password; on a busy machine many times as long, which no time-out of the server may end.
+SLOW = {
+    "users_hash_time": "40",
+    "users_hash_memory": "32768",
+    "server_answer_timeout": "60",
+    "server_drain_timeout": "60",
+}
 MACHINE = {"grant_type": "client_credentials"}
 PERSON = {"grant_type": "password", "username": "alice", "password": PASSWORD}
 
@@ -62,7 +68,7 @@ class TermTests(EndCase):
 
     def test_nothing_is_cut(self) -> None:
         """A request in flight and a half-sent one are answered, an idle connection is closed, the status is 0."""
-        daemon, visitor, app = self.peopled(**SLOW)
+        daemon, visitor, app = self.peopled(**SLOW, server_drain_grace="0.1")  # which a password outlasts
         idle = daemon.http.raw()
         idle.sendall(b"GET /oauth2/jwks HTTP/1.1\r\nHost: a\r\n\r\n")
         _read_answer(idle)
@@ -94,14 +100,15 @@ class TermTests(EndCase):
     def test_store_stands_still(self) -> None:
         """A request that waits for the store is answered when the store goes on."""
         store = self.store()
-        daemon, visitor, app = self.peopled("--redis", store.url, store_reply_timeout="9", cache_max_staleness="9.5")
+        slack = {"store_reply_timeout": "9", "cache_max_staleness": "9.5", "server_drain_grace": "0.1"}
+        daemon, visitor, app = self.peopled("--redis", store.url, **slack)
         store.signal(signal.SIGSTOP)
         with ThreadPoolExecutor(1) as pool, contextlib.closing(daemon.http.line()) as line:
             line.ask("POST", "/oauth2/token", form=MACHINE, basic_auth=app.auth)
             until(lambda: _is_read(daemon), "the request is read")
             asked = pool.submit(line.answer)
             daemon.signal(signal.SIGTERM)
-            time.sleep(0.3)  # longer than idle connections are given
+            time.sleep(0.5)  # longer than idle connections are given
             self.assertFalse(asked.done())
             store.signal(signal.SIGCONT)
             token = expect(asked.result()).json()["access_token"]

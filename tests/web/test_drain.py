@@ -118,6 +118,19 @@ class ByTheClock(SynchronousTestCase):
         self.assertFalse(half.connected)
         self.assertEqual(self.built.recorded.requests, [])
 
+    def test_a_grace_beyond_the_time(self) -> None:
+        """An idle connection stays open no longer than requests in flight may take, and is not cut."""
+        _, transport = self.connected()
+        cut: list[bool] = []
+        self.patch(transport, "abortConnection", lambda: cut.append(True))
+        drained = self.built.site.drain(10, grace=60)
+        self.clock.advance(9.9)
+        self.assertTrue(transport.connected)
+        self.clock.advance(0.1)
+        self.assertFalse(transport.connected)
+        self.successResultOf(drained)
+        self.assertEqual(cut, [])
+
     def test_a_client_that_reads_nothing(self) -> None:
         """Whoever does not take the last words is cut at the end."""
         _, half = self.connected(POST)
