@@ -30,10 +30,11 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 import oauthd.app
-from oauthd.app import Application, World
+from oauthd.app import Application
 from oauthd.config import Settings, UserSettings
 from oauthd.events import Event, Events
 from oauthd.pages.rendering import Pages
+from oauthd.parts import World
 from oauthd.protocol import jose
 from oauthd.protocol.pkce import challenge_of
 from oauthd.protocol.records import Client, Scope, User

@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.web", 4),
     ("oauthd.runtime", 5),
     ("oauthd.command", 5),
+    ("oauthd.parts", 5),
     ("oauthd.app", 5),
     ("oauthd.tap", 5),
 )
@@ -59,7 +60,7 @@ PLACES = {
     "twisted.web": r"oauthd\.web\.",
     "treq": r"oauthd\.(fetcher|client)\b",
     "jinja2": r"oauthd\.pages\.",
-    "argon2": r"oauthd\.(passwords|app)\Z",
+    "argon2": r"oauthd\.(passwords|parts)\Z",
     "click": r"oauthd\.command\b",
     "jwcrypto": r"oauthd\.protocol\.",
     "prometheus_client": r"oauthd\.runtime\.",

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve
 
-from oauthd.app import LONGEST_MEMORY
+from oauthd.parts import LONGEST_MEMORY
 from oauthd.stores import kinds
 from tests.server import DEVICE_GRANT, PASSWORD, REDIRECT, ServerCase, form_of, ok
 

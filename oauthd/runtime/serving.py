@@ -22,11 +22,12 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
-from oauthd.app import Application, World
+from oauthd.app import Application
 from oauthd.config import Settings, issuer_of, master_keys
 from oauthd.events import Events
 from oauthd.keys import RING
 from oauthd.metrics import Counts
+from oauthd.parts import World
 from oauthd.protocol.seals import Seals
 from oauthd.runtime.data import DataFolder, DataFolderError
 from oauthd.runtime.descriptors import make_room

@@ -1,0 +1,173 @@
+"""The wiring, first half: what the endpoints are made of. Stores, keys, passwords, tokens, proofs and grants.
+
+A new grant type or client authentication method is a line here. `oauthd.app` makes the endpoints over these parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from argon2 import PasswordHasher
+from attrs import field, frozen
+from twisted.internet.interfaces import IReactorTime
+
+from oauthd.config import Settings, key_retirement
+from oauthd.config.listeners import is_loopback
+from oauthd.endpoints.health import Condition
+from oauthd.events import Events
+from oauthd.grants.authorization_code import AuthorizationCode
+from oauthd.grants.client_credentials import ClientCredentials
+from oauthd.grants.device_code import Device
+from oauthd.grants.interface import GrantType
+from oauthd.grants.password import Password
+from oauthd.grants.refresh_token import Refresh
+from oauthd.guessing import Guessing
+from oauthd.keys import Keys
+from oauthd.metrics import Counts
+from oauthd.minting import Minting
+from oauthd.passwords import Passwords
+from oauthd.proofs.administrator import Administrator
+from oauthd.proofs.bearer import Bearer
+from oauthd.proofs.client_authentication import ClientAuthentication
+from oauthd.proofs.client_secret_basic import ClientSecretBasic
+from oauthd.proofs.client_secret_post import ClientSecretPost
+from oauthd.proofs.id_token_hint import IdTokenHint
+from oauthd.proofs.none import NoProof
+from oauthd.protocol.cookies import Cookie
+from oauthd.protocol.introspection import active
+from oauthd.protocol.lockout import Policy
+from oauthd.protocol.seals import Seals
+from oauthd.sign_in import SignIn
+from oauthd.stores.answers import Answers
+from oauthd.stores.cache import Cache
+from oauthd.stores.clients import Clients
+from oauthd.stores.consents import Consents
+from oauthd.stores.interface import IStore
+from oauthd.stores.scopes import ScopeCatalogue
+from oauthd.stores.sessions import Interactions, Sessions
+from oauthd.stores.tokens import Tokens
+from oauthd.stores.users import Users
+
+InThread = Callable[..., Awaitable[Any]]
+
+LONGEST_MEMORY = 400 * 86400
+"""Seconds for which a deleted client is remembered at least: an access token may outlive any grant, and settings may
+have let both live longer before."""
+
+
+@frozen
+class World:
+    """What the parts are made with: settings, and all that comes from outside the process.
+
+    :ivar cache: what is kept in memory of the store; it counts only while somebody proves that it is fresh.
+    :ivar reactor: for what is to be done in the next turn.
+    :ivar clock: wall-clock seconds.
+    :ivar hashing: runs password hashes.
+    :ivar signing: runs RSA signatures.
+    :ivar counts: what this process counts.
+    :ivar condition: what it knows of itself.
+    """
+
+    settings: Settings
+    issuer: str
+    store: IStore
+    cache: Cache
+    reactor: IReactorTime
+    seals: Seals
+    events: Events
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+    hashing: InThread
+    signing: InThread
+    counts: Counts = field(factory=Counts)
+    condition: Condition = field(factory=Condition)
+
+
+class Parts:
+    """All that lies below the endpoints, made once; an attribute each, so that whoever needs one finds it by name."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        # Browsers take Secure cookies from https and from loopback names.
+        self.loopback = is_loopback(urlsplit(world.issuer).hostname or "")
+        self.secure = world.issuer.startswith("https:") or self.loopback
+        self._make_stores(world)
+        self._make_makers(world)
+        self._make_proofs(world)
+        self.refresh, self.grants = self._grants(world)
+
+    def _make_stores(self, world: World) -> None:
+        settings, store, seals = world.settings, world.store, world.seals
+        clock, entropy, sessions = world.clock, world.entropy, settings.sessions
+        longest = max(settings.tokens.refresh_absolute, LONGEST_MEMORY)
+        self.clients = Clients(store, world.cache, seals, clock, entropy, settings.clients.secret_overlap, longest)
+        self.users = Users(store, clock, entropy)
+        self.scopes = ScopeCatalogue(store, world.cache)
+        self.answers = Answers(store, world.cache, world.reactor, partial(active, issuer=world.issuer))
+        self.tokens = Tokens(store, clock)
+        self.consents = Consents(store, clock, sessions.consent_lifetime)
+        self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
+        browser_cookie = Cookie.named("oauthd_browser", self.secure)
+        self.interactions = Interactions(store, seals, browser_cookie, clock, entropy, sessions.interaction_lifetime)
+
+    def _make_makers(self, world: World) -> None:
+        """Keys, passwords and tokens."""
+        settings, store, seals, events, clock = world.settings, world.store, world.seals, world.events, world.clock
+        self.keys = Keys(
+            store=store,
+            seals=seals,
+            clock=clock,
+            in_thread=world.signing,
+            period=settings.keys.rotation_period,
+            announce=settings.keys.announce,
+            retirement=key_retirement(settings),
+        )
+        self.passwords = Passwords(_hasher(settings), world.hashing)
+        policy = Policy(
+            delayed_from=settings.users.lock_free_failures + 1,
+            locked_from=settings.users.lock_after,
+            lock=float(settings.users.lock_time),
+        )
+        self.sign_in = SignIn(store, self.users, self.passwords, seals, events, clock, policy, world.entropy)
+        self.guessing = Guessing(store, seals, settings.device, clock)
+        self.minting = Minting(world.issuer, settings, self.keys, clock, world.entropy, world.signing)
+
+    def _make_proofs(self, world: World) -> None:
+        """How callers show who they are."""
+        self.authentication = ClientAuthentication(
+            self.clients,
+            (ClientSecretBasic(self.clients), ClientSecretPost(self.clients)),
+            NoProof(),
+            world.events,
+            world.clock,
+            world.entropy(32),
+        )
+        self.bearer = Bearer(self.tokens, world.cache, world.issuer)
+        self.administrator = Administrator(self.bearer, self.users)
+        self.hints = IdTokenHint(self.keys, world.issuer)
+
+    def _grants(self, world: World) -> tuple[Refresh, Mapping[str, GrantType]]:
+        store, tokens, events, entropy = world.store, self.tokens, world.events, world.entropy
+        lives = world.settings.tokens
+        access, longest = lives.access_lifetime, lives.refresh_absolute
+        refresh = Refresh(
+            store, tokens, self.scopes, events, world.seals, lives.refresh_grace, lives.refresh_idle
+        )
+        found: tuple[GrantType, ...] = (
+            AuthorizationCode(store, tokens, events, access),
+            ClientCredentials(self.clients, self.scopes, entropy, longest),
+            Password(store, self.clients, self.scopes, self.sign_in, entropy, longest, access),
+            refresh,
+            Device(store, tokens, access),
+        )
+        return refresh, {grant.grant_type: grant for grant in found}
+
+
+def _hasher(settings: Settings) -> PasswordHasher:
+    users = settings.users
+    return PasswordHasher(
+        time_cost=users.hash_time, memory_cost=users.hash_memory, parallelism=users.hash_parallelism
+    )
