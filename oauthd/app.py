@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from twisted.internet.interfaces import IReactorTime
 
 from oauthd.admin import api as admin
+from oauthd.admin.client_members import ClientMembers
 from oauthd.admin.clients import ClientsResource
 from oauthd.admin.declarations import Access
 from oauthd.admin.keys import KeysResource
@@ -195,10 +196,8 @@ class Application(Parts):
                 scopes=self.scopes,
                 tokens=self.tokens,
                 events=events,
-                grant_types=tuple(self.grants),
-                id_token_algorithms=jose.ALGORITHMS,
+                members=ClientMembers(tuple(self.grants), jose.ALGORITHMS, settings.clients.machine_refresh),
                 issuer=issuer,
-                machine_refresh=settings.clients.machine_refresh,
             ),
             UsersResource(self.users, self.tokens, self.passwords, events, rule),
             ProfileResource(self.users, self.tokens, self.passwords, events, rule, knows),

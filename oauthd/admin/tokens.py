@@ -18,7 +18,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from oauthd.admin import paging
-from oauthd.admin.clients import CLIENT_ID
+from oauthd.admin.client_members import CLIENT_ID
 from oauthd.admin.declarations import NO_CONTENT, Access, Answer, Call, Operation, Parameter, Who, operation
 from oauthd.admin.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Whole
 from oauthd.admin.users import USER_ID

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.admin import claims
-from oauthd.admin.clients import CLIENT_ID
+from oauthd.admin.client_members import CLIENT_ID
 from oauthd.admin.schemas import (
     ABSENT,
     Choice,
