@@ -133,6 +133,10 @@ class RedisConnection:
                 slot.protocol.transport.abortConnection()  # a silent server would never end a TLS connection
         await done
 
+    def soon(self, do: Callable[[], None]) -> None:
+        """Do something at the end of this turn of the reactor."""
+        self._reactor.callLater(0, do)
+
     async def call(self, *commands: Command, again: bool = True) -> list[Reply]:
         """Send commands in one write and wait for their replies.
 

@@ -30,6 +30,7 @@ from oauthd.stores import naming, scripts
 from oauthd.stores.codec import codec
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.durable import Confirming
+from oauthd.stores.indexes import Indexes
 from oauthd.stores.interface import (
     Commit,
     IStore,
@@ -60,6 +61,7 @@ class RedisStore:
     :param channel: where changes are told to all processes.
     :param revoking: sends what revokes; None: as everything else.
     :param memory: remembers what was revoked and issued, for another server that may not know of it.
+    :ivar indexes: what is still to be written of lists.
     :ivar changed: called with the name of each key that this process may have changed.
     """
 
@@ -81,6 +83,7 @@ class RedisStore:
         self._revoke = connection.call if revoking is None else revoking.call
         self._waits = revoking is not None and bool(revoking.replicas or revoking.fsync)
         self._memory = memory
+        self.indexes = Indexes(connection.call, connection.soon, clock)
         self.changed: list[Callable[[bytes], None]] = []
 
     async def get(self, *refs: Ref[Any]) -> tuple[Stored[Any] | None, ...]:
@@ -109,10 +112,24 @@ class RedisStore:
 
     async def put(self, *writes: Write[Any]) -> None:
         """Write records and their index entries; see `IStore`."""
-        commands = _puts(writes, self._clock())
+        commands = self._puts(writes)
         if commands:
             await self._connection.call(*commands)
         self._remember(writes)
+
+    def _puts(self, writes: Iterable[Write[Any]]) -> list[Command]:
+        """Commands that write records; what lists them follows, for lasting ones at once."""
+        now = self._clock()
+        commands: list[Command] = []
+        for write in writes:
+            ttl = _ttl(write.ref.kind, write.record, now)
+            commands.append(("SET", naming.key(write.ref), _raw(write), *(("EX", ttl) if ttl else ())))
+            names = write.ref.kind.indexes(write.record)
+            if write.ref.kind.lasting:
+                commands.extend(_lists(write, name) for name in names)
+            else:
+                self.indexes.enter(write.ref, names, write.record.expires_at, ttl)
+        return commands
 
     def _remember(self, writes: Iterable[Write[Any]]) -> None:
         if self._memory is not None:
@@ -134,20 +151,32 @@ class RedisStore:
         told = _told(commit)
         command, witnessed = _step(commit, now, self._channel, told)
         try:
-            *_, done = await self._connection.call(*_puts(commit.puts, now), command, again=witnessed)
+            *_, done = await self._connection.call(*self._puts(commit.puts), command, again=witnessed)
         finally:
             self._tell_here(told)  # also where it failed: its outcome may be unknown
         if not done:
             return False
         self._remember(commit.puts)
-        entries = _changes(commit, now)
-        if entries:
-            # Nobody waits for it: the step itself is done. At worst a record is missing in a list, or is skipped there.
-            ensureDeferred(self._connection.call(*entries)).addErrback(self._not_listed)
+        self._list(commit, now)
         return True
 
-    def _not_listed(self, failure: Failure) -> None:
-        self._log.warn("the indexes of a commit were not written: {error}", error=failure.getErrorMessage())
+    def _list(self, commit: Commit, now: float) -> None:
+        """Bring the indexes in step with a commit; nobody waits for it, since the step itself is done."""
+        kept: dict[Ref[Any], Collection[str]] = dict.fromkeys(commit.forgets, ())
+        for write in commit.writes:
+            names = kept[write.ref] = tuple(write.ref.kind.indexes(write.record))
+            if not write.ref.kind.lasting:
+                self.indexes.enter(write.ref, names, write.record.expires_at, _ttl(write.ref.kind, write.record, now))
+            elif names:
+                commands = [_lists(write, name) for name in names]
+                ensureDeferred(self._connection.call(*commands)).addErrback(self._unlisted)
+        for stored in commit.expected:
+            if stored.ref in kept:
+                left = [name for name in stored.ref.kind.indexes(stored.record) if name not in kept[stored.ref]]
+                self.indexes.leave(stored.ref, left)
+
+    def _unlisted(self, failure: Failure) -> None:
+        self._log.warn("the index of a lasting record was not written: {error}", error=failure.getErrorMessage())
 
     async def forget(self, *refs: Ref[Any]) -> None:
         """Remove records and what indexes say of them; see `IStore`."""
@@ -177,6 +206,7 @@ class RedisStore:
         limit = min(max(limit, 1), LONGEST_PAGE)
         where = naming.index(index)
         after = () if position is None else (position.score, position.member)
+        await self.indexes.written()
         (found,) = await self._connection.call(scripts.PAGE.on(where, args=(self._clock(), limit + 1, *after)))
         seen = [(found[n], found[n + 1], self._members.ref(found[n])) for n in range(0, len(found), 2)][:limit]
         stored = iter(await self.get(*(ref for _, _, ref in seen if ref is not None)))
@@ -279,52 +309,14 @@ def _raw(write: Write[Any]) -> bytes:
     return codec(write.ref.kind.record).encode(write.record)
 
 
-def _set(write: Write[Any], now: float) -> Command:
-    ttl = _ttl(write.ref.kind, write.record, now)
-    return ("SET", naming.key(write.ref), _raw(write), *(("EX", ttl) if ttl else ()))
-
-
-def _puts(writes: Iterable[Write[Any]], now: float) -> list[Command]:
-    """Commands that write records and enter them into their indexes."""
-    commands: list[Command] = []
-    for write in writes:
-        commands.append(_set(write, now))
-        commands.extend(_entries(write, write.ref.kind.indexes(write.record), now))
-    return commands
-
-
-def _entries(write: Write[Any], names: Iterable[str], now: float) -> list[Command]:
-    """Commands that enter a record into indexes."""
-    kind, record, member = write.ref.kind, write.record, naming.member(write.ref)
-    if kind.lasting:
-        score = getattr(record, "number", None) or getattr(record, "created_at", 0)
-        return [("ZADD", naming.index(name), score, member) for name in names]
-    words = (record.expires_at, member, now, _ttl(kind, record, now))
-    return [scripts.INDEX.on(naming.index(name), args=words) for name in names]
+def _lists(write: Write[Any], name: str) -> Command:
+    """The command that enters a lasting record into an index."""
+    score = getattr(write.record, "number", None) or getattr(write.record, "created_at", 0)
+    return ("ZADD", naming.index(name), score, naming.member(write.ref))
 
 
 def _leaves(ref: Ref[Any], name: str) -> Command:
     return ("ZREM", naming.index(name), naming.member(ref))
-
-
-def _changes(commit: Commit, now: float) -> list[Command]:
-    """What a commit changes in the indexes: a command for each of them, where it can be."""
-    commands: list[Command] = []
-    leaving: dict[str, list[Ref[Any]]] = {}
-    kept: dict[Ref[Any], Collection[str]] = dict.fromkeys(commit.forgets, ())
-    listed = [(write, tuple(write.ref.kind.indexes(write.record))) for write in commit.writes]
-    kept.update((write.ref, names) for write, names in listed)
-    for stored in commit.expected:
-        if stored.ref in kept:
-            for name in stored.ref.kind.indexes(stored.record):
-                if name not in kept[stored.ref]:
-                    leaving.setdefault(name, []).append(stored.ref)
-    for write, names in listed:
-        for name, command in zip(names, _entries(write, names, now), strict=True):
-            leaves = () if write.ref.kind.lasting else map(naming.member, leaving.pop(name, ()))
-            commands.append((*command, *leaves))
-    commands.extend(_leaves(ref, name) for name, refs in leaving.items() for ref in refs)
-    return commands
 
 
 def _told(commit: Commit) -> list[bytes]:

@@ -226,10 +226,12 @@ class CommitIndexTests(CommitCase):
         ref = kinds.ACCESS_TOKEN.at(b"x", "g")
         await self.store.put(Write(ref, access("one", "u2")))
         await self.store.commit(Commit(expected=(await self.read(ref),), writes=(Write(ref, access("two", "u2")),)))
+        await self.store.indexes.written()
         self.assertEqual(await self.command("ZCARD", "x:tc:one"), 0)
         self.assertEqual((await self.listed("tc:two"), await self.listed("tu:u2")), ([ref], [ref]))
 
     async def test_forgotten(self) -> None:
         """A record that a commit forgets leaves the lists."""
         await self.store.commit(Commit(expected=(await self.read(TOKEN),), forgets=(TOKEN,)))
+        await self.store.indexes.written()
         self.assertEqual(await self.command("EXISTS", "x:tc:app", "x:tu:u1"), 0)

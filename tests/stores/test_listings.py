@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
+
+from twisted.internet.defer import ensureDeferred, gatherResults
 
 from oauthd.protocol import records
 from oauthd.stores import cursor as cursors
 from oauthd.stores import kinds, naming, scripts
+from oauthd.stores.indexes import MOST_AT_ONCE
 from oauthd.stores.interface import Kind, Ref, Write
 from oauthd.stores.redis import LONGEST_PAGE, MARGIN
 from tests.stores.case import NOW, StoreCase, access, client, tokens
@@ -130,13 +134,48 @@ class ListingTests(StoreCase):
         sizes = []
         for n in range(8):
             await self.store.put(Write(kinds.access_token(f"new{n}"), access(lives=1000)))
+            await self.store.indexes.written()
             sizes.append(await self.command("ZCARD", f"x:{INDEX}"))
-        self.assertEqual(sizes, [85, 70, 55, 40, 25, 10, 7, 8])
+        self.assertEqual(sizes, [84, 68, 52, 36, 20, 6, 7, 8])
+
+    async def test_one_turn_is_one_command(self) -> None:
+        """What one turn of the reactor enters into a list and takes out of it goes together, the last word counts."""
+        before = await self._commands("evalsha") + await self._commands("eval")
+        await gatherResults([ensureDeferred(self.store.put(write)) for write in tokens(30)])
+        self.store.indexes.leave(kinds.access_token("t3"), [INDEX])
+        self.store.indexes.enter(kinds.access_token("t4"), [INDEX], NOW + 10, 10)
+        self.store.indexes.leave(kinds.access_token("t5"), [INDEX])
+        self.store.indexes.enter(kinds.access_token("t5"), [INDEX], NOW + 20, 20)
+        await self.store.indexes.written()
+        self.assertLessEqual(await self._commands("evalsha") + await self._commands("eval") - before, 4)
+        self.assertEqual(await self.command("ZCARD", f"x:{INDEX}"), 29)
+        for n, score in ((4, NOW + 10), (5, NOW + 20)):
+            member = naming.member(kinds.access_token(f"t{n}"))
+            self.assertEqual(float(await self.command("ZSCORE", f"x:{INDEX}", member)), score)
+
+    async def test_many_at_once(self) -> None:
+        """More than fit into one command are listed, too."""
+        await self.store.put(*tokens(3 * MOST_AT_ONCE + 1))
+        await self.store.indexes.written()
+        self.assertEqual(await self.command("ZCARD", f"x:{INDEX}"), 3 * MOST_AT_ONCE + 1)
+
+    async def test_who_lists_sees_what_it_wrote(self) -> None:
+        """A list has what this process wrote before, though nobody waits for lists to be written."""
+        self.store.indexes.enter(kinds.access_token("t0"), [INDEX], NOW + 10, 10)
+        await self.store.put(*tokens(1))
+        self.assertEqual(len((await self.store.scan(INDEX)).items), 1)
+
+    async def _commands(self, name: str) -> int:
+        """How often the server was sent this command."""
+        info = (await self.command("INFO", "commandstats")).decode()
+        found = re.search(rf"cmdstat_{name}:calls=(\d+)", info)
+        return int(found[1]) if found else 0
 
     async def test_index_lives_as_its_longest_member(self) -> None:
         """An index lives until its longest member has ended, in whatever order they come, and no longer."""
         for lives, longest in ((500, 500), (2000, 2000), (100, 2000)):
             await self.store.put(Write(kinds.access_token(f"t{lives}"), access(lives=lives)))
+            await self.store.indexes.written()
             self.assertIn(await self.command("TTL", f"x:{INDEX}"), range(longest + MARGIN - 10, longest + MARGIN + 1))
 
     async def test_limits(self) -> None:
