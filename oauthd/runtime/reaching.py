@@ -154,7 +154,9 @@ class Reach:
 
     async def _examine(self) -> None:
         """Look at how the store is set: one that may forget what must not be forgotten is refused."""
-        findings = await check_server(self.connection, self.settings.store.accept, self.confirming)
+        findings = await check_server(
+            self.connection, self.settings.store.accept, self.confirming, self.invalidation.channel
+        )
         for finding in findings.warn:
             log.warn("the store: {finding}", finding=finding)
         if findings.refuse:

@@ -1,4 +1,4 @@
-"""Is this server fit to be the store? Asked once, before anything is written (R-NOEVICT, R-DUR).
+"""Is this server fit to be the store? Asked once, before anything is written.
 
 Refused: a server that may evict records (each is a code that could be spent again or a revocation undone), one that
 keeps no append-only file, one that is too old, Redis Cluster, and a user who may not publish. Said and let pass: an
@@ -41,12 +41,16 @@ class Findings:
 
 
 async def check_server(
-    connection: RedisConnection, allow: Collection[str] = (), confirming: Confirming | None = None
+    connection: RedisConnection,
+    allow: Collection[str] = (),
+    confirming: Confirming | None = None,
+    channel: bytes = naming.CHANNEL,
 ) -> Findings:
     """Ask a server what it is and how it is set.
 
     :param allow: names of what the operator accepts; such a reason to refuse becomes a warning.
     :param confirming: how revocations are confirmed; refused where the server cannot do that.
+    :param channel: where changes will be told.
     :raises StoreUnavailable: when the server is away.
     """
     facts: dict[str, str] = {}
@@ -62,7 +66,7 @@ async def check_server(
         if not told:
             silent.append(f"CONFIG GET {name}")
     refused = _refusals(facts)
-    if await _ask(connection, "PUBLISH", naming.CHANNEL, "") is None:
+    if await _ask(connection, "PUBLISH", channel, "") is None:
         # It is found out in the middle of a script, when the change is made and nobody has heard of it.
         refused["PUBLISH"] = "the store's user may not tell others what changes: it needs the channels &oauthd:*"
     warned = _warnings(facts, silent)

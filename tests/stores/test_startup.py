@@ -107,6 +107,16 @@ class StartupTests(ConnectionCase):
         )
         self.assertEqual(["&oauthd:*" in text for text in found.refuse], [True])
 
+    async def test_one_channel(self) -> None:
+        """A user who may publish on the channel of the own database alone is let pass, and on another's is not."""
+        server = OwnValkey()
+        self.addCleanup(server.close)
+        server.start("--appendonly", "yes", "--maxmemory-policy", "noeviction")
+        server.say("ACL", "SETUSER", "oauthd", "on", ">pw", "~*", "&oauthd:3", "+@all")
+        connection = await self.connected(path=server.path, user="oauthd", password="pw", db=3)
+        self.assertEqual((await check_server(connection, channel=naming.channel(3))).refuse, ())
+        self.assertEqual(len((await check_server(connection, channel=naming.channel(4))).refuse), 1)
+
     async def test_recommended_user(self) -> None:
         """The user that the documentation recommends may ask and do all that is needed, and it is known who answers."""
         page = (Path(__file__).parents[2] / "etc" / "docs" / "outages.md").read_text()
