@@ -31,12 +31,10 @@ def listeners(value: tuple[str, ...]) -> None:
     """At least one listener, each well formed and none twice."""
     if not value:
         raise ValueError("must name at least one listener")
-    for text in value:
-        listener(text)
-    _all_different(value)
+    listeners_if_any(value)
 
 
-def metrics_listeners(value: tuple[str, ...]) -> None:
+def listeners_if_any(value: tuple[str, ...]) -> None:
     """Listeners, well formed and none twice; there may be none."""
     for text in value:
         listener(text)

@@ -249,7 +249,7 @@ class MetricsSettings:
         help="Where to listen for those who collect metrics, as Twisted endpoint strings; nowhere when empty. Whoever "
         "reaches it learns how much traffic there is and of what kind: keep it to this machine "
         "(tcp:9464:interface=127.0.0.1) or to a network of your own.",
-        check=checks.metrics_listeners,
+        check=checks.listeners_if_any,
     )
 
 

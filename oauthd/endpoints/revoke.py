@@ -24,7 +24,7 @@ class Revoke:
     events: Events
 
     async def __call__(self, request: Request) -> Response:
-        """Answer a revocation request; 200 only after the store has confirmed (R-ACK)."""
+        """Answer a revocation request; 200 only after the store has confirmed."""
         request.form.refuse_repeats()
         client = (await self.authentication.client(request)).client
         await self.end(self._token(request.form), client.client_id)

@@ -52,7 +52,7 @@ def _delays() -> Histogram:
 
 @define(eq=False)
 class RequestCounts:
-    """Requests that took a look at something; those answered from memory by the fast lane stand in `LaneCounts` alone.
+    """Requests, each when it is answered; those that the fast lane answers from memory stand in `LaneCounts` alone.
 
     :ivar answered: durations by method, path of the route and status; both words `-` where there was none.
     :ivar advertised: the first path of a route, by its others.

@@ -1,1 +1,1 @@
-"""Layer 5: the embedded Valkey process, the data folder, drain and signals."""
+"""Layer 5: what a process is and does: start and end, sockets, workers, the embedded Valkey, its log and figures."""

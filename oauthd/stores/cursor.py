@@ -1,4 +1,4 @@
-"""Cursors of listings: a position in an index, opaque to whoever carries it (R-CURSOR).
+"""Cursors of listings: a position in an index, opaque to whoever carries it.
 
 A cursor is the score and member after which the next page begins, behind a checksum that also covers the index. It
 holds no secret and gives no access: whoever makes one up sees what the index shows anyhow. The checksum is there so

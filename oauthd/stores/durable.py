@@ -2,7 +2,7 @@
 
 A primary answers before its replicas know. If it dies then, the promoted replica never had the write, and what was
 revoked is alive again. With WAIT the answer comes when so many replicas have it, with WAITAOF when it is on the disk;
-where that takes too long the outcome is unknown, and whoever asked may repeat it (R-WAIT). It narrows what a failover
+where that takes too long the outcome is unknown, and whoever asked may repeat it. It narrows what a failover
 can undo and does not close it: a replica that has not confirmed may be the one that is promoted.
 
 While somebody waits his connection takes no other command, so this has a connection of its own, and whatever is asked

@@ -3,8 +3,9 @@
     a:<digest>                  a record without a slot            member of an index   a:<digest>
     r:{<grant>}:<digest>        a record with a slot                                    r{<grant>}<digest>
     x:tc:<id>        an index
-    gen:client:{<id>}           a generation, in the slot of its subject's record
+    gen:client:{<id>}           a generation, in the slot of its subject's record; gen:world is everybody's
     sequence:<name>             a sequence of numbers
+    beat                        nothing: what a heartbeat removes, to be a write
     oauthd:<database>           the channel on which changes are told
 
 The braces hold the hash tag, by which a cluster keeps keys together. Identifiers are any bytes. Slots may come from

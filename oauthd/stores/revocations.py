@@ -1,7 +1,7 @@
 """What a failover may undo: this process's revocations of the last minutes, and the tokens of the last seconds.
 
 A new primary may lack what the old one answered for. What this process revoked is done again there, at once and before
-anything else is asked of it, and told to everybody again (R-REASSERT); so a revocation is undone for good only when its
+anything else is asked of it, and told to everybody again; so a revocation is undone for good only when its
 primary and the process that made it are both gone. Tokens cannot be written again, nobody here has them: it is counted
 how many of those that were answered the new primary does not have.
 

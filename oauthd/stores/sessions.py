@@ -1,6 +1,6 @@
 """Browser sessions and the state of browser flows.
 
-A session cookie's value is random and found by its digest; it changes at every sign-in (R-SESSION). A session ends with
+A session cookie's value is random and found by its digest; it changes at every sign-in. A session ends with
 its user's generation: a deactivated user or a changed password signs out everywhere. An interaction is bound to the
 browser that began it by the digest of a cookie of its own.
 """
@@ -81,7 +81,7 @@ class Sessions:
         if until - session.expires_at >= TOUCH_AFTER:
             # A swap, so that a session ended meanwhile is not written back.
             await self.store.commit(
-                Commit(expected=(stored,), writes=(Write(stored.ref, evolve(session, expires_at=until)),))
+                Commit(expected=(stored,), writes=(Write(stored.ref, replace(session, expires_at=until)),))
             )
         return session
 
@@ -159,7 +159,7 @@ class Interactions:
     async def finish(self, stored: Stored[Interaction]) -> bool:
         """End the flow; True for the one request that ends it."""
         ends = min(stored.record.expires_at, int(self.clock()) + ANSWERED_FOR)
-        over = evolve(stored.record, purpose=ANSWERED, expires_at=ends)
+        over = replace(stored.record, purpose=ANSWERED, expires_at=ends)
         return await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, over),)))
 
     def csrf(self, stored: Stored[Interaction]) -> str:
