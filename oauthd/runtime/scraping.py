@@ -15,25 +15,22 @@ from typing import Any
 
 from attrs import define, field
 from prometheus_client.exposition import gzip_accepted
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
-from twisted.web.server import Request as WebRequest
 
 from oauthd.metrics import Counts
 from oauthd.metrics.merging import Ledger, Samples, alone
+from oauthd.protocol.messages import Response
 from oauthd.runtime.exposition import page
 from oauthd.runtime.listening import Door, Listening, bind
 from oauthd.runtime.parent import Parent
 from oauthd.runtime.watching import Watch, of_process
 from oauthd.web.channel import Limits
+from oauthd.web.metrics import Asked, MetricsPage
 from oauthd.web.shield import Shield
 from oauthd.web.site import Site
 
 log = Logger(namespace="oauthd")
-PATH = b"/metrics"
 PATIENCE = 2.0  # seconds that a worker may take to answer
 LIMITS = Limits(body=1024, connections=64)
 
@@ -65,52 +62,18 @@ def of_workers(parent: Parent) -> Figures:
     return read
 
 
-class MetricsPage(Resource):
-    """GET and HEAD of `/metrics`; anything else is 404."""
+def asked(figures: Figures) -> Asked:
+    """What gives the page of these figures, in the form and the encoding that a collector can read."""
 
-    isLeaf = True  # noqa: N815 - a name of twisted.web
-
-    def __init__(self, figures: Figures) -> None:
-        super().__init__()
-        self._figures = figures
-
-    def render(self, request: WebRequest) -> bytes | int:
-        """Answer a request."""
-        request.responseHeaders.setRawHeaders(b"Server", [b"oauthd"])
-        request.setHeader(b"Cache-Control", b"no-store")
-        request.setHeader(b"X-Content-Type-Options", b"nosniff")
-        if request.path != PATH or request.method not in (b"GET", b"HEAD"):
-            return _text(request, 404, b"there is nothing but GET /metrics\n")
-        work = ensureDeferred(self._answer(request))
-        request.notifyFinish().addErrback(lambda _: work.cancel())
-        work.addErrback(self._failed, request)
-        return NOT_DONE_YET
-
-    async def _answer(self, request: WebRequest) -> None:
-        samples, workers = await self._figures()
-        body, media_type = page(samples, workers, request.getHeader("accept") or "")
-        request.setHeader(b"Content-Type", media_type.encode("ascii"))
-        request.setHeader(b"Vary", b"Accept, Accept-Encoding")
-        if gzip_accepted(request.getHeader("accept-encoding") or ""):
+    async def answer(accept: str, encodings: str) -> Response:
+        body, media_type = page(*await figures(), accept)
+        fields = [("Content-Type", media_type), ("Vary", "Accept, Accept-Encoding"), ("Cache-Control", "no-store")]
+        if gzip_accepted(encodings):
             body = gzip.compress(body, 1)
-            request.setHeader(b"Content-Encoding", b"gzip")
-        request.setHeader(b"Content-Length", b"%d" % len(body))
-        request.write(body)
-        request.finish()
+            fields.append(("Content-Encoding", "gzip"))
+        return Response(200, tuple(fields), body)
 
-    def _failed(self, failure: Failure, request: WebRequest) -> None:
-        if request.finished or request._disconnected:
-            return
-        log.failure("the metrics could not be told", failure=failure)
-        request.write(_text(request, 500, b"the metrics could not be told\n"))
-        request.finish()
-
-
-def _text(request: WebRequest, status: int, body: bytes) -> bytes:
-    request.setResponseCode(status)
-    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-    request.setHeader(b"Content-Length", b"%d" % len(body))
-    return body
+    return answer
 
 
 @define(eq=False)
@@ -132,7 +95,7 @@ class Scraping:
     def open(self, figures: Figures) -> None:
         """Begin to tell."""
         shield = Shield(self.reactor, lambda failure: None)
-        self.door.site = Site(MetricsPage(figures), shield, self.reactor, LIMITS)
+        self.door.site = Site(MetricsPage(asked(figures)), shield, self.reactor, LIMITS)
         for listening in self._listening:
             listening.open()
             log.info("metrics are at {endpoint}", endpoint=listening.text)

@@ -20,8 +20,9 @@ from oauthd.metrics.counts import ANSWER_BOUNDS
 from oauthd.metrics.families import FAMILIES, WHOLE
 from oauthd.metrics.merging import Samples, alone
 from oauthd.runtime.exposition import page
-from oauthd.runtime.scraping import LIMITS, MetricsPage, of_one, of_workers
+from oauthd.runtime.scraping import LIMITS, asked, of_one, of_workers
 from oauthd.runtime.watching import Watch
+from oauthd.web.metrics import MetricsPage
 from oauthd.web.shield import Shield
 from oauthd.web.site import Site
 from tests.wire import Answer, Http
@@ -123,7 +124,7 @@ class ListenerTests(TestCase):
     def site(self, figures: Any) -> Http:
         """A site over these figures."""
         clock = Clock()
-        return Http(Site(MetricsPage(figures), Shield(clock, lambda failure: None), clock, LIMITS))
+        return Http(Site(MetricsPage(asked(figures)), Shield(clock, lambda failure: None), clock, LIMITS))
 
     async def get(self, *headers: tuple[str, str]) -> Answer:
         """The page."""
