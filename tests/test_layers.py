@@ -48,8 +48,8 @@ OUTSIDE = 6
 
 # Of the store only its own folder knows the server and how things lie there.
 STORE_INNARDS = re.compile(
-    r"oauthd\.stores\.(address|codec|connection|cursor|durable|invalidation|naming|pool|redis|revocations|scripts|sentinel|"
-    r"subscription)\b"
+    r"oauthd\.stores\.(address|codec|connection|cursor|durable|indexes|invalidation|naming|pool|redis|revocations|scripts|"
+    r"sentinel|subscription)\b"
 )
 # What is known in one place only: library -> the modules that may import it.
 PLACES = {
