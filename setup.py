@@ -41,6 +41,7 @@ setup(
         "jwcrypto>=1.5.7",  # 1.5.7: decompression and PBES2 advisories
         "cryptography>=43",
         "attrs>=24",
+        "msgspec>=0.19",
         "zope.interface>=6",
         "argon2-cffi>=23",
         "Jinja2>=3.1.6",

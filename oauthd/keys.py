@@ -18,7 +18,8 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
+from msgspec.structs import replace
 from twisted.internet.defer import DeferredLock
 
 from oauthd.protocol import jose, rotation
@@ -163,7 +164,7 @@ class Keys:
             if not old and world.record.master == self.seals.fingerprint:
                 return 0
             keys = tuple(self._resealed(key) if key.kid in old else key for key in ring.record.keys)
-            writes = (Write(WORLD, evolve(world.record, master=self.seals.fingerprint)), Write(RING, KeyRing(keys)))
+            writes = (Write(WORLD, replace(world.record, master=self.seals.fingerprint)), Write(RING, KeyRing(keys)))
             if await self.store.commit(Commit(expected=(world, ring), writes=writes)):
                 return len(old)
         raise StoreUnavailable("the key ring keeps changing")
@@ -299,7 +300,7 @@ class Keys:
 
     def _resealed(self, key: SealedKey) -> SealedKey:
         purpose = _purpose(key.algorithm, key.kid)
-        return evolve(key, sealed=self.seals.seal(purpose, self.seals.open(purpose, key.sealed)))
+        return replace(key, sealed=self.seals.seal(purpose, self.seals.open(purpose, key.sealed)))
 
 
 def _purpose(algorithm: str, kid: str) -> str:

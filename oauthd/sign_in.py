@@ -12,7 +12,8 @@ import hmac
 import math
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.events import Events
 from oauthd.passwords import Passwords
@@ -99,7 +100,7 @@ class SignIn:
         if self.passwords.outdated(user.password):
             rehashed, was = await self.passwords.hash(password), user.password
             await self.users.update(
-                user.user_id, lambda now: evolve(now, password=rehashed) if now.password == was else now
+                user.user_id, lambda now: replace(now, password=rehashed) if now.password == was else now
             )
         return Person(user, today.user)
 

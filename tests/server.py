@@ -22,7 +22,8 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from attrs import evolve, field, frozen, mutable
+from attrs import field, frozen, mutable
+from msgspec.structs import replace
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.internet.task import Clock
@@ -583,7 +584,7 @@ async def _awaited(one: Awaitable[Any]) -> Any:
 
 def with_fields(app: App, **fields: Any) -> App:
     """The same application in the eyes of a test, with another record."""
-    return App(evolve(app.record, **fields), app.secret)
+    return App(replace(app.record, **fields), app.secret)
 
 
 _LASTING = tuple(kind.name.encode() for kind in kinds.KINDS if kind.lasting)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, cast
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import deferLater
@@ -372,7 +372,7 @@ class TamperingTests(KeysTestCase):
         await self.opened()
         stored = await self.ring()
         pair = jose.generate("ES256")
-        await self.write(KeyRing(tuple(evolve(key, public=pair.public) for key in stored.record.keys)))
+        await self.write(KeyRing(tuple(replace(key, public=pair.public) for key in stored.record.keys)))
         keys = await self.opened()
         self.assertNotIn(pair.public["x"], json.dumps(keys.public_jwks()))
         self.verify(keys, self.token(keys))
@@ -383,9 +383,9 @@ class TamperingTests(KeysTestCase):
         stored = await self.ring()
         first, second = stored.record.keys
         for ring in (
-            KeyRing((evolve(first, sealed=second.sealed), second)),
-            KeyRing((evolve(first, kid=second.kid), evolve(second, kid=first.kid))),
-            KeyRing((evolve(first, algorithm="PS256"), second)),
+            KeyRing((replace(first, sealed=second.sealed), second)),
+            KeyRing((replace(first, kid=second.kid), replace(second, kid=first.kid))),
+            KeyRing((replace(first, algorithm="PS256"), second)),
         ):
             await self.write(ring)
             await self.assertFailure(Deferred.fromCoroutine(self.node().open()), MasterKeyMismatch)

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import evolve
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from msgspec.structs import replace
 
 from oauthd.minting import Minting, Order
 from oauthd.protocol import opaque
@@ -53,7 +54,7 @@ class MintingTests(ServerCase):
         """The client's format comes before the setting."""
         token, _ = await self.minting.access_token(self.order)
         self.assertEqual(token.count("."), 2)
-        other = evolve(self.order, client=evolve(self.app.record, access_format="opaque"))
+        other = evolve(self.order, client=replace(self.app.record, access_format="opaque"))
         token, _ = await self.minting.access_token(other)
         self.assertEqual(opaque.parse(opaque.ACCESS_TOKEN, token), "")
 
@@ -80,7 +81,7 @@ class MintingTests(ServerCase):
         """A refresh token lives seven days, and never longer than its grant."""
         _, write = self.minting.refresh_token("g" * 14, self.grant, ("read",), ())
         self.assertEqual(write.record.expires_at, int(NOW) + 7 * DAY)
-        short = evolve(self.grant, ends_at=int(NOW) + DAY)
+        short = replace(self.grant, ends_at=int(NOW) + DAY)
         _, write = self.minting.refresh_token("g" * 14, short, ("read",), ())
         self.assertEqual(write.record.expires_at, int(NOW) + DAY)
 
@@ -95,7 +96,7 @@ class MintingTests(ServerCase):
         minting: Minting = evolve(self.minting, in_thread=pool)
         for algorithm, times in (("RS256", 1), ("PS256", 1), ("ES256", 0), ("EdDSA", 0)):
             del pooled[:]
-            client = evolve(self.app.record, id_token_algorithm=algorithm)
+            client = replace(self.app.record, id_token_algorithm=algorithm)
             await minting.id_token(client, self.grant, "token", "")
             self.assertEqual(len(pooled), times, algorithm)
         del pooled[:]

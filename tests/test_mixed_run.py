@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.parts import LONGEST_MEMORY
 from oauthd.stores import kinds
@@ -48,7 +48,7 @@ class MixedRunTests(ServerCase):
         tv = await server.client("tv", public=True)
         self.secrets |= {one.secret for one in (api, app, machine)}
         alice, boss = await server.user(), await server.user("boss", roles=("admin",))
-        await server.application.users.update(boss.user_id, lambda user: evolve(user, claims={"name": "Boss"}))
+        await server.application.users.update(boss.user_id, lambda user: replace(user, claims={"name": "Boss"}))
         browser = server.browser()
         told = await server.authorize(app, alice, browser, scope="openid read")
         tokens = ok(await server.redeem(app, told["code"]))

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from argon2 import PasswordHasher
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.config import ServerSettings
 from oauthd.protocol.errors import OAuthError
@@ -280,7 +280,7 @@ class VerdictTests(GuessingCase):
         users = self.server.application.users
         old = PasswordHasher(time_cost=2, memory_cost=7168, parallelism=1).hash(PASSWORD)
         bob = await self.server.user("bob", password=PASSWORD)
-        await users.update(bob.user_id, lambda user: evolve(user, password=old))
+        await users.update(bob.user_id, lambda user: replace(user, password=old))
         token = ok(await self.attempt(PASSWORD, "bob"))["access_token"]
         now = await users.find(bob.user_id)
         assert now is not None
@@ -301,15 +301,15 @@ class VerdictTests(GuessingCase):
         self.hashing(slow)
         token = ok(await self.attempt(PASSWORD))["access_token"]
         self.assertEqual(await self.server.introspect(token), {"active": False})
-        await users.update(self.alice.user_id, lambda user: evolve(user, is_active=True))
+        await users.update(self.alice.user_id, lambda user: replace(user, is_active=True))
         await browser.submit(page, "login", login="alice", password=PASSWORD)
-        await users.update(self.alice.user_id, lambda user: evolve(user, is_active=True))
+        await users.update(self.alice.user_id, lambda user: replace(user, is_active=True))
         answer = await browser.get("/oauth2/authorize", self.server.asking(await self.server.client(), prompt="none"))
         self.refused_by_redirect(answer.redirected, "login_required")
 
     async def test_inactive(self) -> None:
         """An inactive user's right password is as wrong as any other."""
-        await self.server.application.users.update(self.alice.user_id, lambda user: evolve(user, is_active=False))
+        await self.server.application.users.update(self.alice.user_id, lambda user: replace(user, is_active=False))
         self.assertIsNone(await self.sign_in.by_password("alice", PASSWORD, HOME))
 
     async def test_own_password(self) -> None:
@@ -340,7 +340,7 @@ class VerdictTests(GuessingCase):
     async def test_unknown_names_take_the_same_steps(self) -> None:
         """Known and unknown names, and users without a password, ask the database equally often and hash once."""
         empty = await self.server.user("empty")
-        await self.server.application.users.update(empty.user_id, lambda user: evolve(user, password=""))
+        await self.server.application.users.update(empty.user_id, lambda user: replace(user, password=""))
         steps: list[str] = []
         here = self.server.application.passwords.in_thread
 

@@ -9,7 +9,8 @@ Which members a client has here is in `client_members`.
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.admin import paging
 from oauthd.admin.client_members import CLIENT_ID, ClientMembers, fields, shown
@@ -133,7 +134,7 @@ class ClientsResource:
 
         def change(client: Client) -> Client:
             nonlocal ends
-            after = evolve(client, **changes)
+            after = replace(client, **changes)
             self._check(after, known, client)
             ends = _loses(client, after, known)
             if not after.is_active or _administers(client) - _administers(after):

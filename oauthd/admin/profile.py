@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.admin import claims
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Who, operation
@@ -70,7 +71,7 @@ class ProfileResource:
         """Change claims of the caller."""
         changes = dict(call.body)
         user = await self.users.update(
-            call.caller.person.user_id, lambda user: evolve(user, claims=claims.changed(user.claims, changes))
+            call.caller.person.user_id, lambda user: replace(user, claims=claims.changed(user.claims, changes))
         )
         self.events.tell("user.updated", user_id=user.user_id, **call.caller.facts)
         return json_response(shown(user))

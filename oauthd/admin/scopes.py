@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
 from oauthd.admin.schemas import Flag, Listing, Member, Members, Text, Whole
@@ -104,7 +105,7 @@ class ScopesResource:
         changes = dict(call.body)
 
         def change(scope: Scope) -> Scope:
-            after = evolve(scope, **changes)
+            after = replace(scope, **changes)
             rules = {name: "cannot change" for name in changes if getattr(after, name) != getattr(scope, name)}
             rules.pop("description", None)
             if rules and scope.name in BUILT_IN:

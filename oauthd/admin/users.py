@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import evolve, frozen
+from msgspec.structs import replace
 
 from oauthd.admin import claims, paging
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
@@ -223,7 +224,7 @@ class UsersResource:
     )
     async def reactivate(self, call: Call) -> Response:
         """Let the user sign in again."""
-        user = await self.users.update(call.arguments["user_id"], lambda user: evolve(user, is_active=True))
+        user = await self.users.update(call.arguments["user_id"], lambda user: replace(user, is_active=True))
         self.events.tell("user.reactivated", user_id=user.user_id, **call.caller.facts)
         return json_response(shown(user))
 
@@ -264,7 +265,7 @@ async def replace_password(users: Users, tokens: Tokens, passwords: Passwords, u
     """
     hashed = await passwords.hash(password)
     await tokens.end_all_of_user(user.user_id)
-    await users.update(user.user_id, lambda user: evolve(user, password=hashed))
+    await users.update(user.user_id, lambda user: replace(user, password=hashed))
     await tokens.end_all_of_user(user.user_id)
 
 
@@ -291,7 +292,7 @@ def _claims(body: Mapping[str, Any], former: Mapping[str, Any]) -> dict[str, Any
 
 
 def _changed(user: User, body: Mapping[str, Any]) -> User:
-    return evolve(
+    return replace(
         user,
         username=body.get("username", user.username),
         roles=body.get("roles", user.roles),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from attrs import evolve, frozen
+from msgspec.structs import replace
 
 from oauthd.config import Settings
 from oauthd.events import Events
@@ -165,7 +166,7 @@ class Authorize:
             raise INVALID_REQUEST("this request was answered already")
         now = int(self.clock())
         # Not today's: what was taken from user or client since they were read must not live on in the code.
-        generations = evolve(flow.generations, user=session.user_generation)
+        generations = replace(flow.generations, user=session.user_generation)
         grant_id = opaque.new_grant_id(self.entropy)
         value = opaque.make(opaque.CODE, self.entropy, grant_id)
         ends = now + self.settings.tokens.code_lifetime

@@ -6,7 +6,8 @@ Refused without a trace: a code of another client, a wrong redirect_uri, a wrong
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.events import Events
 from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
@@ -53,7 +54,7 @@ class AuthorizationCode:
             raise INVALID_GRANT("the authorization has been withdrawn")
         refresh = "refresh_token" in ask.client.grant_types
         until = grant.ends_at if refresh else ask.now + self.access_lifetime + MINTED_LATER
-        spent = evolve(code, spent=Spent(ask.attempt, ask.now))
+        spent = replace(code, spent=Spent(ask.attempt, ask.now))
         return Redemption(
             scope=grant.scope,
             generations=grant.generations,

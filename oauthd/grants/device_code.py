@@ -5,7 +5,8 @@ Denial is final. The first poll is free; only a poll that really came too early 
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
 from oauthd.protocol import opaque
@@ -43,7 +44,7 @@ class Device:
         grant: Grant = stored_grant.record
         refresh = "refresh_token" in ask.client.grant_types
         until = grant.ends_at if refresh else ask.now + self.access_lifetime + MINTED_LATER
-        spent = evolve(device, spent=Spent(ask.attempt, ask.now))
+        spent = replace(device, spent=Spent(ask.attempt, ask.now))
         return Redemption(
             scope=grant.scope,
             generations=grant.generations,
@@ -77,7 +78,7 @@ class Device:
         device = stored.record
         early = bool(device.polled_at) and ask.exact_now < device.polled_at + device.interval
         interval = device.interval + SLOWER_BY if early else device.interval
-        polled = evolve(device, polled_at=ask.exact_now, interval=interval)
+        polled = replace(device, polled_at=ask.exact_now, interval=interval)
         kept = await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, polled),)))
         if kept and early:
             raise SLOW_DOWN("the device polls faster than the interval")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
 from oauthd.grants.resources import asked_audience
@@ -48,7 +49,7 @@ class Password:
         refresh = "refresh_token" in ask.client.grant_types
         ends_at = ask.now + self.refresh_absolute
         until = ends_at if refresh else min(ends_at, ask.now + self.access_lifetime + MINTED_LATER)
-        generations = evolve(ask.generations, user=person.generation)
+        generations = replace(ask.generations, user=person.generation)
         grant = Grant(
             client_id=ask.client.client_id,
             user_id=user.user_id,

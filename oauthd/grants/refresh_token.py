@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, Redemption, Repeated
@@ -68,9 +69,9 @@ class Refresh:
         # RFC 9700 section 2.2.2: without rotation nobody would see that a public client's token was stolen.
         rotates = ask.client.rotates_refresh or not ask.client.confidential
         changed = (
-            evolve(refresh, spent=Spent(ask.attempt, ask.now))
+            replace(refresh, spent=Spent(ask.attempt, ask.now))
             if rotates
-            else evolve(refresh, expires_at=min(ask.now + self.refresh_idle, grant.ends_at))
+            else replace(refresh, expires_at=min(ask.now + self.refresh_idle, grant.ends_at))
         )
         return Redemption(
             scope=scope,

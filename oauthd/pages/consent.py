@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.events import Events
 from oauthd.pages.browser import Browser, Flow
@@ -68,7 +69,7 @@ class ConsentPage:
             await self.browser.sessions.end(self.browser.session_cookie.read(request))
             return see_other(flow.back(self.authorize)).adding(self.browser.session_cookie.drop())
         if decision == "deny":
-            await self.browser.learn(flow, request, lambda now: evolve(now, denied=True))
+            await self.browser.learn(flow, request, lambda now: replace(now, denied=True))
             self.events.tell("consent.denied", client_id=client.client_id, user_id=user.user_id)
             return see_other(flow.back(self.authorize))
         if decision != "allow":
@@ -79,7 +80,7 @@ class ConsentPage:
             return see_other(f"/consent?interaction={flow.identifier}")
         # A sign-in that another person made within this flow is none of this one's.
         signed_in_at = flow.state.signed_in_at if flow.state.user_id == user.user_id else 0
-        agreed = evolve(flow.state, consented=scope, user_id=user.user_id, signed_in_at=signed_in_at)
+        agreed = replace(flow.state, consented=scope, user_id=user.user_id, signed_in_at=signed_in_at)
         if not await self.browser.save(flow, agreed):
             return see_other(flow.back(self.authorize))  # pressed twice: what counts was written by the other press
         if client.confidential or not redirect.native:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve, frozen
+from msgspec.structs import replace
 
 from oauthd.config import Settings
 from oauthd.events import Events
@@ -89,7 +90,7 @@ class DevicePage:
         learned = flow.state.parameters | {"user_code": code}
         if pointer is not None:
             learned |= {"grant": pointer.record.grant, "device": pointer.record.digest.hex()}
-        counted = await self.browser.save(flow, evolve(flow.state, parameters=learned, tries=flow.state.tries + 1))
+        counted = await self.browser.save(flow, replace(flow.state, parameters=learned, tries=flow.state.tries + 1))
         if pointer is not None:
             await self.guessing.give_back(request.connection.source)
         elif counted:
@@ -121,11 +122,11 @@ class DevicePage:
             return see_other(f"/device?interaction={flow.identifier}").adding(self.browser.session_cookie.drop())
         if decision not in ("allow", "deny"):
             raise INVALID_REQUEST("the form has no answer")
-        mine = evolve(found, record=evolve(found.record, settled_in=flow.stored.ref.ident))
+        mine = evolve(found, record=replace(found.record, settled_in=flow.stored.ref.ident))
         if decision == "allow" and request.form.one("subject") == user.user_id:
             await self._approve(mine, session, user)
         elif decision == "deny":
-            if await self._settle(mine, evolve(mine.record, status="denied")):
+            if await self._settle(mine, replace(mine.record, status="denied")):
                 self.events.tell("device.denied", client_id=found.record.client_id, user_id=user.user_id)
         else:
             return see_other(f"/device?interaction={flow.identifier}")
@@ -138,13 +139,13 @@ class DevicePage:
         """Write down what was decided in this flow, and say so."""
         outcome = "allow" if device.record.status == "approved" else "deny"
         learned = {"outcome": outcome, "client_id": device.record.client_id}
-        await self.browser.learn(flow, request, lambda now: evolve(now, parameters=now.parameters | learned))
+        await self.browser.learn(flow, request, lambda now: replace(now, parameters=now.parameters | learned))
         return see_other(f"/device?interaction={flow.identifier}")
 
     async def _approve(self, found: Stored[DeviceCode], session: Session, user: User) -> bool:
         device, now = found.record, int(self.clock())
         # The client's before it is read, the user's from before: what is taken from them meanwhile must not live on.
-        generations = evolve(await self.store.generations(device.client_id), user=session.user_generation)
+        generations = replace(await self.store.generations(device.client_id), user=session.user_generation)
         client = await self._client(device)
         rules.granted(" ".join(device.scope), client, await self.scopes.all(), is_administrator(user))
         grant = Grant(
@@ -160,7 +161,7 @@ class DevicePage:
             audience=device.audience,
             auth_time=session.auth_time,
         )
-        approved = evolve(device, status="approved", user_id=user.user_id, auth_time=session.auth_time)
+        approved = replace(device, status="approved", user_id=user.user_id, auth_time=session.auth_time)
         done = await self._settle(found, approved, Write(kinds.grant(found.ref.slot), grant))
         if done:
             self.events.tell("device.approved", client_id=device.client_id, user_id=user.user_id)
@@ -176,7 +177,7 @@ class DevicePage:
             (now,) = await self.store.get(found.ref)
             if now is None or now.record.status != "pending":
                 return False
-            settled = evolve(settled, polled_at=now.record.polled_at, interval=now.record.interval)
+            settled = replace(settled, polled_at=now.record.polled_at, interval=now.record.interval)
             found = now
         return False
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.pages.browser import Browser, Flow
 from oauthd.protocol.cookies import Cookie
@@ -44,7 +45,7 @@ class Login:
         if flow.over:
             return await self.browser.again(request, flow, self.authorize)
         if request.form.one("decision") == "deny":
-            await self.browser.learn(flow, request, lambda now: evolve(now, denied=True))
+            await self.browser.learn(flow, request, lambda now: replace(now, denied=True))
             return see_other(flow.back(self.authorize))
         name, password = request.form.one("login") or "", request.form.one("password") or ""
         if not name or not password or max(len(name), len(password)) > LONGEST:
@@ -66,7 +67,7 @@ class Login:
     async def _signed_in(self, request: Request, flow: Flow, person: Person) -> Response:
         user, now = person.user, int(self.clock())
         await self.browser.learn(
-            flow, request, lambda known: evolve(known, signed_in_at=now, user_id=user.user_id, consented=None)
+            flow, request, lambda known: replace(known, signed_in_at=now, user_id=user.user_id, consented=None)
         )
         former = self.browser.session_cookie.read(request)
         value, _ = await self.browser.sessions.start(user.user_id, former, person.generation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.protocol.records import Scope
 
@@ -14,5 +14,5 @@ def described(scope: tuple[str, ...], known: tuple[Scope, ...], identity_with_op
     named = {one.name: one for one in known}
     found = [named.get(name, Scope(0, name)) for name in scope]
     return [
-        evolve(one, description=IDENTITY) if one.name == "openid" and identity_with_openid else one for one in found
+        replace(one, description=IDENTITY) if one.name == "openid" and identity_with_openid else one for one in found
     ]

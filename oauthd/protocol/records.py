@@ -1,7 +1,7 @@
 """What the server remembers: frozen values, without any word on how they are stored.
 
 Times are whole wall-clock seconds since the epoch unless a field says otherwise. A record with `expires_at` is gone
-when the injected clock reaches it, whatever the store still holds. Each field has a short stored name (`as_`): a live
+when the injected clock reaches it, whatever the store still holds. Each field has a short stored name: a live
 access token must cost little memory. Names once used for a field are never given another meaning; a new field needs a
 default, so that readers of a neighbouring version understand both (rolling upgrades).
 
@@ -10,29 +10,34 @@ Nothing here holds a token, code, password or secret in clear: only digests, Arg
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from attrs import NOTHING, field, frozen
-
-
-def as_(name: str, default: Any = NOTHING, factory: Any = None, secret: bool = False) -> Any:
-    """A record field stored under `name`; a secret one stays out of repr."""
-    if factory is not None:
-        return field(factory=factory, metadata={"as": name}, repr=not secret)
-    return field(default=default, metadata={"as": name}, repr=not secret)
+from msgspec import Struct, field
 
 
-@frozen
-class Generations:
+class Record(Struct, frozen=True, omit_defaults=True):
+    """What is stored: frozen, compared by what it holds; a changed copy is made by `msgspec.structs.replace`.
+
+    :cvar secret: the fields that stay out of repr.
+    """
+
+    secret: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in self.secret)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Generations(Record, frozen=True):
     """The generation numbers that something was issued under, or that are in force now.
 
     A subject (the world, a client, a user) that does not exist or has ended has generation None today, and whatever
     was issued under it is dead. `user` is 0 where no user is involved.
     """
 
-    world: int | None = as_("w")
-    client: int | None = as_("c")
-    user: int | None = as_("u", 0)
+    world: int | None = field(name="w")
+    client: int | None = field(name="c")
+    user: int | None = field(name="u", default=0)
 
     def covers(self, issued: Generations) -> bool:
         """Is a thing issued under `issued` still alive, `self` being today's generations?"""
@@ -47,17 +52,17 @@ def _reaches(issued: int | None, today: int | None) -> bool:
     return issued is not None and today is not None and issued >= today
 
 
-@frozen
-class ClientSecret:
+class ClientSecret(Record, frozen=True):
     """One of a client's live secrets: a keyed digest, and its end when it was rotated out."""
 
-    digest: bytes = as_("d", secret=True)
-    created_at: int = as_("c")
-    expires_at: int | None = as_("e", None)
+    secret = ("digest",)
+
+    digest: bytes = field(name="d")
+    created_at: int = field(name="c")
+    expires_at: int | None = field(name="e", default=None)
 
 
-@frozen
-class Client:
+class Client(Record, frozen=True):
     """A registered client (RFC 6749 section 2).
 
     :ivar number: the integer `id` of the simple registration document.
@@ -73,28 +78,28 @@ class Client:
     :ivar rotates_refresh: refresh tokens are rotated at use; those of public clients always are.
     """
 
-    client_id: str = as_("i")
-    number: int = as_("n")
-    name: str = as_("N")
-    client_type: str = as_("t")
-    created_at: int = as_("ca")
-    updated_at: int = as_("ua")
-    secrets: tuple[ClientSecret, ...] = as_("s", ())
-    redirect_uris: tuple[str, ...] = as_("r", ())
-    post_logout_redirect_uris: tuple[str, ...] = as_("pl", ())
-    grant_types: tuple[str, ...] = as_("g", ())
-    scopes: tuple[str, ...] | None = as_("sc", None)
-    default_scopes: tuple[str, ...] = as_("ds", ())
-    resources: tuple[str, ...] = as_("re", ())
-    access_format: str = as_("af", "")
-    id_token_algorithm: str = as_("ia", "")
-    introspects: bool = as_("in", True)
-    machine_refresh: bool = as_("mr", False)
-    first_party: bool = as_("fp", False)
-    pkce_required: bool = as_("pk", False)
-    rotates_refresh: bool = as_("rr", True)
-    client_uri: str = as_("cu", "")
-    is_active: bool = as_("a", True)
+    client_id: str = field(name="i")
+    number: int = field(name="n")
+    name: str = field(name="N")
+    client_type: str = field(name="t")
+    created_at: int = field(name="ca")
+    updated_at: int = field(name="ua")
+    secrets: tuple[ClientSecret, ...] = field(name="s", default=())
+    redirect_uris: tuple[str, ...] = field(name="r", default=())
+    post_logout_redirect_uris: tuple[str, ...] = field(name="pl", default=())
+    grant_types: tuple[str, ...] = field(name="g", default=())
+    scopes: tuple[str, ...] | None = field(name="sc", default=None)
+    default_scopes: tuple[str, ...] = field(name="ds", default=())
+    resources: tuple[str, ...] = field(name="re", default=())
+    access_format: str = field(name="af", default="")
+    id_token_algorithm: str = field(name="ia", default="")
+    introspects: bool = field(name="in", default=True)
+    machine_refresh: bool = field(name="mr", default=False)
+    first_party: bool = field(name="fp", default=False)
+    pkce_required: bool = field(name="pk", default=False)
+    rotates_refresh: bool = field(name="rr", default=True)
+    client_uri: str = field(name="cu", default="")
+    is_active: bool = field(name="a", default=True)
 
     @property
     def confidential(self) -> bool:
@@ -102,8 +107,7 @@ class Client:
         return self.client_type == "confidential"
 
 
-@frozen
-class User:
+class User(Record, frozen=True):
     """A person who signs in; `user_id` is the `sub` of tokens.
 
     :ivar username: as entered; `Username` records map its canonical form to the user.
@@ -112,66 +116,61 @@ class User:
     :ivar claims: standard claims by their OpenID Connect names (Core section 5.1).
     """
 
-    user_id: str = as_("i")
-    username: str = as_("n")
-    created_at: int = as_("ca")
-    updated_at: int = as_("ua")
-    password: str = as_("p", "", secret=True)
-    roles: tuple[str, ...] = as_("r", ())
-    claims: dict[str, Any] = as_("c", factory=dict)
-    is_active: bool = as_("a", True)
+    secret = ("password",)
+
+    user_id: str = field(name="i")
+    username: str = field(name="n")
+    created_at: int = field(name="ca")
+    updated_at: int = field(name="ua")
+    password: str = field(name="p", default="")
+    roles: tuple[str, ...] = field(name="r", default=())
+    claims: dict[str, Any] = field(name="c", default_factory=dict)
+    is_active: bool = field(name="a", default=True)
 
 
-@frozen
-class Username:
+class Username(Record, frozen=True):
     """Canonical username -> user."""
 
-    user_id: str = as_("i")
+    user_id: str = field(name="i")
 
 
-@frozen
-class Administrators:
+class Administrators(Record, frozen=True):
     """The active administrators' user ids: one record, so that the last one cannot be removed by a race."""
 
-    user_ids: tuple[str, ...] = as_("u", ())
+    user_ids: tuple[str, ...] = field(name="u", default=())
 
 
-@frozen
-class Scope:
+class Scope(Record, frozen=True):
     """A scope; `reserved` ones must be allowed to a client by name, `administrators_only` ones go to no other user."""
 
-    scope_id: int = as_("i")
-    name: str = as_("n")
-    description: str = as_("d", "")
-    reserved: bool = as_("r", False)
-    administrators_only: bool = as_("a", False)
+    scope_id: int = field(name="i")
+    name: str = field(name="n")
+    description: str = field(name="d", default="")
+    reserved: bool = field(name="r", default=False)
+    administrators_only: bool = field(name="a", default=False)
 
 
-@frozen
-class Scopes:
+class Scopes(Record, frozen=True):
     """Every scope, in one record: a token request reads them at once, and names stay unique."""
 
-    scopes: tuple[Scope, ...] = as_("s", ())
-    last_id: int = as_("l", 0)
+    scopes: tuple[Scope, ...] = field(name="s", default=())
+    last_id: int = field(name="l", default=0)
 
 
-@frozen
-class Resources:
+class Resources(Record, frozen=True):
     """Resource indicators (RFC 8707) and the clients that own each: only the operator declares them."""
 
-    owners: dict[str, Any] = as_("o", factory=dict)
+    owners: dict[str, Any] = field(name="o", default_factory=dict)
 
 
-@frozen
-class Spent:
+class Spent(Record, frozen=True):
     """Who spent a single-use record: the attempt recognises itself when a commit is retried after a lost reply."""
 
-    attempt: str = as_("a")
-    at: int = as_("t")
+    attempt: str = field(name="a")
+    at: int = field(name="t")
 
 
-@frozen
-class Grant:
+class Grant(Record, frozen=True):
     """One authorization by a user (or by a client for itself): the family of tokens that ends as a whole.
 
     :ivar grant_type: how it began.
@@ -181,83 +180,80 @@ class Grant:
     :ivar auth_time: when the user signed in; 0 for none.
     """
 
-    client_id: str = as_("c")
-    user_id: str = as_("u")
-    grant_type: str = as_("t")
-    scope: tuple[str, ...] = as_("s")
-    generations: Generations = as_("g")
-    issued_at: int = as_("ia")
-    ends_at: int = as_("ea")
-    expires_at: int = as_("e")
-    audience: tuple[str, ...] = as_("a", ())
-    username: str = as_("n", "")
-    auth_time: int = as_("at", 0)
-    nonce: str = as_("no", "")
+    client_id: str = field(name="c")
+    user_id: str = field(name="u")
+    grant_type: str = field(name="t")
+    scope: tuple[str, ...] = field(name="s")
+    generations: Generations = field(name="g")
+    issued_at: int = field(name="ia")
+    ends_at: int = field(name="ea")
+    expires_at: int = field(name="e")
+    audience: tuple[str, ...] = field(name="a", default=())
+    username: str = field(name="n", default="")
+    auth_time: int = field(name="at", default=0)
+    nonce: str = field(name="no", default="")
 
 
-@frozen
-class AccessToken:
+class AccessToken(Record, frozen=True):
     """An issued access token, found by the SHA-256 of the whole token string; self-sufficient for introspection.
 
     :ivar grant: id of its grant, "" for a machine token without one.
     :ivar audience: resources it is for; () for the issuer alone.
     """
 
-    client_id: str = as_("c")
-    scope: tuple[str, ...] = as_("s")
-    issued_at: int = as_("i")
-    expires_at: int = as_("e")
-    jti: str = as_("j")
-    generations: Generations = as_("g")
-    user_id: str = as_("u", "")
-    username: str = as_("n", "")
-    grant: str = as_("G", "")
-    audience: tuple[str, ...] = as_("a", ())
-    auth_time: int = as_("at", 0)
+    client_id: str = field(name="c")
+    scope: tuple[str, ...] = field(name="s")
+    issued_at: int = field(name="i")
+    expires_at: int = field(name="e")
+    jti: str = field(name="j")
+    generations: Generations = field(name="g")
+    user_id: str = field(name="u", default="")
+    username: str = field(name="n", default="")
+    grant: str = field(name="G", default="")
+    audience: tuple[str, ...] = field(name="a", default=())
+    auth_time: int = field(name="at", default=0)
 
 
-@frozen
-class RefreshToken:
+class RefreshToken(Record, frozen=True):
     """A refresh token of a grant; `spent` once it has a successor.
 
     :ivar scope: what it can give at most.
     """
 
-    client_id: str = as_("c")
-    user_id: str = as_("u")
-    scope: tuple[str, ...] = as_("s")
-    issued_at: int = as_("i")
-    expires_at: int = as_("e")
-    generations: Generations = as_("g")
-    audience: tuple[str, ...] = as_("a", ())
-    spent: Spent | None = as_("S", None)
+    client_id: str = field(name="c")
+    user_id: str = field(name="u")
+    scope: tuple[str, ...] = field(name="s")
+    issued_at: int = field(name="i")
+    expires_at: int = field(name="e")
+    generations: Generations = field(name="g")
+    audience: tuple[str, ...] = field(name="a", default=())
+    spent: Spent | None = field(name="S", default=None)
 
 
-@frozen
-class Answer:
+class Answer(Record, frozen=True):
     """A finished token answer for the grace window, sealed with a key derived from the presented refresh token."""
 
-    sealed: bytes = as_("s", secret=True)
-    expires_at: int = as_("e")
+    secret = ("sealed",)
+
+    sealed: bytes = field(name="s")
+    expires_at: int = field(name="e")
 
 
-@frozen
-class Code:
+class Code(Record, frozen=True):
     """An authorization code (RFC 6749 section 4.1.2); the authorization itself stands in its grant.
 
     :ivar redirect_uri: as sent in the authorization request, "" when it was left out.
     :ivar code_challenge: S256 challenge, "" for none (RFC 7636).
     """
 
-    client_id: str = as_("c")
-    redirect_uri: str = as_("r")
-    code_challenge: str = as_("cc")
-    expires_at: int = as_("e")
-    spent: Spent | None = as_("S", None)
+    client_id: str = field(name="c")
+    redirect_uri: str = field(name="r")
+    code_challenge: str = field(name="cc")
+    expires_at: int = field(name="e")
+    spent: Spent | None = field(name="S", default=None)
 
 
-@frozen
-class DeviceCode:
+class DeviceCode(Record, frozen=True):
     """A device authorization (RFC 8628) on its way: `pending`, then `approved` or `denied`, both of them for good.
 
     :ivar interval: seconds the device must wait between polls.
@@ -265,46 +261,43 @@ class DeviceCode:
     :ivar settled_in: digest of the browser flow in which it was decided, empty before.
     """
 
-    client_id: str = as_("c")
-    scope: tuple[str, ...] = as_("s")
-    user_code: str = as_("uc")
-    interval: int = as_("iv")
-    expires_at: int = as_("e")
-    audience: tuple[str, ...] = as_("a", ())
-    status: str = as_("st", "pending")
-    polled_at: float = as_("p", 0.0)
-    user_id: str = as_("u", "")
-    auth_time: int = as_("at", 0)
-    settled_in: bytes = as_("si", b"")
-    spent: Spent | None = as_("S", None)
+    client_id: str = field(name="c")
+    scope: tuple[str, ...] = field(name="s")
+    user_code: str = field(name="uc")
+    interval: int = field(name="iv")
+    expires_at: int = field(name="e")
+    audience: tuple[str, ...] = field(name="a", default=())
+    status: str = field(name="st", default="pending")
+    polled_at: float = field(name="p", default=0.0)
+    user_id: str = field(name="u", default="")
+    auth_time: int = field(name="at", default=0)
+    settled_in: bytes = field(name="si", default=b"")
+    spent: Spent | None = field(name="S", default=None)
 
 
-@frozen
-class UserCode:
+class UserCode(Record, frozen=True):
     """User code -> its device authorization (grant id and digest of the device code)."""
 
-    grant: str = as_("g")
-    digest: bytes = as_("d")
-    expires_at: int = as_("e")
+    grant: str = field(name="g")
+    digest: bytes = field(name="d")
+    expires_at: int = field(name="e")
 
 
-@frozen
-class Session:
+class Session(Record, frozen=True):
     """A signed-in browser. It ends with its user's generation, so a changed password signs out everywhere.
 
     :ivar ends_at: absolute end, which use does not extend.
     """
 
-    user_id: str = as_("u")
-    auth_time: int = as_("at")
-    user_generation: int = as_("g")
-    ends_at: int = as_("ea")
-    expires_at: int = as_("e")
-    amr: tuple[str, ...] = as_("m", ("pwd",))
+    user_id: str = field(name="u")
+    auth_time: int = field(name="at")
+    user_generation: int = field(name="g")
+    ends_at: int = field(name="ea")
+    expires_at: int = field(name="e")
+    amr: tuple[str, ...] = field(name="m", default=("pwd",))
 
 
-@frozen
-class Interaction:
+class Interaction(Record, frozen=True):
     """The state of one browser flow: an authorization, device or logout request between pages.
 
     :ivar purpose: `authorize`, `device`, `logout` or `home`; `answered` for an authorization request that is over.
@@ -316,67 +309,63 @@ class Interaction:
     :ivar tries: wrong entries made on its pages.
     """
 
-    purpose: str = as_("p")
-    parameters: dict[str, str] = as_("q")
-    browser: bytes = as_("b")
-    created_at: int = as_("c")
-    expires_at: int = as_("e")
-    signed_in_at: int = as_("si", 0)
-    user_id: str = as_("u", "")
-    consented: tuple[str, ...] | None = as_("co", None)
-    denied: bool = as_("d", False)
-    tries: int = as_("t", 0)
+    purpose: str = field(name="p")
+    parameters: dict[str, str] = field(name="q")
+    browser: bytes = field(name="b")
+    created_at: int = field(name="c")
+    expires_at: int = field(name="e")
+    signed_in_at: int = field(name="si", default=0)
+    user_id: str = field(name="u", default="")
+    consented: tuple[str, ...] | None = field(name="co", default=None)
+    denied: bool = field(name="d", default=False)
+    tries: int = field(name="t", default=0)
 
 
-@frozen
-class Consent:
+class Consent(Record, frozen=True):
     """What a user has agreed to for a client; `client_number` keeps it from a later client of the same id."""
 
-    scope: tuple[str, ...] = as_("s")
-    client_number: int = as_("n")
-    expires_at: int = as_("e")
+    scope: tuple[str, ...] = field(name="s")
+    client_number: int = field(name="n")
+    expires_at: int = field(name="e")
 
 
-@frozen
-class Lockout:
+class Lockout(Record, frozen=True):
     """Failed sign-ins of one account or one source."""
 
-    failures: int = as_("f")
-    blocked_until: float = as_("b")
-    expires_at: int = as_("e")
+    failures: int = field(name="f")
+    blocked_until: float = field(name="b")
+    expires_at: int = field(name="e")
 
 
-@frozen
-class Tally:
+class Tally(Record, frozen=True):
     """How often something was tried within a window that ends at `expires_at`."""
 
-    count: int = as_("n")
-    expires_at: int = as_("e")
+    count: int = field(name="n")
+    expires_at: int = field(name="e")
 
 
-@frozen
-class SealedKey:
+class SealedKey(Record, frozen=True):
     """A signing key: its public JWK, the sealed private one, and the stages of its life (seconds)."""
 
-    kid: str = as_("k")
-    algorithm: str = as_("a")
-    public: dict[str, Any] = as_("p")
-    sealed: bytes = as_("s", secret=True)
-    created_at: int = as_("c")
-    signs_from: int = as_("f")
-    retires_at: int | None = as_("r", None)
+    secret = ("sealed",)
+
+    kid: str = field(name="k")
+    algorithm: str = field(name="a")
+    public: dict[str, Any] = field(name="p")
+    sealed: bytes = field(name="s")
+    created_at: int = field(name="c")
+    signs_from: int = field(name="f")
+    retires_at: int | None = field(name="r", default=None)
 
 
-@frozen
-class KeyRing:
+class KeyRing(Record, frozen=True):
     """Every signing key, in one record: a rotation is one swap."""
 
-    keys: tuple[SealedKey, ...] = as_("k", ())
+    keys: tuple[SealedKey, ...] = field(name="k", default=())
 
 
-@frozen
-class World:
+class World(Record, frozen=True):
     """That the store was founded, and by which master key (fingerprint, not key)."""
 
-    founded_at: int = as_("f")
-    master: str = as_("m")
+    founded_at: int = field(name="f")
+    master: str = field(name="m")

@@ -13,7 +13,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import Final
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.protocol.records import KeyRing, SealedKey
 
@@ -72,7 +72,7 @@ def joined(ring: KeyRing, fresh: Iterable[SealedKey], retirement: int) -> KeyRin
         for key, successor in pairwise(of_algorithm(ring, algorithm)):
             # An end once set never comes nearer: what was signed meanwhile counted on it.
             ends[key.kid] = max(key.retires_at or 0, successor.signs_from + retirement + LATE)
-    return KeyRing(tuple(evolve(key, retires_at=ends.get(key.kid, key.retires_at)) for key in ring.keys))
+    return KeyRing(tuple(replace(key, retires_at=ends.get(key.kid, key.retires_at)) for key in ring.keys))
 
 
 def missing(ring: KeyRing, algorithms: Iterable[str]) -> tuple[str, ...]:

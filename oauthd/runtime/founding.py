@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.config import Settings
 from oauthd.events import Events
@@ -105,6 +106,6 @@ class Founding:
         # Of a founding that was cut off before the list of administrators was written.
         roles = tuple({*former.roles, ADMINISTRATOR})
         await self.users.update(
-            former.user_id, lambda user: evolve(user, password=hashed, roles=roles, is_active=True)
+            former.user_id, lambda user: replace(user, password=hashed, roles=roles, is_active=True)
         )
         await self.users.list_administrator(former.user_id)

@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
+from msgspec.structs import replace
 
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
@@ -106,7 +107,7 @@ class Clients:
         now = int(self.clock())
         if client.confidential and secret is None:
             secret = opaque.make(opaque.CLIENT_SECRET, self.entropy)
-        client = evolve(
+        client = replace(
             client,
             client_id=client.client_id or opaque.new_identifier(self.entropy),
             number=await self.store.next_number("client"),
@@ -131,7 +132,7 @@ class Clients:
             if stored is None:
                 raise NOT_FOUND("there is no such client")
             old = _client(stored)
-            new = evolve(change(old), updated_at=int(self.clock()))
+            new = replace(change(old), updated_at=int(self.clock()))
             if await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, new),))):
                 await self._own(new.resources, client_id)
                 return new
@@ -146,8 +147,8 @@ class Clients:
         def rotated(client: Client) -> Client:
             if not client.confidential:
                 raise CONFLICT("a public client has no secret")
-            former = [evolve(s, expires_at=ends) for s in client.secrets if s.expires_at is None and ends > now]
-            return evolve(client, secrets=(self._secret(secret, now), *former))
+            former = [replace(s, expires_at=ends) for s in client.secrets if s.expires_at is None and ends > now]
+            return replace(client, secrets=(self._secret(secret, now), *former))
 
         return await self.update(client_id, rotated), secret
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.records import Scope, Scopes
@@ -72,7 +73,7 @@ class ScopeCatalogue:
             nonlocal made
             if any(one.name == scope.name for one in scopes.scopes):
                 raise CONFLICT("a scope of this name exists", fields={"name": "is taken"})
-            made = evolve(scope, scope_id=scopes.last_id + 1)
+            made = replace(scope, scope_id=scopes.last_id + 1)
             return Scopes((*scopes.scopes, made), made.scope_id)
 
         await self._change(added)
@@ -84,7 +85,7 @@ class ScopeCatalogue:
         :raises OAuthError: `not_found`; whatever `change` raises.
         """
         await self._change(
-            lambda scopes: evolve(
+            lambda scopes: replace(
                 scopes, scopes=tuple(change(one) if one.scope_id == scope_id else one for one in scopes.scopes)
             ),
             scope_id,
@@ -97,7 +98,7 @@ class ScopeCatalogue:
         :raises OAuthError: `not_found`.
         """
         await self._change(
-            lambda scopes: evolve(scopes, scopes=tuple(one for one in scopes.scopes if one.scope_id != scope_id)),
+            lambda scopes: replace(scopes, scopes=tuple(one for one in scopes.scopes if one.scope_id != scope_id)),
             scope_id,
         )
 

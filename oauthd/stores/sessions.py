@@ -11,7 +11,8 @@ import base64
 import hmac
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.lockout import canonical_source
@@ -81,7 +82,7 @@ class Sessions:
         if until - session.expires_at >= TOUCH_AFTER:
             # A swap, so that a session ended meanwhile is not written back.
             await self.store.commit(
-                Commit(expected=(stored,), writes=(Write(stored.ref, evolve(session, expires_at=until)),))
+                Commit(expected=(stored,), writes=(Write(stored.ref, replace(session, expires_at=until)),))
             )
         return session
 
@@ -159,7 +160,7 @@ class Interactions:
     async def finish(self, stored: Stored[Interaction]) -> bool:
         """End the flow; True for the one request that ends it."""
         ends = min(stored.record.expires_at, int(self.clock()) + ANSWERED_FOR)
-        over = evolve(stored.record, purpose=ANSWERED, expires_at=ends)
+        over = replace(stored.record, purpose=ANSWERED, expires_at=ends)
         return await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, over),)))
 
     def csrf(self, stored: Stored[Interaction]) -> str:

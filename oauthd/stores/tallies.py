@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.protocol.errors import TOO_MANY_REQUESTS
 from oauthd.protocol.records import Tally
@@ -27,7 +27,7 @@ async def change(store: IStore, ref: Ref[Tally], by: int, limit: int | None, now
             raise TOO_MANY_REQUESTS(f"too many {what}", headers={"Retry-After": wait})
         if stored is None and by < 0:
             return
-        if await _swap(store, ref, stored, evolve(tally, count=max(0, tally.count + by))):
+        if await _swap(store, ref, stored, replace(tally, count=max(0, tally.count + by))):
             return
     raise TOO_MANY_REQUESTS(f"too many {what} at once", headers={"Retry-After": "1"})
 

@@ -11,7 +11,8 @@ import binascii
 from collections.abc import Callable
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, FirstError, ensureDeferred, gatherResults
 
 from oauthd.protocol import opaque
@@ -187,4 +188,4 @@ def _grant_id(stored: Stored[Token]) -> str:
 
 def extended(grant: Grant, until: int) -> Grant:
     """The grant living on to `until`, never past its absolute end (ASVS 10.4.8)."""
-    return evolve(grant, expires_at=min(max(grant.expires_at, until), grant.ends_at))
+    return replace(grant, expires_at=min(max(grant.expires_at, until), grant.ends_at))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND, OAuthError
@@ -61,7 +62,8 @@ class Users:
         :raises OAuthError: `conflict` when the name is taken.
         """
         now = int(self.clock())
-        user = evolve(user, user_id=user.user_id or opaque.new_identifier(self.entropy), created_at=now, updated_at=now)
+        user_id = user.user_id or opaque.new_identifier(self.entropy)
+        user = replace(user, user_id=user_id, created_at=now, updated_at=now)
         # The record first: a crash in between leaves a user without a name, never a name without a user.
         await self.store.begin(f"user:{user.user_id}")
         ref = kinds.user(user.user_id)
@@ -87,7 +89,7 @@ class Users:
             if stored is None:
                 raise NOT_FOUND("there is no such user")
             old: User = stored.record
-            new = evolve(change(old), updated_at=int(self.clock()))
+            new = replace(change(old), updated_at=int(self.clock()))
             await self._take_name(new)
             try:
                 if is_administrator(old) and not is_administrator(new):
@@ -108,7 +110,7 @@ class Users:
 
         :raises OAuthError: `not_found`; `conflict` for the last administrator.
         """
-        user = await self.update(user_id, lambda user: evolve(user, is_active=False))
+        user = await self.update(user_id, lambda user: replace(user, is_active=False))
         await self.store.raise_generation(f"user:{user_id}")  # after the record: nothing issued in between survives
         return user
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from tests.admin.case import CLIENTS, AdminCase
 from tests.server import DEVICE_GRANT, ISSUER, REDIRECT, App, ok, together
@@ -270,7 +270,7 @@ class UpdateTests(AdminCase):
         app = await self.full()
         token = await self.own_token(app, "read")
         path, store = f"{CLIENTS}/{app.client_id}", self.server.application.clients
-        await store.update(app.client_id, lambda client: evolve(client, is_active=False))  # all that was done
+        await store.update(app.client_id, lambda client: replace(client, is_active=False))  # all that was done
         self.assertTrue(await self.server.active(token))
         await self.done("PUT", path, {"is_active": False})
         self.assertFalse(await self.server.active(token))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
+from msgspec.structs import replace
 
 from tests.admin.case import USERS, AdminCase
 from tests.server import PASSWORD, Person, together
@@ -179,7 +180,7 @@ class UpdateTests(AdminCase):
         await self.wrong("PUT", path, {"username": "BOB", "roles": ["x"]}, "username", status=409)
         self.assertEqual((await self.done("GET", path))["roles"], [])
         await self.done("PUT", path, {"username": "carol"})
-        await self.token_of(evolve(alice, record=evolve(alice.record, username="carol")), "read")
+        await self.token_of(evolve(alice, record=replace(alice.record, username="carol")), "read")
         await self.done("PUT", f"{USERS}/{bob.user_id}", {"username": "alice"})
 
     async def test_refused_rename_frees_the_name(self) -> None:
@@ -262,7 +263,7 @@ class DeactivationTests(AdminCase):
         alice = await self.server.user()
         token = await self.token_of(alice, "read")
         users = self.server.application.users
-        await users.update(alice.user_id, lambda user: evolve(user, is_active=False))  # all that was done
+        await users.update(alice.user_id, lambda user: replace(user, is_active=False))  # all that was done
         self.assertTrue(await self.server.active(token))
         await self.done("DELETE", f"{USERS}/{alice.user_id}", status=204)
         self.assertFalse(await self.server.active(token))

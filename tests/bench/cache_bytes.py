@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet.task import Clock
 
 from oauthd.protocol.introspection import INACTIVE, active
@@ -37,27 +37,27 @@ USER = "0" * 22
 
 def machine(n: int) -> AccessToken:
     """A token of one client; opaque or JWT, its answer is the same."""
-    return evolve(MACHINE, jti=f"{n:022}", expires_at=NOW + 1800 + n // 100)
+    return replace(MACHINE, jti=f"{n:022}", expires_at=NOW + 1800 + n // 100)
 
 
 def one_users(n: int) -> AccessToken:
     """A token of one user and one grant."""
-    return evolve(PERSON, jti=f"{n:022}", user_id=USER, grant=USER, expires_at=NOW + 1800 + n // 100)
+    return replace(PERSON, jti=f"{n:022}", user_id=USER, grant=USER, expires_at=NOW + 1800 + n // 100)
 
 
 def own_grant(n: int) -> AccessToken:
     """A token of a user, under a grant of its own, ten to a user."""
-    return evolve(PERSON, jti=f"{n:022}", user_id=f"{n // 10:022}", grant=f"{n:022}", expires_at=NOW + 1800 + n // 100)
+    return replace(PERSON, jti=f"{n:022}", user_id=f"{n // 10:022}", grant=f"{n:022}", expires_at=NOW + 1800 + n // 100)
 
 
 def own_user(n: int) -> AccessToken:
     """The only token of a user."""
-    return evolve(own_grant(n), user_id=f"{n:022}")
+    return replace(own_grant(n), user_id=f"{n:022}")
 
 
 def bound(n: int) -> AccessToken:
     """A machine's token with an audience, that two callers have asked about."""
-    return evolve(machine(n), audience=("https://api.example.com",))
+    return replace(machine(n), audience=("https://api.example.com",))
 
 
 KINDS: dict[str, Callable[[int], AccessToken]] = {

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 from twisted.internet import reactor, task
 
 from oauthd.config import load
@@ -128,7 +129,7 @@ async def sower(seeds: Seeds, store: RedisStore) -> Sower:
     (stored,) = await store.get(kinds.client(seeds.client_id))
     if stored is None:
         raise RuntimeError("there is no such client")
-    client: Client = evolve(stored.record, access_format="")
+    client: Client = replace(stored.record, access_format="")
     generations: Generations = await store.generations(seeds.client_id, seeds.user_id)
     minting = Minting(seeds.issuer, settings, keys, time.time, secrets.token_bytes, in_place)
     return Sower(seeds, store, minting, client, generations)

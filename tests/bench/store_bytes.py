@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet import reactor, task
 
 from oauthd.protocol.records import AccessToken, Generations
@@ -31,7 +31,7 @@ MACHINE = AccessToken(
     client_id=IDENTIFIER, scope=("read", "write"), issued_at=NOW, expires_at=NOW + 1800, jti=IDENTIFIER,
     generations=Generations(1, 1),
 )  # fmt: skip
-PERSON = evolve(
+PERSON = replace(
     MACHINE, scope=("openid", "profile", "email"), generations=Generations(1, 1, 1), user_id=IDENTIFIER,
     username="alice@example.org", grant=IDENTIFIER, auth_time=NOW,
 )  # fmt: skip
@@ -40,15 +40,15 @@ PERSON = evolve(
 def machines(count: int) -> Iterator[Write[Any]]:
     """Tokens of one client."""
     for n in range(count):
-        record = evolve(MACHINE, jti=f"{n:022}", expires_at=NOW + 1800 + n // 100)
+        record = replace(MACHINE, jti=f"{n:022}", expires_at=NOW + 1800 + n // 100)
         yield Write(kinds.access_token(f"machine {n}"), record)
 
 
 def people(count: int, each: int) -> Iterator[Write[Any]]:
     """Tokens of one client and many users, `each` for a user."""
     for n in range(count):
-        record = evolve(PERSON, jti=f"{n:022}", user_id=f"{n // each:022}", grant=f"{n:022}")
-        yield Write(kinds.access_token(f"person {n}"), evolve(record, expires_at=NOW + 1800 + n // 100))
+        record = replace(PERSON, jti=f"{n:022}", user_id=f"{n // each:022}", grant=f"{n:022}")
+        yield Write(kinds.access_token(f"person {n}"), replace(record, expires_at=NOW + 1800 + n // 100))
 
 
 async def fill(store: RedisStore, writes: Iterator[Write[Any]]) -> float:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.config import TokenSettings
@@ -291,7 +292,7 @@ class BrowserTests(ServerCase):
         page = await browser.sign_in(page, await self.server.user())
         self.assertNotIn("May write", page.text)
         clients = self.server.application.clients
-        await clients.update(app.client_id, lambda client: evolve(client, default_scopes=("read", "write")))
+        await clients.update(app.client_id, lambda client: replace(client, default_scopes=("read", "write")))
         page = await browser.submit(page, "allow")
         self.assertIn("May write", page.text)
         self.assertIn("code", (await browser.submit(page, "allow")).redirected)

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from attrs import define, evolve, field
+from msgspec.structs import replace
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
@@ -390,7 +391,7 @@ async def again(twin: Twin, name: str, number: int) -> None:
 
 
 async def _update(twin: Twin, name: str, **facts: Any) -> None:
-    await twin.server.application.clients.update(name, lambda client: evolve(client, **facts))
+    await twin.server.application.clients.update(name, lambda client: replace(client, **facts))
 
 
 CHANGES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.endpoints.authorize import keep, kept
 from oauthd.protocol.messages import Parameters
@@ -114,11 +114,11 @@ class InteractionTests(FlowCase):
         """A redirect URI that was taken away meanwhile is not redirected to; neither is that of an inactive client."""
         clients = self.server.application.clients
         page = await self.browser.sign_in(await self.begin(), self.alice)
-        await clients.update("app", lambda client: evolve(client, redirect_uris=("https://new.example/cb",)))
+        await clients.update("app", lambda client: replace(client, redirect_uris=("https://new.example/cb",)))
         self.refused_page(await self.browser.submit(page, "allow"))
         other = await self.server.client("other")
         page = await self.begin(app=other)
-        await clients.update("other", lambda client: evolve(client, is_active=False))
+        await clients.update("other", lambda client: replace(client, is_active=False))
         self.refused_page(await self.browser.submit(page, "allow"))
 
     async def test_consent_of_another_person(self) -> None:
@@ -299,7 +299,7 @@ class SessionTests(FlowCase):
         """A user whose record says inactive is not signed in, whatever became of the session."""
         await self.browser.sign_in(await self.begin(), self.alice)
         users = self.server.application.users
-        await users.update(self.alice.user_id, lambda user: evolve(user, is_active=False))
+        await users.update(self.alice.user_id, lambda user: replace(user, is_active=False))
         self.assertFalse(await self.is_signed_in(self.browser))
 
     async def test_the_cookie_is_not_stored(self) -> None:

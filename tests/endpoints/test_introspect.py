@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.endpoints.introspect import MOST_VIEWS, Introspect, IntrospectionLesson
 from oauthd.protocol.introspection import INACTIVE
@@ -44,7 +44,7 @@ class MemoryCase(ServerCase):
     async def store(self, token: str, **facts: Any) -> None:
         """An access token of that value, alive."""
         today = await self.server.store.generations("app", facts.get("user_id", ""))
-        record = evolve(access(**({"lives": 600} | facts)), generations=today)
+        record = replace(access(**({"lives": 600} | facts)), generations=today)
         await self.server.store.put(Write(kinds.access_token(token), record))
 
     async def lesson(self, caller: App, token: str = "token") -> tuple[bytes, IntrospectionLesson]:
@@ -178,7 +178,7 @@ class RecallTests(MemoryCase):
         """Whatever changes the caller ends what it was taught."""
 
         def changed(**facts: Any) -> Callable[[], Awaitable[Any]]:
-            return lambda: self.clients.update("rs", lambda client: evolve(client, **facts))
+            return lambda: self.clients.update("rs", lambda client: replace(client, **facts))
 
         for n, change in enumerate((
             changed(introspects=False),
@@ -200,7 +200,7 @@ class RecallTests(MemoryCase):
             return
         _, secret = await self.clients.rotate_secret("rs", 0)
         record = await self.clients.update(
-            "rs", lambda client: evolve(client, introspects=True, is_active=True, resources=())
+            "rs", lambda client: replace(client, introspects=True, is_active=True, resources=())
         )
         self.rs = App(record, secret)
 
@@ -275,7 +275,7 @@ class ViewTests(MemoryCase):
         """Give the resource to these."""
         for name in ("rs", "stranger"):
             resources = (RESOURCE,) if name in owners else ()
-            await self.clients.update(name, partial(evolve, resources=resources))
+            await self.clients.update(name, partial(replace, resources=resources))
 
     async def seen(self, caller: App) -> bool:
         """Is this caller told that it is active; the same in the ordinary way, from memory and as recalled?"""

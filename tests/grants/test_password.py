@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.stores.users import ADMINISTRATOR
 from tests.server import PASSWORD, ServerCase, ok
@@ -38,7 +38,7 @@ class PasswordTests(ServerCase):
         """`admin` goes to administrators, by asking and by default, and to nobody else."""
         await self.server.user("boss", roles=(ADMINISTRATOR,))
         clients = self.server.application.clients
-        await clients.update("app", lambda c: evolve(c, scopes=("admin", "read"), default_scopes=("admin", "read")))
+        await clients.update("app", lambda c: replace(c, scopes=("admin", "read"), default_scopes=("admin", "read")))
         self.refused(await self.ask(scope="admin"), "invalid_scope")
         self.assertEqual(ok(await self.ask())["scope"], "read")
         self.assertEqual(ok(await self.ask("boss", scope="admin"))["scope"], "admin")
@@ -52,7 +52,7 @@ class PasswordTests(ServerCase):
 
     async def test_without_a_password(self) -> None:
         """A user without a password cannot sign in by any."""
-        await self.server.application.users.update(self.alice.user_id, lambda user: evolve(user, password=""))
+        await self.server.application.users.update(self.alice.user_id, lambda user: replace(user, password=""))
         for password in ("", " ", PASSWORD):
             self.assertEqual((await self.ask(password=password)).status, 400)
 

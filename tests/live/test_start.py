@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import ssl
 import stat
 import sys
 import threading
 from pathlib import Path
+from unittest import skipUnless
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -57,6 +59,16 @@ class FirstStartTests(LiveCase):
         grant = {"grant_type": "password", "username": who["username"], "password": who["password"]}
         visitor.token = visitor.tokens(visitor.admin, scope="admin", **grant)["access_token"]
         self.assertEqual([one["client_id"] for one in visitor.api("GET", "/oauth/clients")["clients"]], ["admin"])
+
+    @skipUnless(sys.platform == "linux", "threads have a niceness of their own only on Linux")
+    def test_hashing_gives_way(self) -> None:
+        """The thread that has hashed the first password is nicer than all the others."""
+        daemon = self.daemon()
+        assert daemon.process is not None
+        threads = [int(task.name) for task in Path(f"/proc/{daemon.process.pid}/task").iterdir()]
+        usual = os.getpriority(os.PRIO_PROCESS, daemon.process.pid)
+        nicer = [one for one in (os.getpriority(os.PRIO_PROCESS, thread) for thread in threads) if one != usual]
+        self.assertEqual(nicer, [min(usual + 10, 19)])
 
     def test_presets(self) -> None:
         """With credentials in the settings these are the administrator's, no file is written, and nothing is said."""

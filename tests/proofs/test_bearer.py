@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.proofs.administrator import Administrator
 from oauthd.proofs.bearer import Bearer
@@ -90,7 +90,7 @@ class AdministratorTests(ServerCase):
         token = await self.of(self.console, self.boss)
         self.assertEqual((await self.proof.token(request(token))).user_id, self.boss.user_id)
         users = self.server.application.users
-        await users.update(self.boss.user_id, lambda user: evolve(user, roles=()))
+        await users.update(self.boss.user_id, lambda user: replace(user, roles=()))
         self.assertEqual(await self.error(token), "insufficient_scope")
 
     async def test_a_client_for_itself(self) -> None:

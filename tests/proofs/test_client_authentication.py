@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.proofs.client_secret_basic import ClientSecretBasic
@@ -120,6 +120,6 @@ class SecretTests(ServerCase):
     async def test_deactivated_between_two_requests(self) -> None:
         """A client that was deactivated is refused from the next request on."""
         ok(await self.server.token(self.app, "client_credentials"))
-        await self.clients.update("app", lambda record: evolve(record, is_active=False))
+        await self.clients.update("app", lambda record: replace(record, is_active=False))
         answer = await self.server.token(App(self.app.record, self.app.secret), "client_credentials")
         self.refused(answer, "invalid_client", 401)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
+from msgspec.structs import replace
 
 from oauthd.events import Event, Events
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
@@ -251,9 +252,9 @@ class ForgottenTests(SecretCase):
     async def test_deactivated(self) -> None:
         """A client that is deactivated is refused, and one that is active again is not."""
         await self.remembered()
-        await self.one.clients.update("app", lambda client: evolve(client, is_active=False))
+        await self.one.clients.update("app", lambda client: replace(client, is_active=False))
         await self.refused()
-        await self.one.clients.update("app", lambda client: evolve(client, is_active=True))
+        await self.one.clients.update("app", lambda client: replace(client, is_active=True))
         for process in (self.one, self.other):  # not even what memory says keeps it out
             self.assertTrue(await process.knows("app", self.secret))
 
@@ -278,7 +279,7 @@ class ForgottenTests(SecretCase):
         """After any change of the client who calls is the client as it is now, and what was learned is void."""
         await self.remembered()
         before = [await process.caller("app", self.secret) for process in (self.one, self.other)]
-        await self.one.clients.update("app", lambda client: evolve(client, introspects=False))
+        await self.one.clients.update("app", lambda client: replace(client, introspects=False))
         await self.other.node.heard()
         for process, former in zip((self.one, self.other), before, strict=True):
             assert former is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -159,11 +160,13 @@ class ParentTests(TestCase):
         """A program that is not there for a while is tried again."""
         parent = self.parent()
         await parent.start()
+        await self.until(lambda: parent._spare is not None)
         command, parent.command = parent.command, ("/nowhere/python",)
-        for _ in range(2):  # the process that waits takes the first place
+        for who in ("the process that waits", "worker"):  # which takes the first place, and nobody the second
             os.kill(min((await self.pids(parent)).values()), signal.SIGKILL)
-            await self.until(lambda: any("cannot be started" in line for line in self.log))
-        await self.until(lambda: parent.live == 1)
+            missing = re.compile(f"{who}.* cannot be started")
+            await self.until(lambda missing=missing: any(map(missing.match, self.log)))  # type: ignore[misc]
+        self.assertEqual(parent.live, 1)
         parent.command = command
         await self.until(lambda: parent.live == 2)
 

@@ -7,10 +7,10 @@ import hashlib
 import json
 from typing import Any
 
-from attrs import evolve
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from msgspec.structs import replace
 
 from oauthd.config import KeySettings, UserinfoSettings
 from oauthd.stores.users import ADMINISTRATOR
@@ -443,7 +443,7 @@ class ConsentTests(CoreCase):
         page = await self.browser.sign_in(await self.ask(app, scope=None), self.alice)
         answer = await self.browser.press(page, "allow")
         clients = self.server.application.clients
-        await clients.update("growing", lambda client: evolve(client, default_scopes=("read", "write")))
+        await clients.update("growing", lambda client: replace(client, default_scopes=("read", "write")))
         self.asks_for_consent(await self.browser.follow(answer))
 
     async def test_another_session_in_between(self) -> None:
@@ -480,7 +480,7 @@ class ConsentTests(CoreCase):
         await self.server.user("other-boss", roles=(ADMINISTRATOR,))
         boss = await self.server.user("boss", roles=(ADMINISTRATOR,))
         await self.server.authorize(app, boss, self.browser, scope="openid admin")
-        await self.server.application.users.update(boss.user_id, lambda user: evolve(user, roles=()))
+        await self.server.application.users.update(boss.user_id, lambda user: replace(user, roles=()))
         told = (await self.ask(app, scope="openid admin")).redirected
         self.refused_by_redirect(told, "invalid_scope")
 
@@ -536,7 +536,7 @@ class UserinfoTests(CoreCase):
         tokens = await self.server.signed_in(self.app, self.alice)
         changed = self.CLAIMS | {"email": "new@example.com"}
         users = self.server.application.users
-        await users.update(self.alice.user_id, lambda user: evolve(user, claims=changed))
+        await users.update(self.alice.user_id, lambda user: replace(user, claims=changed))
         self.assertEqual(ok(await self.server.userinfo(tokens["access_token"]))["email"], "new@example.com")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import string
 
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.config import ClientSettings
@@ -165,7 +165,7 @@ class EndpointTests(ServerCase):
         app, alice = await self.server.client(), await self.server.user()
         code = await self.server.code(app, alice)
         await self.server.application.clients.update(
-            app.client_id, lambda client: evolve(client, client_type="public", secrets=())
+            app.client_id, lambda client: replace(client, client_type="public", secrets=())
         )
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": app.redirect_uri, "client_id": "app"}
         self.refused(await self.server.post("/oauth2/token", form), "invalid_grant")

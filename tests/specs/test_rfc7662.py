@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.config import TokenSettings
 from tests.server import ISSUER, ServerCase, ok
@@ -128,7 +128,7 @@ class IntrospectionTests(ServerCase):
         users = self.server.application.users
         await users.deactivate(self.alice.user_id)
         await self.inactive(self.token)
-        await users.update(self.alice.user_id, lambda user: evolve(user, is_active=True))
+        await users.update(self.alice.user_id, lambda user: replace(user, is_active=True))
         await self.inactive(self.token)
         self.assertTrue(await self.server.active((await self.server.signed_in(self.app, self.alice))["access_token"]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from tests.server import REDIRECT, ServerCase, ok
 from tests.wire import Answer
@@ -83,7 +83,7 @@ class ResourceTests(ServerCase):
     async def test_a_resource_that_lost_its_owner(self) -> None:
         """When the last owner gives a resource up it cannot be asked for, and its tokens are for nobody else."""
         token = ok(await self.redeem(await self.code(FILES)))["access_token"]
-        await self.server.application.clients.update("owner", lambda client: evolve(client, resources=(MAIL,)))
+        await self.server.application.clients.update("owner", lambda client: replace(client, resources=(MAIL,)))
         answer = await self.server.get("/oauth2/authorize", self.server.asking(self.app, resource=FILES))
         self.refused_by_redirect(answer.redirected, "invalid_target")
         self.assertEqual(await self.server.introspect(token, self.owner), {"active": False})

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import attrs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
@@ -109,9 +108,9 @@ def one_of_each() -> list[Write[Any]]:
 
 def example(hint: Any) -> Any:
     """A value of a type that records are made of; times lie in the future."""
-    if attrs.has(hint):
+    if isinstance(hint, type) and issubclass(hint, records.Record):
         hints = get_type_hints(hint)
-        return hint(**{field.name: example(hints[field.name]) for field in attrs.fields(hint)})
+        return hint(**{name: example(hints[name]) for name in hint.__struct_fields__})
     origin, inner = get_origin(hint), get_args(hint)
     if origin is tuple:
         return (example(inner[0]), example(inner[0]))

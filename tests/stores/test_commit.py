@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet.defer import ensureDeferred, gatherResults
 
 from oauthd.protocol.records import Lockout, RefreshToken, Spent
@@ -37,7 +38,7 @@ class CommitCase(StoreCase):
     async def redemption(self, attempt: str) -> Commit:
         """The commit that redeems the code: spent, and a refresh token stored."""
         stored = await self.read(CODE)
-        spent = evolve(stored.record, spent=Spent(attempt, NOW))
+        spent = replace(stored.record, spent=Spent(attempt, NOW))
         return Commit((stored,), (NEXT,), (GRANT,), (Write(CODE, spent), Write(NEXT, refresh("app", "u1"))))
 
 
@@ -206,7 +207,7 @@ class CommitIndexTests(CommitCase):
     async def test_rotation(self) -> None:
         """A spent refresh token leaves the lists of its client and its user, and its successor enters them."""
         stored = await self.read(TOKEN)
-        spent: RefreshToken = evolve(stored.record, spent=Spent("one", NOW))
+        spent: RefreshToken = replace(stored.record, spent=Spent("one", NOW))
         commit = Commit((stored,), (), (GRANT,), (Write(TOKEN, spent), Write(NEXT, refresh("app", "u1"))))
         self.assertTrue(await self.store.commit(commit))
         for index in ("tc:app", "tu:u1"):

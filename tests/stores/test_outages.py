@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet.task import Clock, deferLater
 
 from oauthd.protocol.records import Spent
@@ -113,7 +113,7 @@ class OutageTests(OutageCase):
         self.server.say("CONFIG", "SET", "maxmemory", "1")
         (stored,) = await self.store.get(CODE)
         assert stored is not None
-        spent = evolve(stored.record, spent=Spent("one", NOW))
+        spent = replace(stored.record, spent=Spent("one", NOW))
         commit = Commit((stored,), (), (GRANT,), (Write(CODE, spent), Write(NEXT, refresh())))
         for verb in (
             self.store.commit(commit),
@@ -202,7 +202,7 @@ class LostReplyTests(ConnectionCase):
         """The commit that redeems the code."""
         (stored,) = await self.store.get(CODE)
         assert stored is not None
-        spent = evolve(stored.record, spent=Spent(attempt, NOW))
+        spent = replace(stored.record, spent=Spent(attempt, NOW))
         return Commit((stored,), (NEXT,), (GRANT,), (Write(CODE, spent), Write(NEXT, refresh())))
 
     async def test_recognised(self) -> None:

@@ -8,7 +8,7 @@ from zope.interface.verify import verifyObject
 
 from oauthd.protocol import records
 from oauthd.stores import kinds
-from oauthd.stores.codec import Unreadable
+from oauthd.stores.codec import VERSION, Unreadable
 from oauthd.stores.interface import Commit, IStore, Ref, Write
 from oauthd.stores.redis import MARGIN, RedisStore
 from tests.stores.case import NOW, StoreCase, access, client, code, grant, one_of_each, refresh, tokens
@@ -124,11 +124,11 @@ class RecordsTests(StoreCase):
     async def test_newer_and_older_programs(self) -> None:
         """Fields of a newer program are passed over, its neighbours' versions read, and strangers' refused."""
         ref = kinds.USERNAME.at("alice")
-        for version in (0, 1, 2):
+        for version in (VERSION - 1, VERSION, VERSION + 1):
             await self.command("SET", "username:alice", bytes([version]) + b'{"new":[1,{"i":2}],"i":"u1"}')
             found = await self.store.get(ref)
             self.assertEqual([one and one.record for one in found], [records.Username("u1")])
-        for strange in (b"\3{}", b"\0", b"", b'\1{"i":', b"\1[]", b"\1{}"):
+        for strange in (b"\4{}", b"\0", b"", b'\2{"i":', b"\2[]", b"\2{}"):
             await self.command("SET", "username:alice", strange)
             with self.assertRaises(Unreadable):
                 await self.store.get(ref)

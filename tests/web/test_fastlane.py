@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
@@ -254,7 +255,7 @@ class ForgettingTests(Machines):
 
     def update(self, app: App, **facts: Any) -> Callable[[], Awaitable[Any]]:
         """Change a client."""
-        return lambda: self.server.application.clients.update(app.client_id, lambda client: evolve(client, **facts))
+        return lambda: self.server.application.clients.update(app.client_id, lambda client: replace(client, **facts))
 
     async def test_deactivated(self) -> None:
         """A client that was deactivated is off the lane at once."""
@@ -291,7 +292,7 @@ class ForgettingTests(Machines):
         [read] = [one for one in (await scopes.all()).scopes if one.name == "read"]
         await scopes.delete(read.scope_id)
         self.assertIn(b"invalid_scope", json_of(await line.ask(issue)))
-        await scopes.create(evolve(read, scope_id=0))
+        await scopes.create(replace(read, scope_id=0))
         self.assertIn(b'"scope":"read"', json_of(await line.ask(issue)))
 
     async def test_all_tokens_end(self) -> None:
@@ -381,7 +382,7 @@ class ForgettingTests(Machines):
         self.assertEqual(self.counts.hits, hits + 1)
         elsewhere = self.server.sibling().application.clients
         heard = invalidation.counts.heard
-        await elsewhere.update("api", lambda client: evolve(client, is_active=False))
+        await elsewhere.update("api", lambda client: replace(client, is_active=False))
         await until(lambda: invalidation.counts.heard > heard)
         self.assertEqual(status(await line.ask(self.asking)), 401)
 
