@@ -45,6 +45,7 @@ log = Logger(namespace="oauthd")
 TEND = 30.0  # seconds between two looks at the signing keys
 SWITCH = 0.05  # seconds
 SIGNING_THREADS, SIGNING_QUEUE = 2, 256
+HASHING_GIVES_WAY = 10  # of niceness: about a tenth of a core, while others want it
 
 
 @define(eq=False, slots=False)
@@ -164,10 +165,9 @@ class Serving:
 
     def _world(self, reach: Reach) -> World:
         users = self.settings.users
-        hashing = Pool(self.reactor, "passwords", users.hash_threads, users.hash_queue)
+        hashing = Pool(self.reactor, "passwords", users.hash_threads, users.hash_queue, HASHING_GIVES_WAY)
         signing = Pool(self.reactor, "signing", SIGNING_THREADS, SIGNING_QUEUE)
         for pool in (hashing, signing):
-            pool.start()
             self._pools.append(pool)
             self.counts.pools[pool.name] = of_pool(pool)
         return World(

@@ -1,15 +1,29 @@
-"""Pools of threads with a bound on both threads and queue: a full pool refuses at once instead of piling work up."""
+"""Pools of threads with a bound on both threads and queue: a full pool refuses at once instead of piling work up.
+
+Everything that a thread does between its waits and its slow work it does with Python's lock in hand, and the reactor
+stands still. So that is little: no logging context, no bookkeeping; Twisted's own pool does more. And a thread that
+loses its core at that moment keeps the lock: what hashes for long on many threads must not be what takes the core.
+"""
+
+# mypy: allow-untyped-calls
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
+from twisted.python.failure import Failure
+
+NICEST = 19
+_Task = tuple["Deferred[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
 class PoolFull(Exception):
@@ -18,23 +32,22 @@ class PoolFull(Exception):
 
 @define(eq=False)
 class Pool:
-    """Runs callables outside the reactor's thread.
+    """Runs callables outside the reactor's thread, in threads that are started when they are needed.
 
     :ivar threads: at most so many at once.
     :ivar queue: at most so many waiting.
+    :ivar niceness: by how much the threads, and those that they start in turn, let everything else go first.
     """
 
     reactor: IReactorFromThreads
     name: str
     threads: int
     queue: int
-    _pool: ThreadPool = field(init=False)
+    niceness: int = 0
+    _tasks: SimpleQueue[_Task | None] = field(factory=SimpleQueue, init=False, repr=False)
+    _made: list[threading.Thread] = field(factory=list, init=False, repr=False)
     _under_way: int = field(default=0, init=False)
     _stopped: bool = field(default=False, init=False)
-
-    @_pool.default
-    def _made(self) -> ThreadPool:
-        return ThreadPool(0, self.threads, self.name)
 
     @property
     def running(self) -> int:
@@ -46,30 +59,54 @@ class Pool:
         """How many wait for one."""
         return max(self._under_way - self.threads, 0)
 
-    def start(self) -> None:
-        """Make the pool ready; threads are started when they are needed."""
-        self._pool.start()
-
     def stop(self) -> None:
         """Refuse what waits, and end the threads after what they are at: blocks as long as that takes."""
         self._stopped = True
-        self._pool.stop()
+        for _ in self._made:
+            self._tasks.put(None)
+        for thread in self._made:
+            thread.join()
 
     def __call__(self, work: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         """Run `work(*arguments)` in a thread.
 
-        :raises PoolFull: when there is no room.
+        :raises PoolFull: when there is no room, or no more work is taken.
         """
-        if self._under_way >= self.threads + self.queue:
+        if self._stopped or self._under_way >= self.threads + self.queue:
             raise PoolFull(self.name)
         self._under_way += 1
-        return deferToThreadPool(self.reactor, self._pool, self._carry_out, work, *arguments).addBoth(self._done)
-
-    def _carry_out(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        if self._stopped:  # a thread pool of Twisted's would still work off its whole queue
-            raise PoolFull(self.name)
-        return work(*arguments)
-
-    def _done(self, outcome: Any) -> Any:
-        self._under_way -= 1
+        if len(self._made) < self.running:
+            thread = threading.Thread(target=self._take, name=f"{self.name}-{len(self._made)}")
+            self._made.append(thread)
+            thread.start()
+        outcome: Deferred[Any] = Deferred()
+        self._tasks.put((outcome, work, arguments))
         return outcome
+
+    def _take(self) -> None:
+        _give_way(self.niceness)
+        while (task := self._tasks.get()) is not None:
+            self._carry_out(*task)
+            del task  # passwords among them
+
+    def _carry_out(self, outcome: Deferred[Any], work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        try:
+            if self._stopped:
+                raise PoolFull(self.name)
+            result = work(*arguments)
+        except BaseException:  # whatever it is, somebody waits for it
+            result = Failure()
+        self.reactor.callFromThread(self._done, outcome, result)
+
+    def _done(self, outcome: Deferred[Any], result: Any) -> None:
+        self._under_way -= 1
+        outcome.callback(result)
+
+
+def _give_way(niceness: int) -> None:
+    """Make this thread nicer than it is. Only on Linux: elsewhere there is a niceness of processes alone."""
+    if niceness and sys.platform == "linux":
+        thread = threading.get_native_id()
+        with suppress(OSError):
+            nicer = min(os.getpriority(os.PRIO_PROCESS, thread) + niceness, NICEST)
+            os.setpriority(os.PRIO_PROCESS, thread, nicer)

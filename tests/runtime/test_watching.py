@@ -65,7 +65,6 @@ class QueueTests(TestCase):
     async def test_queue(self) -> None:
         """Work beyond the number of threads waits, and is counted until it is done."""
         pool, gate = Pool(reactor, "signing", 2, 8), Event()
-        pool.start()
         self.addCleanup(pool.stop)
         facts = of_pool(pool)
         self.assertEqual((facts.waiting(), facts.running()), (0, 0))
