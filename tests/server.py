@@ -126,6 +126,10 @@ class Watched:
         """Read."""
         return await self._store.get(*refs)
 
+    async def records(self, kind: Any, idents: Any) -> Any:
+        """Read records of one kind."""
+        return await self._store.records(kind, idents)
+
     async def get_with_generations(self, refs: Any, subjects: Any) -> Any:
         """Read records and generations."""
         return await self._store.get_with_generations(refs, subjects)

@@ -6,18 +6,19 @@ Only authenticated confidential clients that may introspect get an answer; what 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 
 from attrs import frozen
+from twisted.python.failure import Failure
 
 from oauthd.metrics import IntrospectionCounts
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.protocol import introspection, opaque
 from oauthd.protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT
 from oauthd.protocol.introspection import INACTIVE
-from oauthd.protocol.messages import JSON, Request, Response
+from oauthd.protocol.messages import JSON, Request, Response, Told
 from oauthd.stores.answers import Answers
 from oauthd.stores.cache import Cache, Entry
 from oauthd.stores.tokens import LONGEST_TOKEN, Tokens
@@ -129,15 +130,17 @@ class IntrospectionLesson:
         answer: bytes | None = entry.value if entry.views is None else entry.views.get(caller)
         return answer
 
-    def ask(self, value: bytes) -> Awaitable[Response]:
-        """The answer about a token, as the store has it."""
+    def tell(self, value: bytes, waiter: Told) -> bool:
+        """The answer about an access token, as the store has it."""
         if value.startswith(REFRESH):
-            return self._ask_endpoint(value)
-        return self._endpoint.answers.find(sha256(value).digest()).addCallback(self._told)
+            return False
+        self._endpoint.answers.ask(sha256(value).digest(), partial(self._pass_on, waiter))
+        return True
 
-    def _told(self, entry: Entry) -> Response:
-        return Response(200, JSON, seen_by(self._caller, entry))
+    def _pass_on(self, waiter: Told, outcome: Entry | Failure) -> None:
+        waiter(seen_by(self._caller, outcome) if isinstance(outcome, Entry) else outcome)
 
-    async def _ask_endpoint(self, value: bytes) -> Response:
+    async def ask(self, value: bytes) -> Response:
+        """The answer about a token of any kind, as the store has it."""
         body = await self._endpoint.answer(self._caller, value.decode("ascii"), sha256(value).digest())
         return Response(200, JSON, body)

@@ -6,8 +6,8 @@ Repeated parameters stay visible here, since each endpoint must refuse them (RFC
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
@@ -158,6 +158,19 @@ class Lesson(Protocol):
 
     def ask(self, value: bytes) -> Awaitable[Response]:
         """The answer; may raise what the endpoint may raise."""
+        ...
+
+
+Told = Callable[[Any], object]
+"""Told the body of an answer, as bytes; else Twisted's `Failure`, which this layer does not know."""
+
+
+@runtime_checkable
+class TellingLesson(Lesson, Protocol):
+    """A lesson that can be asked at less cost: a coroutine, its Deferred and a `Response` for each are 6 us."""
+
+    def tell(self, value: bytes, waiter: Told) -> bool:
+        """As `ask`; the waiter is told the body of the answer, at once or later. False where it must be `ask`."""
         ...
 
 

@@ -12,24 +12,39 @@ have stood still), nor by a number from memory that was no more when the reply c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.records import AccessToken
 from oauthd.stores import kinds, naming
-from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, ALWAYS, TOO_LATE, TRIES, Cache, Entry, Waiters
+from oauthd.stores.cache import (
+    ACCESS_TOKEN_PREFIX,
+    ALWAYS,
+    TOO_LATE,
+    TRIES,
+    Cache,
+    Cell,
+    Entry,
+    Waiter,
+    Waiters,
+    fire,
+    tell,
+)
 from oauthd.stores.interface import IStore, Ref, StoreUnavailable
 
 MOST_UNDER_WAY = 2  # reads; what is asked meanwhile goes together with the next one, and costs less
 LARGEST_BATCH = 256  # keys in one read: a longer one would hold everybody's replies up
 SOON = 10.0  # seconds: a grant that ends sooner is read again, for it may have been given longer
+
+_Standing = tuple[object, ...]
+"""Client, user, grant and generations of a token, which tell all that it stands on."""
 
 NOBODY = -1  # the number of a subject that has no generation today, and of a grant that is gone
 
@@ -38,14 +53,16 @@ NOBODY = -1  # the number of a subject that has no generation today, and of a gr
 class _Look:
     """What one look into the store found.
 
-    :ivar records: of the tokens that exist.
+    :ivar records: of the tokens that exist, each with what it stands on.
+    :ivar standings: for each thing to stand on, one of the tokens that do: most of a batch stand on the same.
     :ivar numbers: what stands of all that they stand on.
     :ivar remembered: the names whose number is from memory.
     :ivar touched: the names heard of meanwhile; None: any may have changed.
     :ivar sent: when, by the monotonic clock.
     """
 
-    records: dict[bytes, AccessToken]
+    records: dict[bytes, tuple[AccessToken, _Standing]]
+    standings: dict[_Standing, AccessToken]
     numbers: dict[bytes, float]
     remembered: frozenset[bytes]
     touched: frozenset[bytes] | None
@@ -56,16 +73,14 @@ class _Look:
 class _Ground:
     """What tokens of the same client, user, grant and generations stand on.
 
-    :ivar names: of the cells.
     :ivar alive: are the generations in force, and does the grant stand?
     :ivar until: when the grant ends.
-    :ivar keeps: was nothing heard of any of them?
+    :ivar cells: of all of that; None where something was heard of one of them, and nothing may be kept.
     """
 
-    names: tuple[bytes, ...]
     alive: bool
     until: float
-    keeps: bool
+    cells: tuple[Cell, ...] | None
 
 
 @define(eq=False)
@@ -88,20 +103,26 @@ class Answers:
 
         Fails with `StoreUnavailable`. Cancelling it cancels nothing that others wait for.
         """
-        kept = self.cache.entries.get(digest)
-        if kept is not None and self.cache.counts(kept):
-            return succeed(kept)  # who asks has no view of it yet
+        waiting: Deferred[Entry] = Deferred()
+        self.ask(digest, partial(fire, waiting))
+        return waiting
+
+    def ask(self, digest: bytes, waiter: Waiter) -> None:
+        """As `find`, for who needs no Deferred: the waiter is told, at once or later."""
+        cache = self.cache
+        kept = cache.entries.get(digest)
+        if kept is not None and cache.counts(kept):
+            waiter(kept)  # who asks has no view of it yet
+            return
         unsent = self._next.get(digest)
         if unsent is not None:
-            waiting: Deferred[Entry] = Deferred()
-            unsent.append(waiting)
-            return waiting
-        waiting, waiters = self.cache.join(digest)
+            unsent.append(waiter)
+            return
+        waiters = cache.join(digest, waiter)
         if waiters is not None:
             if not self._next and self._under_way < MOST_UNDER_WAY:
                 self.reactor.callLater(0, self._send)
             self._next[digest] = waiters
-        return waiting
 
     def _send(self) -> None:
         asked, self._next = list(self._next.items()), {}
@@ -131,33 +152,29 @@ class Answers:
                 break
         else:
             raise StoreUnavailable(TOO_LATE)
-        touched = look.touched if cache.fresh else None
-        aged = look.sent + cache.longest
-        grounds: dict[tuple[Any, ...], _Ground] = {}  # most tokens of a batch stand on the same
+        found = self._entries(batch, look)
+        # All is kept, and none of it can be joined any more, before anybody is told: whoever is may change anything.
         for digest, waiters in batch.items():
-            record = look.records.get(digest)
-            if record is None:
-                entry = self._dead(digest, touched is not None, aged)
-            else:
-                issued = record.generations
-                key = (record.client_id, record.user_id, record.grant, issued.world, issued.client, issued.user)
-                ground = grounds.get(key)
-                if ground is None:
-                    ground = grounds[key] = _ground(record, look.numbers, touched)
-                entry = self._entry(digest, record, ground, look, touched, aged)
-            cache.tell(entry, digest, waiters)
+            cache.leave(digest, waiters)
+        for entry, waiters in zip(found, batch.values(), strict=True):
+            tell(entry, waiters)
 
     async def _look(self, batch: dict[bytes, Waiters], remembering: bool) -> _Look:
         ticket = self.cache.open()
         try:
-            found = await self.store.get(*map(kinds.ACCESS_TOKEN.at, batch))
-            records = {
-                digest: stored.record
-                for digest, stored in zip(batch, found, strict=True)
-                if stored is not None and _begun(stored.record)
-            }
-            remembered, numbers = await self._numbers(records.values(), remembering)
-            return _Look(records, remembered | numbers, frozenset(remembered), self.cache.touched(ticket), ticket.sent)
+            records: dict[bytes, tuple[AccessToken, _Standing]] = {}
+            standings: dict[_Standing, AccessToken] = {}
+            for digest, record in zip(batch, await self.store.records(kinds.ACCESS_TOKEN, batch), strict=True):
+                if record is None:
+                    continue
+                issued = record.generations
+                standing = (record.client_id, record.user_id, record.grant, issued.world, issued.client, issued.user)
+                if None not in standing:  # issued under generations of nobody it was dead from the beginning
+                    records[digest] = record, standing
+                    standings[standing] = record
+            remembered, numbers = await self._numbers(standings.values(), remembering)
+            touched = self.cache.touched(ticket)
+            return _Look(records, standings, remembered | numbers, frozenset(remembered), touched, ticket.sent)
         finally:
             self.cache.close(ticket)
 
@@ -171,21 +188,22 @@ class Answers:
         return cache.fresh and look.touched is not None and look.touched.isdisjoint(look.remembered)
 
     async def _numbers(
-        self, records: Collection[AccessToken], remembering: bool
+        self, records: Iterable[AccessToken], remembering: bool
     ) -> tuple[dict[bytes, float], dict[bytes, float]]:
         """What stands of all that these tokens stand on: from memory, and read now."""
         remembered: dict[bytes, float] = {}
         subjects: dict[bytes, str] = {}
         grants: dict[bytes, Ref[Any]] = {}
-        for stands_on in {_stands_on(record) for record in records}:
-            for name, subject in stands_on:
+        for record in records:
+            for name, subject in _stands_on(record):
                 number = self.cache.number(name) if remembering else None
                 if number is None:
                     subjects[name] = subject
                 else:
                     remembered[name] = number
-        for grant_id in {record.grant for record in records if record.grant}:
-            ref = kinds.grant(grant_id)
+            if not record.grant:
+                continue
+            ref = kinds.grant(record.grant)
             name = naming.key(ref)
             number = self.cache.number(name) if remembering else None
             if number is None or number <= self.cache.clock() + SOON:
@@ -201,53 +219,69 @@ class Answers:
                 read[name] = NOBODY if today is None else today
         return remembered, read
 
-    def _dead(self, digest: bytes, keep: bool, aged: float) -> Entry:
-        entry = Entry(INACTIVE, math.inf, aged, ())
-        if keep and digest in self.cache.entries:
+    def _entries(self, batch: Iterable[bytes], look: _Look) -> list[Entry]:
+        """What is now known of each token of a batch; kept, where it may be. Nothing else happens meanwhile."""
+        cache, now = self.cache, self.cache.clock()
+        touched = look.touched if cache.fresh else None
+        aged = look.sent + cache.longest
+        found: list[Entry] = []
+        grounds: dict[_Standing, _Ground] = {}
+        try:
+            for standing, record in look.standings.items():
+                grounds[standing] = self._ground(record, look, touched, aged)
+            for digest in batch:
+                known = look.records.get(digest)
+                if known is not None:
+                    record, ground = known[0], grounds[known[1]]
+                    until = min(record.expires_at, ground.until)
+                    if ground.alive and now < until:
+                        found.append(self._alive(digest, record, until, aged, ground.cells, touched))
+                        continue
+                entry = Entry(INACTIVE, math.inf, aged, ())
+                if touched is not None and digest in cache.entries:
+                    cache.keep(digest, entry)  # the tombstone
+                found.append(entry)
+        finally:
+            for ground in grounds.values():
+                cache.release(ground.cells or ())
+        return found
+
+    def _alive(
+        self, digest: bytes, record: AccessToken, until: float, aged: float, cells: tuple[Cell, ...] | None,
+        touched: frozenset[bytes] | None,
+    ) -> Entry:  # fmt: skip
+        answer = self.write(record)
+        if cells is None or (touched and ACCESS_TOKEN_PREFIX + digest in touched):
+            entry = Entry(answer, until, -math.inf, ())  # good for this one use
+            keeps = False
+        else:
+            entry = Entry(answer, until, aged, cells)
+            keeps = True
+        if record.audience:
+            entry.views = {}
+        if keeps:
             self.cache.keep(digest, entry)
         return entry
 
-    def _entry(
-        self, digest: bytes, record: AccessToken, ground: _Ground, look: _Look, touched: frozenset[bytes] | None,
-        aged: float,
-    ) -> Entry:  # fmt: skip
-        cache, until = self.cache, min(record.expires_at, ground.until)
-        if not ground.alive or until <= cache.clock():
-            return self._dead(digest, touched is not None, aged)
-        answer = self.write(record)
-        if not ground.keeps or (touched and ACCESS_TOKEN_PREFIX + digest in touched):
-            entry = Entry(answer, until, -math.inf, ())  # good for this one use
-        else:
-            # Asked for each time: what is told of the entry before may have changed or evicted anything.
-            entry = Entry(answer, until, aged, tuple(map(cache.cell, ground.names)))
-        if record.audience:
-            entry.views = {}
-        if entry.first is not ALWAYS:
-            for name, cell in zip(ground.names, entry.cells, strict=False):
-                if name not in look.remembered:
-                    cell.number, cell.aged = look.numbers[name], aged
-            cache.keep(digest, entry)
-        return entry
-
-
-def _ground(record: AccessToken, numbers: dict[bytes, float], touched: frozenset[bytes] | None) -> _Ground:
-    """What a token stands on, as the numbers tell."""
-    names = [name for name, _ in _stands_on(record)]
-    issued = (record.generations.world, record.generations.client, record.generations.user)
-    # A machine's token was issued under no user's generation.
-    alive = all((number or 0) >= numbers[name] > 0 for name, number in zip(names, issued, strict=False))
-    until = math.inf
-    if record.grant:
-        name = naming.key(kinds.grant(record.grant))
-        names.append(name)
-        until = numbers[name]  # it may be given longer: then this is read again
-    return _Ground(tuple(names), alive, until, touched is not None and touched.isdisjoint(names))
-
-
-def _begun(record: AccessToken) -> bool:
-    """Was it issued under generations at all? Under those of nobody it was dead from the beginning."""
-    generations = record.generations
-    return None not in (generations.world, generations.client, generations.user)
+    def _ground(self, record: AccessToken, look: _Look, touched: frozenset[bytes] | None, aged: float) -> _Ground:
+        """What a token stands on, as the numbers tell; its cells are held, and know the numbers that were read."""
+        names = [name for name, _ in _stands_on(record)]
+        issued = (record.generations.world, record.generations.client, record.generations.user)
+        # A machine's token was issued under no user's generation.
+        alive = all((number or 0) >= look.numbers[name] > 0 for name, number in zip(names, issued, strict=False))
+        until = math.inf
+        if record.grant:
+            name = naming.key(kinds.grant(record.grant))
+            names.append(name)
+            until = look.numbers[name]  # it may be given longer: then this is read again
+        if not alive or touched is None or not touched.isdisjoint(names):
+            return _Ground(alive, until, None)
+        cells = (*map(self.cache.cell, names), *(ALWAYS,) * (4 - len(names)))
+        self.cache.hold(cells)  # else the first entry, evicted at once, would take its cells with it
+        for name, cell in zip(names, cells, strict=False):
+            if name not in look.remembered:
+                cell.number, cell.aged = look.numbers[name], aged
+        return _Ground(alive, until, cells)
 
 
 def _stands_on(record: AccessToken) -> tuple[tuple[bytes, str], ...]:

@@ -22,17 +22,21 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from oauthd.metrics import CacheCounts
 from oauthd.stores.interface import StoreUnavailable
 
 T = TypeVar("T")
-Waiters = list[Deferred["Entry"]]
+Waiter = Callable[["Entry | Failure"], object]
+"""Told what came of a read. A Deferred is one by `fire`; for each token of many it would cost more than its answer."""
+Waiters = list[Waiter]
 
 # What an entry takes beside its value, a cell, and the table of an entry's views; measured by tests/bench/cache_bytes.
 ENTRY_BYTES = 320
@@ -47,6 +51,7 @@ TRIES = 3  # reads that came back too late
 TOO_LATE = "the store answers too late to tell what is so now"
 
 ACCESS_TOKEN_PREFIX = b"a:"
+_log = Logger(namespace="oauthd.stores")
 
 
 class Cell:
@@ -85,7 +90,9 @@ class Entry:
         self.value = value
         self.until = until
         self.aged = aged
-        self.first, self.second, self.third, self.fourth = (*cells, *(ALWAYS,) * (4 - len(cells)))
+        if len(cells) != 4:
+            cells = (*cells, *(ALWAYS,) * (4 - len(cells)))
+        self.first, self.second, self.third, self.fourth = cells
         self.views: dict[Entry, bytes] | None = None
         self.hot = False
 
@@ -232,6 +239,18 @@ class Cache:
             cell = self._cells[name] = Cell(name)
         return cell
 
+    def hold(self, cells: Iterable[Cell]) -> None:
+        """Let cells hear of changes as if an entry stood on each, until `release`."""
+        for cell in cells:
+            cell.entries += 1
+
+    def release(self, cells: Iterable[Cell]) -> None:
+        """Hold cells no longer; those on which nothing stands are forgotten."""
+        for cell in cells:
+            cell.entries -= 1
+            if cell.entries == 0 and cell.stands and cell is not ALWAYS:
+                del self._cells[cell.name]
+
     def number(self, name: bytes) -> float | None:
         """What is known of a name that entries stand on, if it counts."""
         cell = self._cells.get(name)
@@ -241,22 +260,29 @@ class Cache:
 
     def keep(self, name: bytes, entry: Entry) -> None:
         """Keep an entry whose ticket was not touched; what was kept under the name before is replaced."""
-        for cell in entry.cells:
-            cell.entries += 1  # before a former entry lets go of it
+        entries = self.entries
+        # Before a former entry lets go of them. Each by its name: every miss comes here.
+        entry.first.entries += 1
+        entry.second.entries += 1
+        entry.third.entries += 1
+        entry.fourth.entries += 1
         if entry.value is None:
             self._keep_absence(name, entry)
             return
-        self._let_go(self._absences.pop(name, None))
-        former = self.entries.pop(name, None)
+        if self._absences:
+            self._let_go(self._absences.pop(name, None))
+        former = entries.pop(name, None)
         if former is None:
             self._order.append(name)
         else:
             self._drop(former)
-        self.entries[name] = entry
+        entries[name] = entry
         self.size += _size(entry)
-        while len(self.entries) > self.most_entries or (self.weight > self.most_bytes and self._order):
+        weight = self.weight
+        while len(entries) > self.most_entries or (weight > self.most_bytes and self._order):
             self._evict()
-        self.tally.entries, self.tally.bytes = len(self.entries), self.weight
+            weight = self.weight
+        self.tally.entries, self.tally.bytes = len(entries), weight
 
     @property
     def weight(self) -> int:
@@ -290,10 +316,7 @@ class Cache:
         if entry is None:
             return
         entry.aged = -math.inf  # whoever has it in hand would not hear of changes any more
-        for cell in entry.cells:
-            cell.entries -= 1
-            if cell.entries == 0 and cell.stands and cell is not ALWAYS:
-                del self._cells[cell.name]
+        self.release(entry.cells)
 
     # changes
 
@@ -313,9 +336,9 @@ class Cache:
 
     def gone(self, name: bytes) -> None:
         """What has that name is no more: its entry, if there is one, is an old one from now on."""
-        entry = self.entries.get(name)
-        if entry is not None:
-            entry.until = -math.inf
+        for entry in (self.entries.get(name), self._absences.get(name)):
+            if entry is not None:
+                entry.until = -math.inf
 
     # reading through
 
@@ -330,7 +353,8 @@ class Cache:
         entry = None if fresh else self.find(name)
         if entry is not None:
             return entry
-        waiting, waiters = self.join(name, fresh)
+        waiting: Deferred[Entry] = Deferred()
+        waiters = self.join(name, partial(fire, waiting), fresh)
         if waiters is not None:
             reading = ensureDeferred(self._read(name, tuple(subjects), read))
             reading.addBoth(self.tell, name, waiters)
@@ -348,19 +372,18 @@ class Cache:
                 return found
         raise StoreUnavailable(TOO_LATE)
 
-    def join(self, name: bytes, fresh: bool = False) -> tuple[Deferred[Entry], Waiters | None]:
-        """Wait for a read of that name; with those to be told of it when there is none yet, and who asks must read.
+    def join(self, name: bytes, waiter: Waiter, fresh: bool = False) -> Waiters | None:
+        """Wait for a read of that name; those to be told of it when there is none yet, and who asks must read.
 
         :param fresh: not one that is under way.
         """
-        waiting: Deferred[Entry] = Deferred()
         waiters = None if fresh else self._reads.get(name)
         if waiters is not None:
-            waiters.append(waiting)
+            waiters.append(waiter)
             self.tally.shared += 1
-            return waiting, None
-        waiters = self._reads[name] = [waiting]
-        return waiting, waiters
+            return None
+        waiters = self._reads[name] = [waiter]
+        return waiters
 
     async def _read(self, name: bytes, subjects: tuple[bytes, ...], read: Callable[[], Awaitable[Any]]) -> Entry:
         for _ in range(TRIES):
@@ -387,11 +410,28 @@ class Cache:
 
     def tell(self, outcome: Entry | Failure, name: bytes, waiters: Waiters) -> None:
         """Give those who wait for a read what came of it."""
+        self.leave(name, waiters)
+        tell(outcome, waiters)
+
+    def leave(self, name: bytes, waiters: Waiters) -> None:
+        """Let nobody join a read any more."""
         if self._reads.get(name) is waiters:
             del self._reads[name]
-        for waiting in waiters:
-            if not waiting.called:  # a waiter that was cancelled cancels nobody else
-                waiting.callback(outcome)  # a Failure here is an errback
+
+
+def tell(outcome: Entry | Failure, waiters: Waiters) -> None:
+    """Give them what came of a read; one that fails over it harms no other."""
+    for waiter in waiters:
+        try:
+            waiter(outcome)
+        except Exception:
+            _log.failure("who waited for a read failed over it")
+
+
+def fire(waiting: Deferred[Entry], outcome: Entry | Failure) -> None:
+    """The waiter that is a Deferred; one that was cancelled cancels nobody else."""
+    if not waiting.called:
+        waiting.callback(outcome)  # a Failure here is an errback
 
 
 def _size(entry: Entry) -> int:

@@ -122,6 +122,9 @@ class IStore(Interface):
     def get(*refs: Ref[Any]) -> Awaitable[tuple[Stored[Any] | None, ...]]:
         """Read records in one round trip, in the order asked; None for absent or expired."""
 
+    def records(kind: Kind[Any], idents: Iterable[bytes]) -> Awaitable[list[Any]]:
+        """The records alone, or None, of many of one kind that have no slot; as `get` at a third of its cost."""
+
     def get_with_generations(
         refs: Sequence[Ref[Any]], subjects: Sequence[str]
     ) -> Awaitable[tuple[list[Stored[Any] | None], list[int | None]]]:

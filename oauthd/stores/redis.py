@@ -100,6 +100,13 @@ class RedisStore:
             None if raw is None else _living(ref, raw, now) for ref, raw in zip(refs, raws, strict=True)
         )
 
+    async def records(self, kind: Kind[Any], idents: Iterable[bytes]) -> list[Any]:
+        """Read many records of one kind; see `IStore`. A reference and a `Stored` for each cost 2 us."""
+        (raws,) = await self._connection.call(("MGET", *[b"%b:%b" % (kind.prefix, ident) for ident in idents]))
+        decode, now = codec(kind.record).decode, self._clock()
+        records = [None if raw is None else decode(raw) for raw in raws]
+        return [None if record is None or _ended(kind, record, now) else record for record in records]
+
     async def get_with_generations(
         self, refs: Sequence[Ref[Any]], subjects: Sequence[str]
     ) -> tuple[list[Stored[Any] | None], list[int | None]]:

@@ -16,10 +16,11 @@ TLS `writeSomeData` would reach the socket past the encryption.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.tcp import Server as TCPServer
 from twisted.internet.unix import Server as UNIXServer
@@ -243,18 +244,20 @@ class LaneChannel(Channel):
         self._handlingRequest = True  # what arrives meanwhile is kept, as for any request
         self.line_mode = 0
         self._taught, self._began = taught, self.lane.clock()
-        asked: Any = taught.lesson.ask(value)
-        work: Deferred[Response] = asked if isinstance(asked, Deferred) else ensureDeferred(asked)
         self.site.shield.began()
-        work.addBoth(self._answered, taught)
+        answered = partial(self._answered, taught)
+        if taught.tell is None or not taught.tell(value, answered):
+            asked: Any = taught.lesson.ask(value)
+            ensureDeferred(asked).addBoth(answered)
 
-    def _answered(self, outcome: Response | Failure, taught: Taught) -> None:
+    def _answered(self, taught: Taught, outcome: bytes | Response | Failure) -> None:
         lane, self._taught = self.lane, None
         self.site.shield.ended()
         now = lane.clock()
         if isinstance(outcome, Response) and outcome.status == 200:
-            body = outcome.body
-            wire = b"%b%b%d\r\n\r\n%b" % (lane.dated(now), taught.fields, len(body), body)
+            outcome = outcome.body
+        if isinstance(outcome, bytes):
+            wire = b"%b%b%d\r\n\r\n%b" % (lane.dated(now), taught.fields, len(outcome), outcome)
             status = 200
             if taught.lesson.parameter == "token":
                 lane.counts.misses += 1

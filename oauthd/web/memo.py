@@ -9,13 +9,13 @@ HTTP/1.0, a connection that is to be closed, a body with an assertion, and what 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from attrs import define, field, frozen
 
-from oauthd.protocol.messages import Lesson
+from oauthd.protocol.messages import Lesson, TellingLesson, Told
 
 MOST_BLOCKS = 1024
 MOST_HEADS = 4096  # spellings of the same blocks: other lengths of the body
@@ -78,6 +78,7 @@ class Taught:
 
     :ivar place: where it was answered; for whoever answers the next one.
     :ivar fields: of the answer's head, from after the date up to the value of Content-Length.
+    :ivar tell: of a lesson that can.
     """
 
     lesson: Lesson
@@ -86,10 +87,15 @@ class Taught:
     place: Any
     fields: bytes
     shortest: int = field(init=False)
+    tell: Callable[[bytes, Told], bool] | None = field(init=False)
 
     @shortest.default
     def _shortest(self) -> int:
         return len(self.prefix) + len(self.suffix)
+
+    @tell.default
+    def _tell(self) -> Callable[[bytes, Told], bool] | None:
+        return self.lesson.tell if isinstance(self.lesson, TellingLesson) else None
 
 
 @define(eq=False, slots=True)

@@ -70,7 +70,7 @@ class Shield:
     def ended(self) -> None:
         """Such work is done."""
         self._others[0] -= 1
-        if not self.running:
+        if not (self._others[0] or self._running):
             self._tell_idle()
 
     def _tell_idle(self) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 
 from oauthd.endpoints.introspect import MOST_VIEWS, Introspect, IntrospectionLesson
 from oauthd.protocol.introspection import INACTIVE
@@ -231,6 +232,15 @@ class RecallTests(MemoryCase):
         body, lesson = await self.lesson(self.rs)
         self.assertTrue(json.loads(body)["active"])
         self.assertFalse(lesson.holds())
+
+    async def test_told(self) -> None:
+        """Who is told is told what who asks is answered, of any token; a refresh token must be asked for."""
+        lesson = await self.taught()
+        for token in (b"token", b"unknown"):
+            told: Deferred[bytes] = Deferred()
+            self.assertTrue(lesson.tell(token, told.callback))
+            self.assertEqual(await told, (await lesson.ask(token)).body)
+        self.assertFalse(lesson.tell(b"ort_x", self.fail))
 
     async def test_a_refresh_token(self) -> None:
         """Refresh tokens are asked for each time, and are nobody's business but their client's."""

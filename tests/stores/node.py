@@ -52,6 +52,11 @@ class Holding:
         self.reads.append(tuple(map(naming.key, refs)))
         return await self._reply(self.plain.get(*refs))
 
+    async def records(self, kind: Any, idents: Any) -> Any:
+        """Read records of one kind."""
+        self.reads.append(tuple(naming.key(kind.at(ident)) for ident in idents))
+        return await self._reply(self.plain.records(kind, idents))
+
     async def get_with_generations(self, refs: Any, subjects: Any) -> Any:
         """Read records and generations."""
         self.reads.append((*map(naming.key, refs), *map(naming.generation, subjects)))

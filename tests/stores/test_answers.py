@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
-from twisted.internet.defer import CancelledError, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
 from oauthd.protocol.introspection import INACTIVE, active
 from oauthd.protocol.records import AccessToken, Generations, User
@@ -448,6 +448,44 @@ class BatchTests(AnswersCase):
         self.assertIs(await asked, await again)
         await other
         self.assertTrue(self.one.remembers_alive(digest))
+
+    async def test_who_fails_when_told(self) -> None:
+        """One whose turn it is to be told, and who fails over it, takes nothing from the others."""
+        digests = [await self.issue(user_id="") for _ in range(2)]
+
+        def fail(outcome: object) -> None:
+            raise ZeroDivisionError
+
+        self.one.answers.ask(digests[0], fail)
+        found = await gatherResults([self.one.answers.find(digest) for digest in digests])
+        self.assertNotIn(INACTIVE, [entry.value for entry in found])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    async def test_what_changes_while_others_are_told(self) -> None:
+        """What one of a batch changes when it is told holds for all of the batch, and for who asks from then on."""
+        first, second = await self.issue(user_id=""), await self.issue(user_id="")
+        again: list[Deferred[Any]] = []
+
+        def change(outcome: object) -> None:
+            self.one.cache.changed(naming.generation("client:app"))
+            again.append(self.one.answers.find(second))
+
+        self.one.answers.ask(first, change)
+        found = await self.one.answers.find(second)
+        self.assertFalse(self.one.cache.counts(found))
+        self.assertIsNot(await again[0], found)
+        self.assertTrue(self.one.remembers_alive(second))
+
+    async def test_a_small_cache(self) -> None:
+        """Where a batch has more than is kept, what is kept of it still hears of changes, and no cell is left over."""
+        cache = self.one.cache
+        for cache.most_entries in (1, 0):
+            digests = [await self.issue(user_id="") for _ in range(3)]
+            await gatherResults([self.one.answers.find(digest) for digest in digests])
+            self.assertEqual(sum(map(self.one.remembers_alive, digests)), cache.most_entries)
+            self.assertEqual(sorted(cache._cells), [b"gen:client:{app}", b"gen:world"] * cache.most_entries)
+            cache.changed(naming.generation("client:app"))
+            self.assertFalse(any(map(self.one.remembers_alive, digests)))
 
     async def test_an_unreadable_record(self) -> None:
         """A record that cannot be read is the trouble of who asks for it alone, not of those in the same batch."""

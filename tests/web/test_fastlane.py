@@ -37,7 +37,7 @@ class Machines(LaneCase):
         """The resource server asks about a token."""
         return request(INTROSPECT, {"token": token, **more}, self.api)
 
-    def held(self, verb: str = "get") -> list[Deferred[None]]:
+    def held(self, verb: str = "records") -> list[Deferred[None]]:
         """From now on calls of the store wait for a test to call these."""
         waiting: list[Deferred[None]] = []
         carried_out = getattr(self.server.store, verb)
@@ -229,7 +229,7 @@ class SameBytesTests(Machines):
         async def away(*arguments: Any) -> Any:
             raise StoreUnavailable("away")
 
-        for verb in ("get", "put", "commit", "get_with_generations"):
+        for verb in ("get", "records", "put", "commit", "get_with_generations"):
             self.patch(self.server.store, verb, away)
         fresh = self.line()
         for asking in (self.asking_of("a" * 60), request(TOKEN, MACHINE, self.app)):
