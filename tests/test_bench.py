@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.bench import profiling, soak, table
+from tests.bench import profiling, soak, table, undisturbed
 from tests.bench.introspection import ORDER, uniform, zipf
 from tests.bench.load import Found, Reading, read
 from tests.bench.processes import cpu, family, resident
@@ -57,6 +57,17 @@ class WrkTests(SynchronousTestCase):
         """What is not wrk's report is told instead of guessed at."""
         with self.assertRaises(ValueError):
             read("unable to connect to 127.0.0.1:8000 Connection refused")
+
+
+class UndisturbedTests(SynchronousTestCase):
+    """p99 beside slow work."""
+
+    def test_compares_the_middle_rounds(self) -> None:
+        """One round that something else disturbed changes neither of the two."""
+        quiet, busy = ([evolve(FOUND, p99=one / 1e3) for one in p99] for p99 in ((0.3, 9.0, 0.2), (0.6, 0.5, 80.0)))
+        text, ratio = undisturbed.told(quiet, busy)
+        self.assertEqual(text, "0.60 ms, quiet 0.30 ms: 2.00 x")
+        self.assertAlmostEqual(ratio, 2.0)
 
 
 class ProcessTests(SynchronousTestCase):

@@ -92,12 +92,12 @@ class Wrk:
     """Runs wrk.
 
     :ivar cores: where it may run.
-    :ivar goes_first: before everything else there, where we may say so.
+    :ivar goes_first: before everything else there, where we may say so; `Children.start` has the numbers.
     """
 
     children: Children
     cores: tuple[int, ...]
-    goes_first: bool = False
+    goes_first: int = 0
 
     def start(self, port: int, script: str, *words: str, seconds: float, connections: int = CONNECTIONS) -> Child:
         """Start it, and wait for nothing.

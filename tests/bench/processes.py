@@ -94,6 +94,7 @@ def going_first(*pids: int) -> Iterator[None]:
     """Let threads, or the main threads of processes, go before everything else on their cores, where we may say so.
 
     For what is timed and rests most of the time: others on the machine make it wait else. New threads are as usual.
+    What goes first in the same way waits for each other; `Children.start` knows of what goes before these.
     """
     for pid in pids:
         with suppress(PermissionError, ProcessLookupError):
@@ -185,12 +186,13 @@ class Children:
         command: Iterable[str],
         on: Iterable[int],
         environ: Mapping[str, str] | None = None,
-        goes_first: bool = False,
+        goes_first: int = 0,
     ) -> Child:
         """Start a process.
 
         :param on: the cores that it may use.
-        :param goes_first: before everything else on its cores; only for what rests most of the time.
+        :param goes_first: before everything else on its cores, only for what rests most of the time: 1 for among those
+            of `going_first`, 2 for before these, 0 for not.
         """
         self._count += 1
         place = self.folder / f"{self._count}-{name}"
@@ -202,7 +204,7 @@ class Children:
             os.sched_setaffinity(0, allowed)
             if goes_first:
                 with suppress(PermissionError):
-                    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+                    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(goes_first))
 
         with (place / "output.log").open("wb") as output:
             process = subprocess.Popen(

@@ -89,7 +89,7 @@ def _revoking(
     spare = stage.tokens("opaque", 1, stage.opaque)
     revocation = Ask("/oauth2/revoke", stage.opaque.auth, "token=%s")
     request = str(stage.file("request", ask.text))
-    wrk = evolve(stage.wrk, goes_first=True)
+    wrk = evolve(stage.wrk, goes_first=1)
     load = wrk.start(other.port, "same", request, first(spare), REST, seconds=LONGEST + 20)
     times, deadline = Times(), time.monotonic() + LONGEST
     gc.disable()
