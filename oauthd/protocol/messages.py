@@ -167,7 +167,7 @@ Told = Callable[[Any], object]
 
 @runtime_checkable
 class TellingLesson(Lesson, Protocol):
-    """A lesson that can be asked at less cost: a coroutine, its Deferred and a `Response` for each are 6 us."""
+    """A lesson that can be asked at less cost: a Deferred with its callbacks and a `Response` for each are 4 us."""
 
     def tell(self, value: bytes, waiter: Told) -> bool:
         """As `ask`; the waiter is told the body of the answer, at once or later. False where it must be `ask`."""
