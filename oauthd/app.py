@@ -100,7 +100,6 @@ class Application(Parts):
                 cache=world.cache,
                 authentication=self.authentication,
                 grants=self.grants,
-                refresh=self.refresh,
                 minting=self.minting,
                 events=events,
                 clock=world.clock,

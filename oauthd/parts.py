@@ -97,7 +97,7 @@ class Parts:
         self._make_stores(world)
         self._make_makers(world)
         self._make_proofs(world)
-        self.refresh, self.grants = self._grants(world)
+        self.grants = self._grants(world)
 
     def _make_stores(self, world: World) -> None:
         settings, store, seals = world.settings, world.store, world.seals
@@ -107,7 +107,7 @@ class Parts:
         self.users = Users(store, clock, entropy)
         self.scopes = ScopeCatalogue(store, world.cache)
         self.answers = Answers(store, world.cache, world.reactor, partial(active, issuer=world.issuer))
-        self.tokens = Tokens(store, clock)
+        self.tokens = Tokens(store, world.cache, clock)
         self.consents = Consents(store, clock, sessions.consent_lifetime)
         self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
         browser_cookie = Cookie.named("oauthd_browser", self.secure)
@@ -149,21 +149,18 @@ class Parts:
         self.administrator = Administrator(self.bearer, self.users)
         self.hints = IdTokenHint(self.keys, world.issuer)
 
-    def _grants(self, world: World) -> tuple[Refresh, Mapping[str, GrantType]]:
+    def _grants(self, world: World) -> Mapping[str, GrantType]:
         store, tokens, events, entropy = world.store, self.tokens, world.events, world.entropy
         lives = world.settings.tokens
         access, longest = lives.access_lifetime, lives.refresh_absolute
-        refresh = Refresh(
-            store, tokens, self.scopes, events, world.seals, lives.refresh_grace, lives.refresh_idle
-        )
         found: tuple[GrantType, ...] = (
             AuthorizationCode(store, tokens, events, access),
             ClientCredentials(self.clients, self.scopes, entropy, longest),
             Password(store, self.clients, self.scopes, self.sign_in, entropy, longest, access),
-            refresh,
+            Refresh(store, tokens, self.scopes, events, world.seals, lives.refresh_grace, lives.refresh_idle),
             Device(store, tokens, access),
         )
-        return refresh, {grant.grant_type: grant for grant in found}
+        return {grant.grant_type: grant for grant in found}
 
 
 def _hasher(settings: Settings) -> PasswordHasher:

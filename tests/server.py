@@ -122,6 +122,10 @@ class Watched:
         self.crash_before = 0
         self.crash_after = 0
 
+    async def listed(self) -> None:
+        """Wait for what is still to be written of lists."""
+        await self._store.indexes.written()
+
     async def get(self, *refs: Ref[Any]) -> tuple[Stored[Any] | None, ...]:
         """Read."""
         return await self._store.get(*refs)
@@ -482,7 +486,8 @@ class Server:
     # What the database holds
 
     async def keys(self) -> list[bytes]:
-        """Every key."""
+        """Every key, the lists that nobody waited for among them."""
+        await self.store.listed()
         (found,) = await self.connection.call(("KEYS", "*"))
         return list(found)
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, GrantType, Redemption, Repeated
-from oauthd.grants.refresh_token import Refresh
 from oauthd.minting import Minting, Order
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.protocol import opaque
@@ -44,7 +43,6 @@ class Token:
     cache: Cache
     authentication: ClientAuthentication
     grants: Mapping[str, GrantType]
-    refresh: Refresh
     minting: Minting
     events: Events
     clock: Callable[[], float]
@@ -86,7 +84,7 @@ class Token:
             if isinstance(redemption, Repeated):
                 return redemption.body, None
             body, access, writes = await self._mint(ask.client, redemption)
-            if await self._commit(ask, redemption, body, access, writes):
+            if await self._commit(redemption, body, access, writes):
                 self._tell(grant.grant_type, access.record)
                 return body, redemption if redemption.holds is not None else None
         raise TEMPORARILY_UNAVAILABLE("the request is being repeated too often at once", headers={"Retry-After": "1"})
@@ -129,15 +127,15 @@ class Token:
         return text(answer).encode(), access, writes
 
     async def _commit(
-        self, ask: Ask, redemption: Redemption, body: bytes, access: Write[Any], writes: list[Write[Any]]
+        self, redemption: Redemption, body: bytes, access: Write[Any], writes: list[Write[Any]]
     ) -> bool:
         """Write what the answer stands on; the access token in any case: one that is never handed out harms nobody."""
         if not writes:
             await self.store.put(access)
             return True
-        if redemption.replay_key:
-            writes.append(self.refresh.kept(ask, redemption.replay_key, redemption.grant_id, body))
-        return await self.store.commit(evolve(redemption.commit, writes=tuple(writes), puts=(access,)))
+        if redemption.keeps is not None:
+            writes.append(redemption.keeps(body))
+        return await self.store.commit(redemption.commit.writing(writes, puts=(access,)))
 
     async def repeated(self, client: Client, grant_type: str, decision: Redemption) -> Response:
         """Another token by a decision that still holds."""

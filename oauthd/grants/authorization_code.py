@@ -50,7 +50,7 @@ class AuthorizationCode:
             await self.tokens.end_grant(grant_id)
             self.events.tell("grant.replayed", client_id=code.client_id, user_id=grant.user_id, grant_type="code")
             raise INVALID_GRANT(UNKNOWN)
-        if not await self.tokens.covers(grant):
+        if not await self.tokens.covers(grant, ask.generations):
             raise INVALID_GRANT("the authorization has been withdrawn")
         refresh = "refresh_token" in ask.client.grant_types
         until = grant.ends_at if refresh else ask.now + self.access_lifetime + MINTED_LATER

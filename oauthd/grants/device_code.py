@@ -39,7 +39,7 @@ class Device:
         stored = await self._approved(ask, kinds.device_code(grant_id, value))
         (stored_grant,) = await self.store.get(kinds.grant(grant_id))
         device: DeviceCode = stored.record
-        if stored_grant is None or not await self.tokens.covers(stored_grant.record):
+        if stored_grant is None or not await self.tokens.covers(stored_grant.record, ask.generations):
             raise INVALID_GRANT("the authorization has been withdrawn")
         grant: Grant = stored_grant.record
         refresh = "refresh_token" in ask.client.grant_types

@@ -7,13 +7,13 @@ stores the answer; when somebody was faster, `redeem` is asked again and sees wh
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client, Generations, Grant
-from oauthd.stores.interface import Commit
+from oauthd.stores.interface import Commit, Write
 
 MINTED_LATER = 60
 """Seconds by which a grant without refresh tokens outlives its access token, which is minted after the decision."""
@@ -53,7 +53,7 @@ class Redemption:
     :ivar refresh_scope: what the refresh token can give at most.
     :ivar same_refresh: the refresh token presented stays in use (no rotation).
     :ivar nonce: for the id token of this answer.
-    :ivar replay_key: the presented refresh token: the answer is kept sealed for its holder.
+    :ivar keeps: what is written of the finished answer, too; None for nothing.
     """
 
     scope: tuple[str, ...]
@@ -69,7 +69,7 @@ class Redemption:
     refresh_audience: tuple[str, ...] = ()
     same_refresh: str = field(default="", repr=False)
     nonce: str = ""
-    replay_key: str = field(default="", repr=False)
+    keeps: Callable[[bytes], Write[Any]] | None = field(default=None, repr=False)
 
 
 @frozen

@@ -6,7 +6,7 @@ lost reply and a crash look alike. Reuse after the window ends the grant. A toke
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from hashlib import sha256
 
 from attrs import frozen
@@ -17,13 +17,15 @@ from oauthd.grants.interface import Ask, Redemption, Repeated
 from oauthd.grants.resources import narrowed_audience
 from oauthd.protocol import opaque, scopes
 from oauthd.protocol.errors import INVALID_GRANT, INVALID_REQUEST
+from oauthd.protocol.json_text import text
 from oauthd.protocol.records import Answer, Grant, RefreshToken, Spent
 from oauthd.protocol.seals import SealBroken, Seals
 from oauthd.stores import kinds
-from oauthd.stores.interface import Commit, IStore, Write
+from oauthd.stores.interface import Commit, IStore, Ref, Write
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.tokens import Tokens
 
+FINGERPRINT = 32  # octets
 UNKNOWN = "the refresh token is expired, revoked or unknown"
 
 
@@ -51,14 +53,12 @@ class Refresh:
         grant_id = opaque.parse(opaque.REFRESH_TOKEN, value)
         if grant_id is None:
             raise INVALID_GRANT(UNKNOWN)
-        stored, stored_grant, answer = await self.store.get(
-            kinds.refresh_token(grant_id, value), kinds.grant(grant_id), kinds.answer(grant_id, value)
-        )
+        ref, grant_ref = kinds.refresh_token(grant_id, value), kinds.grant(grant_id)
+        stored, stored_grant, answer = await self.store.get(ref, grant_ref, kinds.answer(ref))
         if stored is None or stored_grant is None or stored.record.client_id != ask.client.client_id:
             raise INVALID_GRANT(UNKNOWN)
         grant: Grant = stored_grant.record
-        # A machine's grant: what was read with the client. Were it old, the new tokens would be dead, never live.
-        if not (await self.tokens.covers(grant) if grant.user_id else ask.generations.covers(grant.generations)):
+        if not await self.tokens.covers(grant, ask.generations):
             raise INVALID_GRANT(UNKNOWN)
         if stored.record.spent is not None:
             return await self._repeat(ask, value, grant_id, grant, stored.record, answer.record if answer else None)
@@ -79,13 +79,13 @@ class Refresh:
             grant_id=grant_id,
             standing=grant,
             audience=audience,
-            commit=Commit(expected=(stored,), alive=(kinds.grant(grant_id),), writes=(Write(stored.ref, changed),)),
+            commit=Commit(expected=(stored,), alive=(grant_ref,), writes=(Write(ref, changed),)),
             refresh=rotates,
             # Section 6: the new refresh token's scope is that of the old one, whatever this answer was narrowed to.
             refresh_scope=held,
             refresh_audience=refresh.audience,
             same_refresh="" if rotates else value,
-            replay_key=value if rotates and self.grace else "",
+            keeps=partial(self._kept, ask, value, ref) if rotates and self.grace else None,
         )
 
     async def _existing(self, scope: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,11 +95,10 @@ class Refresh:
             known = {one.name for one in (await self.catalogue.all()).scopes}
         return tuple(name for name in scope if name in known)
 
-    def kept(self, ask: Ask, value: str, grant_id: str, body: bytes) -> Write[Answer]:
+    def _kept(self, ask: Ask, value: str, ref: Ref[RefreshToken], body: bytes) -> Write[Answer]:
         """The finished answer, sealed for whoever holds the presented refresh token."""
-        plain = json.dumps([_fingerprint(ask), body.decode()]).encode()
-        answer = Answer(sealed=self.seals.seal_for(value, plain), expires_at=ask.now + self.grace)
-        return Write(kinds.answer(grant_id, value), answer)
+        sealed = self.seals.seal_for(value, _fingerprint(ask) + body)
+        return Write(kinds.answer(ref), Answer(sealed=sealed, expires_at=ask.now + self.grace))
 
     async def _repeat(
         self, ask: Ask, value: str, grant_id: str, grant: Grant, refresh: RefreshToken, answer: Answer | None
@@ -112,15 +111,15 @@ class Refresh:
             )
             raise INVALID_GRANT(UNKNOWN)
         try:
-            fingerprint, body = json.loads(self.seals.open_for(value, answer.sealed))
+            plain = self.seals.open_for(value, answer.sealed)
         except SealBroken as error:
             raise INVALID_GRANT(UNKNOWN) from error
-        if fingerprint != _fingerprint(ask):
+        if plain[:FINGERPRINT] != _fingerprint(ask):
             raise INVALID_REQUEST("the refresh token was just used with other parameters")
-        return Repeated(body.encode())
+        return Repeated(plain[FINGERPRINT:])
 
 
-def _fingerprint(ask: Ask) -> str:
+def _fingerprint(ask: Ask) -> bytes:
     """What must be equal for a repeat to be one: the client and what it asked for."""
     asked = [ask.client.client_id, ask.parameters.one("scope"), list(ask.parameters.all("resource"))]
-    return sha256(json.dumps(asked).encode()).hexdigest()
+    return sha256(text(asked).encode()).digest()

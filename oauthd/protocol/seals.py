@@ -124,7 +124,8 @@ def _derive(secret: bytes, info: str) -> bytes:
 
 
 def _token_key(token: str) -> bytes:
-    return _derive(token.encode("utf-8", "surrogatepass"), "answer")
+    # RFC 5869 section 2.3, the expansion alone, of one block: a token is a strong key by itself (section 3.3).
+    return hmac.digest(token.encode("utf-8", "surrogatepass"), b"oauthd answer\x01", "sha256")
 
 
 def _encrypt(key: bytes, head: bytes, nonce: bytes, plain: bytes) -> bytes:

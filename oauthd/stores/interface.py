@@ -107,6 +107,10 @@ class Commit:
     forgets: tuple[Ref[Any], ...] = ()
     puts: tuple[Write[Any], ...] = ()
 
+    def writing(self, writes: Iterable[Write[Any]], puts: Iterable[Write[Any]] = ()) -> Commit:
+        """The same step with other writes."""
+        return Commit(self.expected, self.absent, self.alive, tuple(writes), self.forgets, tuple(puts))
+
 
 @frozen
 class Page(Generic[R]):

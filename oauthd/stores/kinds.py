@@ -75,9 +75,9 @@ def refresh_token(grant_id: str, token: str) -> Ref[records.RefreshToken]:
     return REFRESH_TOKEN.at(digest(token), grant_id)
 
 
-def answer(grant_id: str, token: str) -> Ref[records.Answer]:
+def answer(refresh_token: Ref[records.RefreshToken]) -> Ref[records.Answer]:
     """Where the answer given for a refresh token stands during the grace window."""
-    return ANSWER.at(digest(token), grant_id)
+    return ANSWER.at(refresh_token.ident, refresh_token.slot)
 
 
 def code(grant_id: str, value: str) -> Ref[records.Code]:

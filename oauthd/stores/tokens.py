@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred, FirstError, ensureDeferred, gatherR
 
 from oauthd.protocol import opaque
 from oauthd.protocol.records import AccessToken, Generations, Grant, RefreshToken
-from oauthd.stores import kinds
+from oauthd.stores import kinds, naming
+from oauthd.stores.cache import Cache
 from oauthd.stores.interface import IStore, Page, Ref, Stored
 
 Token = AccessToken | RefreshToken
@@ -59,6 +60,7 @@ class Tokens:
     """Every issued token of the store."""
 
     store: IStore
+    cache: Cache
     clock: Callable[[], float]
 
     async def find_access(self, token: str) -> AccessToken | None:
@@ -84,10 +86,30 @@ class Tokens:
             return None
         return grant_id, stored.record
 
-    async def covers(self, grant: Grant) -> bool:
-        """Are the generations that the grant was made under still in force?"""
-        today = await self.store.generations(grant.client_id, grant.user_id)
-        return bool(today.covers(grant.generations))
+    async def covers(self, grant: Grant, today: Generations) -> bool:
+        """Are the generations that the grant was made under still in force, for all that is known?
+
+        Numbers only grow: one from memory refuses nobody wrongly, and were it old, what is issued under those of the
+        grant would be dead, never live.
+
+        :param today: those of the world and the grant's client.
+        """
+        if grant.user_id:
+            today = replace(today, user=await self._generation_of(grant.user_id))
+        return today.covers(grant.generations)
+
+    async def _generation_of(self, user_id: str) -> int | None:
+        subject = f"user:{user_id}"
+        name = naming.generation(subject)
+
+        async def read() -> bytes | None:
+            _, (number,) = await self.store.get_with_generations((), (subject,))
+            return None if number is None else b"%d" % number
+
+        entry = await self.cache.through(name, (name,), read)
+        if entry.value is None:  # nobody is turned away for what memory says
+            entry = await self.cache.through(name, (name,), read, fresh=True)
+        return None if entry.value is None else int(entry.value)
 
     async def confirm(self) -> None:
         """What was ended before is confirmed; to be asked by whoever is told that it is no more."""

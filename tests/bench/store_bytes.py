@@ -18,6 +18,7 @@ from twisted.internet import reactor, task
 
 from oauthd.protocol.records import AccessToken, Generations
 from oauthd.stores import kinds
+from oauthd.stores.cache import Cache
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import Write
 from oauthd.stores.redis import RedisStore
@@ -87,7 +88,7 @@ async def listing(store: RedisStore, count: int) -> None:
     await store.begin("world")
     await store.begin(f"client:{IDENTIFIER}")
     await fill(store, machines(count))
-    tokens = Tokens(store, time.time)
+    tokens = Tokens(store, Cache(time.monotonic, time.time), time.time)
     begun = time.perf_counter()
     rows, cursor = await tokens.page(IDENTIFIER, "", "", None, 100)
     took = time.perf_counter() - begun

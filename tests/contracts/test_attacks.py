@@ -8,6 +8,7 @@ token lives that has what was taken, and none comes of what the flow left.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from attrs import frozen
@@ -20,7 +21,7 @@ from oauthd.pages.browser import Flow
 from oauthd.protocol import lockout
 from oauthd.protocol.records import Generations, Interaction
 from oauthd.stores import kinds, naming, sessions
-from oauthd.stores.interface import Commit, IStore, Stored, StoreUnavailable
+from oauthd.stores.interface import Commit, IStore, Stored, StoreUnavailable, Write
 from tests.admin.case import CLIENTS, TOKENS, USERS, AdminCase
 from tests.server import CHEAP, DEVICE_GRANT, PASSWORD, REDIRECT, App, Browser, Person, ServerCase, form_of, ok
 from tests.wire import HERE, Answer
@@ -413,7 +414,7 @@ class SecretsTests(SynchronousTestCase):
     def test_representations(self) -> None:
         """No refresh token, finished answer or browser cookie is part of what a value shows of itself."""
         values = (
-            Redemption((), Generations(1, 1), same_refresh=PASSWORD, replay_key=PASSWORD),
+            Redemption((), Generations(1, 1), same_refresh=PASSWORD, keeps=partial(Write, kinds.SCOPES.at(PASSWORD))),
             Repeated(PASSWORD.encode()),
             Flow(PASSWORD, Stored(kinds.INTERACTION.at("x"), Interaction("home", {}, b"", 0, 1), b"")),
         )

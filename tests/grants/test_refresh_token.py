@@ -179,7 +179,7 @@ class RotationTests(ServerCase):
     async def test_a_damaged_answer(self) -> None:
         """A kept answer that does not open is refused, and the grant lives on."""
         new = ok(await self.server.refresh(self.app, self.token))
-        where = kinds.answer(self.token[4:18], self.token)
+        where = kinds.answer(kinds.refresh_token(self.token[4:18], self.token))
         await self.server.store.put(Write(where, Answer(b"damaged", int(NOW) + 10)))
         self.refused(await self.server.refresh(self.app, self.token), "invalid_grant")
         self.assertTrue(await self.server.active(new["access_token"]))

@@ -43,7 +43,7 @@ class AnswersCase(StoreCase):
         store: Any = self.one.store.plain
         self.clients = Clients(store, self.one.cache, seals, self.clock.seconds, entropy, 0, 1000)
         self.users = Users(store, self.clock.seconds, entropy)
-        self.tokens = Tokens(store, self.clock.seconds)
+        self.tokens = Tokens(store, self.one.cache, self.clock.seconds)
         await self.store.begin("world")
         await self.founded()
 
@@ -516,6 +516,29 @@ class BatchTests(AnswersCase):
         cells = self.one.cache._cells
         self.assertEqual(set(cells), {b"gen:world", b"gen:client:{app}"})
         self.assertTrue(all(cell.entries == 1 for cell in cells.values()))
+
+
+class StandingTests(AnswersCase):
+    """Does a grant stand, for all that is known? (`Tokens.covers`)"""
+
+    async def covers(self, user_id: str = "u1") -> bool:
+        """Under the generations in force when the first test token is issued."""
+        made = replace(grant(9000), user_id=user_id, generations=Generations(1, 1, 1))
+        return await self.tokens.covers(made, await self.store.generations("app"))
+
+    async def test_from_memory(self) -> None:
+        """The user's generation is read once, and a change that was heard counts at once."""
+        self.assertEqual([await self.covers(), await self.covers()], [True, True])
+        self.assertGreater(self.one.cache.tally.hits, 0)
+        await self.store.raise_generation("user:u1")
+        await self.one.heard()
+        self.assertFalse(await self.covers())
+
+    async def test_nobody_is_refused_by_what_memory_says(self) -> None:
+        """A user that was not there a moment ago is looked up again."""
+        self.assertFalse(await self.covers("u2"))
+        await self.command("SET", naming.generation("user:u2"), 1)  # nobody tells of it
+        self.assertTrue(await self.covers("u2"))
 
 
 class AgeTests(AnswersCase):
