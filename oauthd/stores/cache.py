@@ -261,7 +261,7 @@ class Cache:
     def keep(self, name: bytes, entry: Entry) -> None:
         """Keep an entry whose ticket was not touched; what was kept under the name before is replaced."""
         entries = self.entries
-        # Before a former entry lets go of them; without a loop, for every miss comes here (0.3 us).
+        # Before a former entry lets go of them; without a loop, for every miss comes here (0.15 us).
         entry.first.entries += 1
         entry.second.entries += 1
         entry.third.entries += 1
