@@ -165,7 +165,8 @@ def public_jwk(key: PublicKey, algorithm: str) -> dict[str, Any]:
 class Signer:
     """Signs with one key, under headers prepared once.
 
-    :ivar slow: to be called in a thread.
+    :ivar slow: `signature` is to be called in a thread, and nothing else there: what a thread does in Python holds up
+        all the others.
     """
 
     __slots__ = ("_encoded", "_key", "_sign", "algorithm", "kid", "slow", "typ")
@@ -192,8 +193,23 @@ class Signer:
 
         :raises ValueError, TypeError: for claims that JSON cannot hold.
         """
-        data = self._encoded + _encode(text(claims).encode())
-        return (data + b"." + _encode(self._sign(self._key, data))).decode("ascii")
+        data = self.unsigned(claims)
+        return self.signed(data, self._sign(self._key, data))
+
+    def unsigned(self, claims: Mapping[str, Any]) -> bytes:
+        """What is to be signed (RFC 7515 section 5.1, the signing input).
+
+        :raises ValueError, TypeError: for claims that JSON cannot hold.
+        """
+        return self._encoded + _encode(text(claims).encode())
+
+    def signature(self, data: bytes) -> bytes:
+        """The signature over what is `unsigned`."""
+        return self._sign(self._key, data)
+
+    def signed(self, data: bytes, signature: bytes) -> str:
+        """The token that the two make."""
+        return (data + b"." + _encode(signature)).decode("ascii")
 
 
 def verify(

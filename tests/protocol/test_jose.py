@@ -150,6 +150,16 @@ class SigningTests(SynchronousTestCase):
         for algorithm, one in SIGNERS.items():
             self.assertEqual(jose.verify(one.sign(CLAIMS), KEYS, [algorithm], issuer=ISSUER, now=NOW), CLAIMS)
 
+    def test_step_by_step(self) -> None:
+        """A token whose signature was made by itself is one that is signed at once; of no other input it is one."""
+        for algorithm, one in SIGNERS.items():
+            data = one.unsigned(CLAIMS)
+            token = one.signed(data, one.signature(data))
+            self.assertEqual(jose.verify(token, KEYS, [algorithm], issuer=ISSUER, now=NOW), CLAIMS)
+            other = one.signed(data, one.signature(one.unsigned({**CLAIMS, "sub": "eve"})))
+            with self.assertRaises(jose.TokenRefused):
+                jose.verify(other, KEYS, [algorithm], issuer=ISSUER, now=NOW)
+
     def test_public_keys_are_public(self) -> None:
         """A public JWK has no private member; it is called by its thumbprint and says what it is for."""
         for algorithm, pair in PAIRS.items():
