@@ -13,7 +13,7 @@ from tests.bench.results import Figure, Goal, Rate, Result, quietest
 from tests.bench.stage import Ask, Stage
 
 ORDER = 1 << 18  # numbers in an order of tokens, after which it begins again
-MISSES = 30_000  # tokens for each second of misses: more than goals ask for
+MISSES = 50_000  # tokens for each second of misses: more than goals ask for
 
 
 def introspection(stage: Stage) -> Ask:
