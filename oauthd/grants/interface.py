@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from oauthd.protocol.messages import Parameters
-from oauthd.protocol.records import Client, Generations, Grant
+from oauthd.protocol.records import UNBOUND, Binding, Client, Generations, Grant
 from oauthd.stores.interface import Commit, Write
 
 MINTED_LATER = 60
@@ -28,6 +28,7 @@ class Ask:
     :ivar exact_now: the same instant with fractions.
     :ivar attempt: random; by it a retried commit recognises itself.
     :ivar source: address of the caller.
+    :ivar binding: what the sender has proved to hold, for its tokens to be bound to.
     """
 
     client: Client
@@ -37,6 +38,7 @@ class Ask:
     exact_now: float
     attempt: str
     source: str
+    binding: Binding = UNBOUND
 
 
 @frozen

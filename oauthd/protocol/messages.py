@@ -100,12 +100,15 @@ class Connection:
 
     :ivar secure: TLS here, or asserted by a trusted proxy.
     :ivar source: address of the caller: the rightmost hop that is not a trusted proxy; "" for an unnamed unix peer.
+    :ivar certificate: DER of the certificate whose key the caller has proved to hold: in the TLS connection, or to a
+        trusted proxy; empty for none.
     :ivar local: listener and peer are both loopback and no forwarding header was sent, trusted or not.
     """
 
     secure: bool = False
     source: str = ""
     local: bool = False
+    certificate: bytes = field(default=b"", repr=False)
 
 
 @frozen

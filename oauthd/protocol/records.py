@@ -53,13 +53,34 @@ def _reaches(issued: int | None, today: int | None) -> bool:
 
 
 class ClientSecret(Record, frozen=True):
-    """One of a client's live secrets: a keyed digest, and its end when it was rotated out."""
+    """One of a client's live secrets: a keyed digest, and its end when it was rotated out.
 
-    secret = ("digest",)
+    :ivar sealed: the secret itself, for methods that need it (HMAC); empty where none does.
+    """
+
+    secret = ("digest", "sealed")
 
     digest: bytes = field(name="d")
     created_at: int = field(name="c")
     expires_at: int | None = field(name="e", default=None)
+    sealed: bytes = field(name="s", default=b"")
+
+
+class Binding(Record, frozen=True):
+    """What a sender must prove to hold, for a token to be any good: the `cnf` of RFC 7800, as thumbprints.
+
+    :ivar jkt: of a public key, shown by DPoP (RFC 9449 section 6.1); "" for none.
+    :ivar x5t: of a client certificate, shown by mutual TLS (RFC 8705 section 3.1, `x5t#S256`); "" for none.
+    """
+
+    jkt: str = field(name="k", default="")
+    x5t: str = field(name="x", default="")
+
+    def __bool__(self) -> bool:
+        return bool(self.jkt or self.x5t)
+
+
+UNBOUND = Binding()
 
 
 class Client(Record, frozen=True):
@@ -76,7 +97,29 @@ class Client(Record, frozen=True):
     :ivar first_party: consent is not asked.
     :ivar pkce_required: PKCE also though it is confidential.
     :ivar rotates_refresh: refresh tokens are rotated at use; those of public clients always are.
+    :ivar auth_method: `token_endpoint_auth_method` (RFC 7591 section 2); "" for a secret, by header or form.
+    :ivar auth_algorithm: `token_endpoint_auth_signing_alg`; "" for any that is on.
+    :ivar jwks: the client's public keys, given with it; `jwks_uri`: where they are to be fetched.
+    :ivar tls_subject: what a certificate of `tls_client_auth` must show: one of `subject_dn`, `san_dns`, `san_uri`,
+        `san_ip`, `san_email`, and its value (RFC 8705 section 2.1.2).
+    :ivar certificate_bound: `tls_client_certificate_bound_access_tokens` (RFC 8705 section 3.4).
+    :ivar dpop_bound: `dpop_bound_access_tokens` (RFC 9449 section 5.2).
+    :ivar par_required: `require_pushed_authorization_requests` (RFC 9126 section 6).
+    :ivar request_signed: `require_signed_request_object` (RFC 9101 section 10.5).
+    :ivar request_algorithm: `request_object_signing_alg`; `request_encryption`: what it encrypts with to us.
+    :ivar request_uris: the only ones that it may name (OpenID Connect Registration section 2).
+    :ivar response_algorithm: `authorization_signed_response_alg` (JARM section 3); `response_encryption`: to it.
+    :ivar id_token_encryption: as all encryptions: `alg` and `enc`, () for none.
+    :ivar userinfo_algorithm: `userinfo_signed_response_alg`; "" for plain JSON.
+    :ivar subject_type: `public` or `pairwise`; `sector`: the host that pairwise subjects are made for.
+    :ivar default_max_age: seconds; None for none.
+    :ivar details_types: `authorization_details_types` (RFC 9396 section 10); None: every type that is declared.
+    :ivar profile: "" for the server's, or `fapi2`.
+    :ivar registration: digest of the registration access token (RFC 7592 section 3); empty where there is none.
+    :ivar unused_until: when a client that registered itself ends, if it is not used; None for never.
     """
+
+    secret = ("registration",)
 
     client_id: str = field(name="i")
     number: int = field(name="n")
@@ -99,6 +142,41 @@ class Client(Record, frozen=True):
     pkce_required: bool = field(name="pk", default=False)
     rotates_refresh: bool = field(name="rr", default=True)
     client_uri: str = field(name="cu", default="")
+    auth_method: str = field(name="am", default="")
+    auth_algorithm: str = field(name="aa", default="")
+    jwks: dict[str, Any] = field(name="jw", default_factory=dict)
+    jwks_uri: str = field(name="ju", default="")
+    tls_subject: dict[str, str] = field(name="ts", default_factory=dict)
+    certificate_bound: bool = field(name="cb", default=False)
+    dpop_bound: bool = field(name="db", default=False)
+    par_required: bool = field(name="pr", default=False)
+    request_signed: bool = field(name="rs", default=False)
+    request_algorithm: str = field(name="ra", default="")
+    request_encryption: tuple[str, ...] = field(name="rx", default=())
+    request_uris: tuple[str, ...] = field(name="ru", default=())
+    response_algorithm: str = field(name="ma", default="")
+    response_encryption: tuple[str, ...] = field(name="mx", default=())
+    id_token_encryption: tuple[str, ...] = field(name="ix", default=())
+    userinfo_algorithm: str = field(name="va", default="")
+    userinfo_encryption: tuple[str, ...] = field(name="vx", default=())
+    subject_type: str = field(name="sj", default="public")
+    sector_identifier_uri: str = field(name="su", default="")
+    sector: str = field(name="sr", default="")
+    default_max_age: int | None = field(name="dm", default=None)
+    require_auth_time: bool = field(name="rt", default=False)
+    default_acr_values: tuple[str, ...] = field(name="da", default=())
+    initiate_login_uri: str = field(name="il", default="")
+    logo_uri: str = field(name="lo", default="")
+    policy_uri: str = field(name="po", default="")
+    tos_uri: str = field(name="to", default="")
+    contacts: tuple[str, ...] = field(name="co", default=())
+    application_type: str = field(name="at", default="web")
+    software_id: str = field(name="sw", default="")
+    software_version: str = field(name="sv", default="")
+    details_types: tuple[str, ...] | None = field(name="dt", default=None)
+    profile: str = field(name="pf", default="")
+    registration: bytes = field(name="rg", default=b"")
+    unused_until: int | None = field(name="uu", default=None)
     is_active: bool = field(name="a", default=True)
 
     @property
@@ -178,6 +256,9 @@ class Grant(Record, frozen=True):
     :ivar audience: resources the tokens are for; () for the issuer alone.
     :ivar ends_at: absolute end of the family, which no refresh extends (ASVS 10.4.8).
     :ivar auth_time: when the user signed in; 0 for none.
+    :ivar acr: how (OpenID Connect Core section 2); "" for none.
+    :ivar details: authorization details that were granted (RFC 9396).
+    :ivar claims: the `claims` parameter, as it was granted (OpenID Connect Core section 5.5).
     """
 
     client_id: str = field(name="c")
@@ -192,6 +273,9 @@ class Grant(Record, frozen=True):
     username: str = field(name="n", default="")
     auth_time: int = field(name="at", default=0)
     nonce: str = field(name="no", default="")
+    acr: str = field(name="ac", default="")
+    details: tuple[dict[str, Any], ...] = field(name="d", default=())
+    claims: dict[str, Any] = field(name="cl", default_factory=dict)
 
 
 class AccessToken(Record, frozen=True):
@@ -199,6 +283,9 @@ class AccessToken(Record, frozen=True):
 
     :ivar grant: id of its grant, "" for a machine token without one.
     :ivar audience: resources it is for; () for the issuer alone.
+    :ivar subject: the `sub` that others are told; "" for the user or the client itself.
+    :ivar acr: how the user signed in (RFC 9470 section 6.2); "" for none.
+    :ivar details: authorization details (RFC 9396 section 9).
     """
 
     client_id: str = field(name="c")
@@ -212,12 +299,17 @@ class AccessToken(Record, frozen=True):
     grant: str = field(name="G", default="")
     audience: tuple[str, ...] = field(name="a", default=())
     auth_time: int = field(name="at", default=0)
+    binding: Binding = field(name="b", default=UNBOUND)
+    subject: str = field(name="sj", default="")
+    acr: str = field(name="ac", default="")
+    details: tuple[dict[str, Any], ...] = field(name="d", default=())
 
 
 class RefreshToken(Record, frozen=True):
     """A refresh token of a grant; `spent` once it has a successor.
 
     :ivar scope: what it can give at most.
+    :ivar binding: of a public client's, to whose key it is bound (RFC 9449 section 5, RFC 8705 section 7.1).
     """
 
     client_id: str = field(name="c")
@@ -228,6 +320,7 @@ class RefreshToken(Record, frozen=True):
     generations: Generations = field(name="g")
     audience: tuple[str, ...] = field(name="a", default=())
     spent: Spent | None = field(name="S", default=None)
+    binding: Binding = field(name="b", default=UNBOUND)
 
 
 class Answer(Record, frozen=True):
@@ -244,6 +337,7 @@ class Code(Record, frozen=True):
 
     :ivar redirect_uri: as sent in the authorization request, "" when it was left out.
     :ivar code_challenge: S256 challenge, "" for none (RFC 7636).
+    :ivar jkt: of the key that its tokens must be bound to, "" for none (RFC 9449 section 10).
     """
 
     client_id: str = field(name="c")
@@ -251,6 +345,27 @@ class Code(Record, frozen=True):
     code_challenge: str = field(name="cc")
     expires_at: int = field(name="e")
     spent: Spent | None = field(name="S", default=None)
+    jkt: str = field(name="k", default="")
+
+
+class PushedRequest(Record, frozen=True):
+    """An authorization request that its client pushed (RFC 9126): checked, and waiting for a browser.
+
+    :ivar parameters: as they are to be read, name to value; those of a request object in place of what held it.
+    :ivar jkt: of the DPoP key that was shown when it was pushed (RFC 9449 section 10.1).
+    """
+
+    client_id: str = field(name="c")
+    parameters: dict[str, str] = field(name="q")
+    expires_at: int = field(name="e")
+    jkt: str = field(name="k", default="")
+    spent: Spent | None = field(name="S", default=None)
+
+
+class Once(Record, frozen=True):
+    """Something that counts once was used: an assertion, a proof or a request object, known by its digest."""
+
+    expires_at: int = field(name="e")
 
 
 class DeviceCode(Record, frozen=True):

@@ -33,6 +33,8 @@ REFRESH_TOKEN = Kind("r", records.RefreshToken, _token_lists)
 GRANT = Kind("g", records.Grant, told=Told.REMOVALS)  # a change only lets it live longer
 ANSWER = Kind("n", records.Answer)
 CODE = Kind("c", records.Code)
+PUSHED_REQUEST = Kind("p", records.PushedRequest)
+ONCE = Kind("j", records.Once)
 DEVICE_CODE = Kind("d", records.DeviceCode)
 USER_CODE = Kind("u", records.UserCode)
 SESSION = Kind("s", records.Session)
@@ -50,8 +52,8 @@ KEY_RING = Kind("keys", records.KeyRing, lasting=True, told=Told.CHANGES)
 WORLD = Kind("world", records.World, lasting=True)
 
 KINDS: tuple[Kind[object], ...] = (
-    ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, DEVICE_CODE, USER_CODE, SESSION, INTERACTION, CONSENT, LOCKOUT,
-    TALLY, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES, KEY_RING, WORLD,
+    ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, PUSHED_REQUEST, ONCE, DEVICE_CODE, USER_CODE, SESSION, INTERACTION,
+    CONSENT, LOCKOUT, TALLY, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES, KEY_RING, WORLD,
 )  # type: ignore[assignment]  # Kind is invariant; the table only names them
 
 
