@@ -81,7 +81,7 @@ def disturbed(bench: Bench) -> Iterator[Result]:
     found, ratio = told(quiet, placed)
     yield Figure(what, f"{found} beside {done}", "no worse than 2 x", ratio <= 2)
     found, _ = told(quiet, usual)
-    yield Figure(f"{what}, all threads on the load's core as the system schedules them", found)
+    yield Figure("that p99 with the threads on the load's core left to the system", found)
 
 
 def told(quiet: Sequence[Found], busy: Sequence[Found]) -> tuple[str, float]:
