@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from oauthd.admin.schemas import Flag, Member, Members, Nullable, Text
 from oauthd.protocol.client_metadata import LINE, LONGEST_URI, NAME, WEB_URI
+from oauthd.protocol.schemas import Flag, Member, Members, Nullable, Text
 
 _PART = r"[^\x00-\x20\x7f-\xa0@<>(),:;\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\uffff]+"
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from oauthd.admin.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Variants, Whole
 from oauthd.protocol import client_metadata as metadata
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.records import Client
 from oauthd.protocol.redirects import validate_registered
+from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Variants, Whole
 
 CLIENT_ID = Text(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,128}", "the id of a client", 1, 128)
 """Any client id, also one that was preset in the settings."""

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from oauthd.admin import paging
 from oauthd.admin.client_members import CLIENT_ID, ClientMembers, fields, shown
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
-from oauthd.admin.schemas import Choice, Flag, Member, Members, Text, Whole
 from oauthd.events import Events
 from oauthd.protocol import client_metadata as metadata
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import Client, Scopes
+from oauthd.protocol.schemas import Choice, Flag, Member, Members, Text, Whole
 from oauthd.stores.clients import Clients
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.tokens import Tokens

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-from oauthd.admin.schemas import Members, Problems, Schema, TextSchema, Variants
 from oauthd.proofs.administrator import Administrator
 from oauthd.proofs.bearer import Bearer
 from oauthd.protocol.errors import FORBIDDEN, INVALID_REQUEST, NOT_FOUND, UNPROCESSABLE_CONTENT
 from oauthd.protocol.json_body import read_json
 from oauthd.protocol.messages import NO_STORE, Request, Response, json_response
 from oauthd.protocol.records import AccessToken, User
+from oauthd.protocol.schemas import Members, Problems, Schema, TextSchema, Variants
 from oauthd.stores.users import Users
 
 NO_CONTENT = Response(204, NO_STORE)

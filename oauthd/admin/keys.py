@@ -8,12 +8,12 @@ from typing import Any, Final
 from attrs import frozen
 
 from oauthd.admin.declarations import Answer, Call, Operation, operation
-from oauthd.admin.schemas import Choice, Dictionary, Listing, Member, Members, Nullable, Text, Whole
 from oauthd.events import Events
 from oauthd.keys import Keys
 from oauthd.protocol.errors import CONFLICT
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.rotation import Stage
+from oauthd.protocol.schemas import Choice, Dictionary, Listing, Member, Members, Nullable, Text, Whole
 
 MOST: Final = 8
 """Published keys of one algorithm: a key set that grows without end would be fetched by every client."""

@@ -15,8 +15,8 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from oauthd.admin.declarations import AdminEndpoint, Answer, Call, Operation, Parameter, Who, operation
-from oauthd.admin.schemas import AnyObject, Dictionary, Member, Members, Text
 from oauthd.protocol.messages import Response
+from oauthd.protocol.schemas import AnyObject, Dictionary, Member, Members, Text
 
 VERSION: Final = "1"
 Places = Iterable[tuple[str, Mapping[str, str]]]

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from oauthd.admin.declarations import Parameter
-from oauthd.admin.schemas import Listing, Member, Members, Nullable, Schema, Text, Whole
 from oauthd.protocol.errors import NOT_FOUND, OAuthError
+from oauthd.protocol.schemas import Listing, Member, Members, Nullable, Schema, Text, Whole
 from oauthd.stores.interface import Page
 
 T = TypeVar("T")

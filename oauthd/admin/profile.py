@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from oauthd.admin import claims
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Who, operation
-from oauthd.admin.schemas import Member, Members, Text
 from oauthd.admin.users import SHOWN, PasswordRule, replace_password, shown
 from oauthd.events import Events
 from oauthd.passwords import Passwords
 from oauthd.protocol.errors import FORBIDDEN
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import User
+from oauthd.protocol.schemas import Member, Members, Text
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users
 

@@ -13,12 +13,12 @@ from attrs import frozen
 from msgspec.structs import replace
 
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
-from oauthd.admin.schemas import Flag, Listing, Member, Members, Text, Whole
 from oauthd.events import Events
 from oauthd.protocol.client_metadata import LINE, SCOPE
 from oauthd.protocol.errors import CONFLICT
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import Scope
+from oauthd.protocol.schemas import Flag, Listing, Member, Members, Text, Whole
 from oauthd.stores.scopes import FIRST_SCOPES, ScopeCatalogue
 
 BUILT_IN: Final = frozenset(name for name, *_ in FIRST_SCOPES)

@@ -20,12 +20,12 @@ from attrs import evolve, frozen
 from oauthd.admin import paging
 from oauthd.admin.client_members import CLIENT_ID
 from oauthd.admin.declarations import NO_CONTENT, Access, Answer, Call, Operation, Parameter, Who, operation
-from oauthd.admin.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Whole
 from oauthd.admin.users import USER_ID
 from oauthd.events import Events
 from oauthd.protocol import basic
 from oauthd.protocol.errors import INVALID_CLIENT, NOT_FOUND
 from oauthd.protocol.messages import NO_STORE, Parameters, Request, Response, json_response
+from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Whole
 from oauthd.stores.clients import LONGEST_ID, Clients
 from oauthd.stores.tokens import Listed, Tokens
 from oauthd.stores.users import Users

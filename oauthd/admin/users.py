@@ -19,13 +19,13 @@ from msgspec.structs import replace
 
 from oauthd.admin import claims, paging
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
-from oauthd.admin.schemas import Flag, Listing, Member, Members, Nullable, Text, Whole
 from oauthd.events import Events
 from oauthd.passwords import Passwords
 from oauthd.protocol.client_metadata import LINE
 from oauthd.protocol.errors import NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import User
+from oauthd.protocol.schemas import Flag, Listing, Member, Members, Nullable, Text, Whole
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users, is_administrator
 

@@ -12,8 +12,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from oauthd.admin.declarations import AdminEndpoint, Answer, Operation, Parameter, Who, endpoints_of, operation
 from oauthd.admin.openapi import OpenApi
 from oauthd.admin.reference import markdown
-from oauthd.admin.schemas import Text
 from oauthd.protocol.messages import Response
+from oauthd.protocol.schemas import Text
 from oauthd.web.routes import ROUTES
 from tests.admin.case import CLIENTS, KEYS, PROFILE, SCOPES, TOKENS, USERS, AdminCase
 from tests.admin.test_clients import FULL

@@ -1,4 +1,4 @@
-"""What values of the admin API look like: each schema publishes itself (JSON Schema 2020-12) and reads by what it says.
+"""What JSON values look like: each schema publishes itself (JSON Schema 2020-12) and reads by what it says.
 
 Lengths count characters, as JSON Schema does. Patterns are given without anchors and match the whole text; they stay in
 the part of the language that Python and ECMA-262 share. Reading collects what is wrong, by the path of the member, and

@@ -12,7 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.admin import claims
 from oauthd.admin.client_members import CLIENT_ID
-from oauthd.admin.schemas import (
+from oauthd.admin.users import USER_ID, USERNAME, PasswordRule
+from oauthd.protocol.lockout import canonical_name
+from oauthd.protocol.schemas import (
     ABSENT,
     Choice,
     Flag,
@@ -26,8 +28,6 @@ from oauthd.admin.schemas import (
     Variants,
     Whole,
 )
-from oauthd.admin.users import USER_ID, USERNAME, PasswordRule
-from oauthd.protocol.lockout import canonical_name
 
 _WORDS = Text("[a-z]+|[0-9]{2}", shortest=1, longest=4)
 _SMALL = Members((Member("a", _WORDS, required=True), Member("b", Nullable(Flag()), default=None)))
