@@ -47,6 +47,7 @@ from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
 from oauthd.runtime.threads import PoolFull
 from oauthd.stores.interface import StoreUnavailable
+from oauthd.stores.writing import Writing
 from oauthd.web.application import Edge, build
 from oauthd.web.channel import Limits
 from oauthd.web.errors import Errors
@@ -104,6 +105,7 @@ class Application(Parts):
                 events=events,
                 clock=world.clock,
                 entropy=world.entropy,
+                writing=Writing(world.store, world.reactor),
             ),
             "introspect": Introspect(
                 authentication=self.authentication,

@@ -62,9 +62,29 @@ class Minting:
 
     async def access_token(self, order: Order) -> tuple[str, Write[AccessToken]]:
         """An access token and the record that makes it live."""
+        made = self.access_token_at_once(order)
+        if made is not None:
+            return made
+        record = self._record(order)
+        token = await self._signed(self._access_signer(), self._access_claims(order, record))
+        return token, Write(kinds.access_token(token), record)
+
+    def access_token_at_once(self, order: Order) -> tuple[str, Write[AccessToken]] | None:
+        """The same without waiting; None where a thread must sign."""
+        if (order.client.access_format or self.settings.tokens.access_format) == "opaque":
+            token, record = opaque.make(opaque.ACCESS_TOKEN, self.entropy), self._record(order)
+        else:
+            signer = self._access_signer()
+            if signer.slow:
+                return None
+            record = self._record(order)
+            token = signer.sign(self._access_claims(order, record))
+        return token, Write(kinds.access_token(token), record)
+
+    def _record(self, order: Order) -> AccessToken:
         now = int(self.clock())
         expires_at = now + self.settings.tokens.access_lifetime
-        record = AccessToken(
+        return AccessToken(
             client_id=order.client.client_id,
             scope=order.scope,
             issued_at=now,
@@ -78,11 +98,6 @@ class Minting:
             audience=order.audience,
             auth_time=order.auth_time,
         )
-        if (order.client.access_format or self.settings.tokens.access_format) == "opaque":
-            token = opaque.make(opaque.ACCESS_TOKEN, self.entropy)
-        else:
-            token = await self._signed(self._access_signer(), self._access_claims(order, record))
-        return token, Write(kinds.access_token(token), record)
 
     def refresh_token(
         self, grant_id: str, grant: Grant, scope: tuple[str, ...], audience: tuple[str, ...]

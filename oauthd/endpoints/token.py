@@ -7,9 +7,11 @@ stores what the answer stands on. Whoever loses that step asks the grant again, 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import define, field, frozen
+from twisted.python.failure import Failure
 
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, GrantType, Redemption, Repeated
@@ -23,11 +25,12 @@ from oauthd.protocol.errors import (
     OAuthError,
 )
 from oauthd.protocol.json_text import text
-from oauthd.protocol.messages import JSON, Parameters, Request, Response
-from oauthd.protocol.records import AccessToken, Client
+from oauthd.protocol.messages import JSON, Parameters, Request, Response, Told
+from oauthd.protocol.records import AccessToken, Client, Grant
 from oauthd.stores import kinds
 from oauthd.stores.cache import Cache
 from oauthd.stores.interface import IStore, Write
+from oauthd.stores.writing import Writing
 
 ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
 REPEATABLE = ("resource",)  # RFC 8707 section 2
@@ -47,6 +50,7 @@ class Token:
     events: Events
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
+    writing: Writing
 
     async def __call__(self, request: Request) -> Response:
         """Answer a token request (RFC 6749 sections 5.1 and 5.2)."""
@@ -92,24 +96,8 @@ class Token:
     async def _mint(self, client: Client, redemption: Redemption) -> tuple[bytes, Write[Any], list[Write[Any]]]:
         """The answer, the access token's record, and what is to be written in the commit."""
         grant = redemption.grant or redemption.standing
-        access_token, access = await self.minting.access_token(
-            Order(
-                client=client,
-                scope=redemption.scope,
-                generations=redemption.generations,
-                user_id=grant.user_id if grant else "",
-                username=grant.username if grant else "",
-                grant_id=redemption.grant_id,
-                audience=redemption.audience,
-                auth_time=grant.auth_time if grant else 0,
-                ends_at=grant.ends_at if grant else None,
-            )
-        )
-        answer: dict[str, Any] = {
-            "access_token": access_token,
-            "token_type": "Bearer",
-            "expires_in": access.record.expires_at - access.record.issued_at,
-        }
+        access_token, access = await self.minting.access_token(_order(client, redemption, grant))
+        answer = _answer(access_token, access.record)
         writes: list[Write[Any]] = list(redemption.commit.writes)
         if redemption.grant is not None:
             writes.append(Write(kinds.grant(redemption.grant_id), redemption.grant))
@@ -144,6 +132,25 @@ class Token:
         self._tell(grant_type, access.record)
         return Response(200, JSON, body)
 
+    def repeat(self, client: Client, grant_type: str, decision: Redemption, waiter: Told) -> bool:
+        """The same without a coroutine for each, which costs a fifth of it all; False where a thread must sign."""
+        made = self.minting.access_token_at_once(_order(client, decision, None))
+        if made is None:
+            return False
+        access_token, access = made
+        answer = _answer(access_token, access.record)
+        if decision.scope:
+            answer["scope"] = " ".join(decision.scope)
+        self.writing.put(access, partial(self._written, waiter, text(answer).encode(), grant_type, access.record))
+        return True
+
+    def _written(
+        self, waiter: Told, body: bytes, grant_type: str, access: AccessToken, failure: Failure | None
+    ) -> None:
+        if failure is None:
+            self._tell(grant_type, access)
+        waiter(body if failure is None else failure)
+
     def _tell(self, grant_type: str, access: AccessToken) -> None:
         self.events.tell(
             "token.issued",
@@ -152,6 +159,30 @@ class Token:
             user_id=access.user_id or None,
             scope=" ".join(access.scope),
         )
+
+
+def _order(client: Client, redemption: Redemption, grant: Grant | None) -> Order:
+    """What the access token is to say."""
+    return Order(
+        client=client,
+        scope=redemption.scope,
+        generations=redemption.generations,
+        user_id=grant.user_id if grant else "",
+        username=grant.username if grant else "",
+        grant_id=redemption.grant_id,
+        audience=redemption.audience,
+        auth_time=grant.auth_time if grant else 0,
+        ends_at=grant.ends_at if grant else None,
+    )
+
+
+def _answer(access_token: str, record: AccessToken) -> dict[str, Any]:
+    """The first members of the answer (RFC 6749 section 5.1)."""
+    return {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": record.expires_at - record.issued_at,
+    }
 
 
 @define(eq=False)
@@ -175,6 +206,16 @@ class TokenLesson:
 
     def recall(self, value: bytes) -> None:
         """Nothing: each token is a new one."""
+
+    def tell(self, value: bytes, waiter: Told) -> bool:
+        """Another token, where what was decided holds and nothing is to be waited for but the store."""
+        endpoint, decision = self.endpoint, self.decision
+        return (
+            decision is not None
+            and decision.holds is not None
+            and decision.holds()
+            and endpoint.repeat(self.caller.client, self.grant_type, decision, waiter)
+        )
 
     def ask(self, value: bytes) -> Awaitable[Response]:
         """Another token."""
