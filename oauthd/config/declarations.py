@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 
 from oauthd.config.policy import (
+    AuthorizationSettings,
     ClientSettings,
     DeviceSettings,
     SessionSettings,
@@ -35,6 +36,7 @@ class Settings:
     store: StoreSettings = attrs.Factory(StoreSettings)
     cache: CacheSettings = attrs.Factory(CacheSettings)
     tokens: TokenSettings = attrs.Factory(TokenSettings)
+    authorization: AuthorizationSettings = attrs.Factory(AuthorizationSettings)
     device: DeviceSettings = attrs.Factory(DeviceSettings)
     sessions: SessionSettings = attrs.Factory(SessionSettings)
     keys: KeySettings = attrs.Factory(KeySettings)

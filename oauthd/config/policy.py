@@ -84,6 +84,30 @@ class TokenSettings:
 
 
 @attrs.frozen
+class AuthorizationSettings:
+    """How clients may ask for an authorization. What is demanded here is demanded of every client."""
+
+    pushed_lifetime: int = setting(
+        1 * MINUTE,
+        help="How long the request_uri of a pushed authorization request can be used. A person who has been sent to "
+        "the sign-in page by then may take longer.",
+        unit="seconds",
+        spec="RFC 9126 section 2.2",
+        between=(5, 599),
+    )
+    pushed_required: bool = setting(
+        False,
+        help="Demand that authorization requests are pushed by their clients before the browser comes.",
+        spec="RFC 9126 section 5",
+    )
+    signed_required: bool = setting(
+        False,
+        help="Demand that authorization requests stand in a signed request object.",
+        spec="RFC 9101 section 10.5",
+    )
+
+
+@attrs.frozen
 class DeviceSettings:
     """Codes for devices without a browser, and how often they may be guessed at."""
 

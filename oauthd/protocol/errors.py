@@ -84,6 +84,8 @@ ACCOUNT_SELECTION_REQUIRED = ErrorKind("account_selection_required", 400, "OpenI
 REQUEST_NOT_SUPPORTED = ErrorKind("request_not_supported", 400, "OpenID Connect Core section 3.1.2.6")
 REQUEST_URI_NOT_SUPPORTED = ErrorKind("request_uri_not_supported", 400, "OpenID Connect Core section 3.1.2.6")
 REGISTRATION_NOT_SUPPORTED = ErrorKind("registration_not_supported", 400, "OpenID Connect Core section 3.1.2.6")
+INVALID_REQUEST_URI = ErrorKind("invalid_request_uri", 400, "RFC 9101 section 7")
+INVALID_REQUEST_OBJECT = ErrorKind("invalid_request_object", 400, "RFC 9101 section 7")
 UNMET_AUTHENTICATION_REQUIREMENTS = ErrorKind(
     "unmet_authentication_requirements", 400, "OpenID Connect Core Unmet Authentication Requirements section 2"
 )

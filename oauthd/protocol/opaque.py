@@ -29,9 +29,10 @@ ACCESS_TOKEN: Final = "oat_"  # noqa: S105 - only its prefix
 REFRESH_TOKEN: Final = "ort_"  # noqa: S105 - only its prefix
 CODE: Final = "oac_"
 DEVICE_CODE: Final = "odc_"
+PUSHED_REQUEST: Final = "opr_"
 CLIENT_SECRET: Final = "ocs_"  # noqa: S105 - only its prefix
-PREFIXES: Final = (ACCESS_TOKEN, REFRESH_TOKEN, CODE, DEVICE_CODE, CLIENT_SECRET)
-ROUTED: Final = frozenset({REFRESH_TOKEN, CODE, DEVICE_CODE})
+PREFIXES: Final = (ACCESS_TOKEN, REFRESH_TOKEN, CODE, DEVICE_CODE, PUSHED_REQUEST, CLIENT_SECRET)
+ROUTED: Final = frozenset({REFRESH_TOKEN, CODE, DEVICE_CODE, PUSHED_REQUEST})
 """The kinds that carry the id of their grant."""
 
 GRANT_ID_LENGTH: Final = 14  # 80 bits

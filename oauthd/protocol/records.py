@@ -352,6 +352,7 @@ class PushedRequest(Record, frozen=True):
     """An authorization request that its client pushed (RFC 9126): checked, and waiting for a browser.
 
     :ivar parameters: as they are to be read, name to value; those of a request object in place of what held it.
+    :ivar usable_until: when its request_uri ends; the record stays as long as a flow that began with it may last.
     :ivar jkt: of the DPoP key that was shown when it was pushed (RFC 9449 section 10.1).
     """
 
@@ -360,6 +361,7 @@ class PushedRequest(Record, frozen=True):
     expires_at: int = field(name="e")
     jkt: str = field(name="k", default="")
     spent: Spent | None = field(name="S", default=None)
+    usable_until: int = field(name="u", default=0)
 
 
 class Once(Record, frozen=True):

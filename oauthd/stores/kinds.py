@@ -92,6 +92,11 @@ def device_code(grant_id: str, value: str) -> Ref[records.DeviceCode]:
     return DEVICE_CODE.at(digest(value), grant_id)
 
 
+def pushed_request(grant_id: str, value: str) -> Ref[records.PushedRequest]:
+    """Where a pushed authorization request stands: in the slot of the grant that it may lead to."""
+    return PUSHED_REQUEST.at(digest(value), grant_id)
+
+
 def user_code(code: str) -> Ref[records.UserCode]:
     """Where the pointer from a normalised user code to its device stands."""
     return USER_CODE.at(digest(code))
