@@ -12,6 +12,7 @@ from oauthd.config.policy import (
     AuthorizationSettings,
     ClientSettings,
     DeviceSettings,
+    DpopSettings,
     SessionSettings,
     TokenSettings,
     UserinfoSettings,
@@ -20,6 +21,7 @@ from oauthd.config.policy import (
 from oauthd.config.service import (
     AdministratorSettings,
     CacheSettings,
+    FetchSettings,
     KeySettings,
     LogSettings,
     MetricsSettings,
@@ -35,8 +37,10 @@ class Settings:
     server: ServerSettings = attrs.Factory(ServerSettings)
     store: StoreSettings = attrs.Factory(StoreSettings)
     cache: CacheSettings = attrs.Factory(CacheSettings)
+    fetch: FetchSettings = attrs.Factory(FetchSettings)
     tokens: TokenSettings = attrs.Factory(TokenSettings)
     authorization: AuthorizationSettings = attrs.Factory(AuthorizationSettings)
+    dpop: DpopSettings = attrs.Factory(DpopSettings)
     device: DeviceSettings = attrs.Factory(DeviceSettings)
     sessions: SessionSettings = attrs.Factory(SessionSettings)
     keys: KeySettings = attrs.Factory(KeySettings)

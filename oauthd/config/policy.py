@@ -108,6 +108,45 @@ class AuthorizationSettings:
 
 
 @attrs.frozen
+class DpopSettings:
+    """Proofs by which tokens are bound to a key of their client (DPoP)."""
+
+    algorithms: tuple[
+        Literal[
+            "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512",
+            "ML-DSA-44", "ML-DSA-65", "ML-DSA-87",
+        ],
+        ...,
+    ] = setting(
+        ("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256"),
+        help="The algorithms that proofs may be signed with. With none of them every proof is refused, and nothing "
+        "says that there is DPoP here.",
+        spec="RFC 9449 section 4.3",
+    )  # fmt: skip
+    proof_lifetime: int = setting(
+        60,
+        help="How long after it was made a proof counts that carries no nonce.",
+        unit="seconds",
+        spec="RFC 9449 section 11.1",
+        between=(10, 600),
+    )
+    nonce: Literal["off", "optional", "required"] = setting(
+        "optional",
+        help='Nonces that clients put into their proofs, so that proofs are not made in advance. "required": no proof '
+        'counts without one. "optional": they are offered to clients whose clock is wrong, whose proofs would be '
+        'refused otherwise. "off": they are not offered.',
+        spec="RFC 9449 section 8",
+    )
+    nonce_lifetime: int = setting(
+        300,
+        help="How long such a nonce counts at least; it does so at most for twice as long.",
+        unit="seconds",
+        spec="RFC 9449 section 8",
+        between=(30, 86400),
+    )
+
+
+@attrs.frozen
 class DeviceSettings:
     """Codes for devices without a browser, and how often they may be guessed at."""
 
