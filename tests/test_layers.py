@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.sign_in", 1),
     ("oauthd.guessing", 1),
     ("oauthd.minting", 1),
+    ("oauthd.subjects", 1),
     ("oauthd.grants", 2),
     ("oauthd.proofs", 2),
     ("oauthd.endpoints", 3),
@@ -57,7 +58,7 @@ PLACES = {
     "hiredis": r"oauthd\.(stores\.|runtime\.(valkey|question)\Z)",  # the embedded one is asked before there is a store
     "klein": r"oauthd\.web\.",
     "werkzeug": r"oauthd\.web\.",
-    "twisted.web": r"oauthd\.web\.",
+    "twisted.web": r"oauthd\.(web\.|fetcher\b)",
     "treq": r"oauthd\.(fetcher|client)\b",
     "jinja2": r"oauthd\.pages\.",
     "argon2": r"oauthd\.(passwords|parts)\Z",

@@ -75,6 +75,26 @@ def proxies(value: tuple[Network, ...]) -> None:
     _all_different(value)
 
 
+def hosts(value: tuple[str, ...]) -> None:
+    """Host names, or IP addresses without brackets, as they stand in a URL."""
+    for name in value:
+        bare = f"[{name}]" if ":" in name else name
+        if ":" in name and "." in name.partition(":")[0]:
+            raise ValueError(f"must name hosts without a port, unlike {name!r}")
+        try:
+            well_formed(f"https://{bare}")
+        except ValueError:
+            raise ValueError(f"must be host names or IP addresses in lower case, unlike {name!r}") from None
+    _all_different(value)
+
+
+def ports(value: tuple[int, ...]) -> None:
+    """Ports, none twice."""
+    if not all(0 < port < 65536 for port in value):
+        raise ValueError("must be from 1 to 65535")
+    _all_different(value)
+
+
 def redis(value: str) -> None:
     """A store's URL."""
     redis_address(value)

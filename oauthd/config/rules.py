@@ -82,6 +82,10 @@ RULES: tuple[Rule, ...] = (
     not_above("store.revocation_wait_timeout", "server.answer_timeout", equal=False),
     # A reply that comes later than a proof counts is not believed: a slow store would be an outage.
     not_above("store.reply_timeout", "cache.max_staleness", equal=False),
+    # Whoever waits for a document must be told before the request itself is given up.
+    not_above("fetch.timeout", "server.answer_timeout", equal=False),
+    not_above("fetch.shortest", "fetch.longest"),
+    not_above("fetch.per_host", "fetch.at_once"),
     not_above("tokens.refresh_idle", "tokens.refresh_absolute"),
     not_above("tokens.refresh_grace", "tokens.refresh_idle", equal=False),
     not_above("device.interval", "device.lifetime", equal=False),

@@ -220,6 +220,60 @@ class KeySettings:
 
 
 @attrs.frozen
+class FetchSettings:
+    """Documents that clients name by a URL (key sets, request objects, sector identifiers), which the server fetches.
+
+    Only https, only public addresses, no redirects.
+    """
+
+    open_hosts: tuple[str, ...] = setting(
+        (),
+        help="Names of hosts that may have any address and any port, such as those of an inner network. Every client "
+        "that may register a URL can then make the server call them.",
+        check=checks.hosts,
+    )
+    ca_file: str | None = setting(
+        None,
+        help="The path of the authorities (PEM) that certificates of fetch.open_hosts are checked against, in the "
+        "place of the system's.",
+        check=checks.folder,
+    )
+    ports: tuple[int, ...] = setting((443, 8443), help="The ports of other hosts that are called.", check=checks.ports)
+    timeout: float = setting(
+        2.0, help="How long a document may take, from the look-up of its host to its end.", unit="seconds",
+        between=(0.1, 30),
+    )  # fmt: skip
+    limit: int = setting(65536, help="The largest document that is read.", unit="bytes", between=(1024, 1048576))
+    shortest: float = setting(
+        60.0,
+        help="How long a document is used without being fetched again, at least, and when its host says nothing.",
+        unit="seconds",
+        between=(1, 86400),
+    )
+    longest: float = setting(
+        3600.0,
+        help="The same at most, whatever its host says.",
+        unit="seconds",
+        between=(1, 86400),
+    )
+    failure: float = setting(
+        10.0, help="How long a URL is left alone after a failure.", unit="seconds", between=(0.1, 3600)
+    )
+    entries: int = setting(
+        1000, help="How many documents each process keeps.", unit="documents", between=(1, 1_000_000)
+    )
+    bytes: int = setting(
+        16 * 1024 * 1024, help="How much memory they may take.", unit="bytes", between=(1024 * 1024, 1024**4)
+    )
+    at_once: int = setting(
+        32, help="How many are fetched at the same time by each process.", unit="documents", between=(1, 1024)
+    )
+    per_host: int = setting(
+        4, help="How many of these from one host.", unit="documents", between=(1, 1024)
+    )
+
+
+@attrs.frozen
 class AdministratorSettings:
     """The first administrator, made once on an empty store.
 

@@ -187,6 +187,26 @@ class StoreCounts:
 
 
 @define(eq=False)
+class FetchCounts:
+    """Documents that clients name, each time somebody needs one.
+
+    :ivar kept: it was in memory, or the reason why it is not to be had was.
+    :ivar shared: it was on its way already.
+    :ivar fetched: it was fetched.
+    :ivar failed: it was asked for and not fetched.
+    :ivar busy: it was not asked for, since too many others were on their way.
+    :ivar under_way: on their way at the moment.
+    """
+
+    kept: int = 0
+    shared: int = 0
+    fetched: int = 0
+    failed: int = 0
+    busy: int = 0
+    under_way: int = 0
+
+
+@define(eq=False)
 class EventCounts:
     """How often each event was told, and tokens by grant type."""
 
@@ -238,6 +258,7 @@ class Counts:
     invalidation: InvalidationCounts = field(factory=InvalidationCounts)
     proof: ProofFacts = field(factory=ProofFacts)
     store: StoreCounts = field(factory=StoreCounts)
+    fetches: FetchCounts = field(factory=FetchCounts)
     events: EventCounts = field(factory=EventCounts)
     loop: LoopCounts = field(factory=LoopCounts)
     connections: Callable[[], int] = _none

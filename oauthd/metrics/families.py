@@ -252,6 +252,18 @@ FAMILIES: tuple[Family, ...] = (
         ), "reason",
     ),
     _gauge("oauthd_store_connections", "Connections to the store.", lambda counts: one(counts.store.connections)),
+    # documents that clients name
+    _counter(
+        "oauthd_fetches_total",
+        "Documents that clients name, each time one was needed: in memory (kept), on its way already (shared), "
+        "fetched, asked for and not fetched (failed), not asked for since too many were on their way (busy).",
+        lambda counts: named(
+            kept=counts.fetches.kept, shared=counts.fetches.shared, fetched=counts.fetches.fetched,
+            failed=counts.fetches.failed, busy=counts.fetches.busy,
+        ), "outcome",
+    ),
+    _gauge("oauthd_fetches_under_way", "Such documents that are on their way.",
+           lambda counts: one(counts.fetches.under_way)),
     # threads and the event loop
     _gauge(
         "oauthd_pool_waiting", "Work that waits for a thread: password hashes and RSA signatures.",
