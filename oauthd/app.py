@@ -42,7 +42,6 @@ from oauthd.pages.logout import LogoutPage
 from oauthd.pages.rendering import Pages
 from oauthd.pages.static import Static
 from oauthd.parts import Parts, World
-from oauthd.protocol import jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
 from oauthd.runtime.threads import PoolFull
@@ -138,7 +137,7 @@ class Application(Parts):
                 endpoints={member: _advertised(name) for member, name in MEMBERS.items()},
                 grant_types=tuple(self.grants),
                 methods=[method.method for method in self.authentication.methods],
-                id_token_algorithms=jose.ALGORITHMS,
+                id_token_algorithms=self.keys.algorithms,
                 acr_values=[PASSWORD],
             ),
             "health.live": Live(),
@@ -197,7 +196,7 @@ class Application(Parts):
                 scopes=self.scopes,
                 tokens=self.tokens,
                 events=events,
-                members=ClientMembers(tuple(self.grants), jose.ALGORITHMS, settings.clients.machine_refresh),
+                members=ClientMembers(tuple(self.grants), self.keys.algorithms, settings.clients.machine_refresh),
                 issuer=issuer,
             ),
             UsersResource(self.users, self.tokens, self.passwords, events, rule),

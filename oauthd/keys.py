@@ -33,6 +33,8 @@ WORLD: Final = kinds.WORLD.at(b"", "world")
 RING: Final = kinds.KEY_RING.at(b"", "world")  # the same slot: a store is founded in one step
 
 DAY: Final = 86400
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "PS256")
+"""Those that have keys unless a node is told otherwise."""
 _TRIES = 20
 
 Choice = Callable[[KeyRing, float], tuple[str, ...]]
@@ -107,7 +109,7 @@ class Keys:
     period: int = 90 * DAY
     announce: int = DAY
     retirement: int = DAY
-    algorithms: tuple[str, ...] = jose.ALGORITHMS
+    algorithms: tuple[str, ...] = ALGORITHMS
     _ring: Stored[KeyRing] | None = field(default=None, init=False, repr=False)
     _opened: dict[str, _Opened] = field(factory=dict, init=False, repr=False)
     _terms: dict[tuple[str, str], _Term] = field(factory=dict, init=False, repr=False)

@@ -29,7 +29,7 @@ class IdTokenHint:
         """
         try:
             keys = self.keys.public_jwks()["keys"]
-            return jose.verify(hint, keys, jose.ALGORITHMS, issuer=self.issuer, now=None)
+            return jose.verify(hint, keys, jose.ASYMMETRIC, issuer=self.issuer, now=None)
         except jose.TokenRefused as error:
             raise INVALID_REQUEST(f"the id_token_hint is refused: {error}") from None
 

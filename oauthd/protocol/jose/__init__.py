@@ -1,0 +1,66 @@
+"""JSON Web Tokens, signed and encrypted, and their keys (RFC 7515 to 7519, 7638, 8037, 9864, 9964).
+
+`segments` reads the parts of a token within bounds, `algorithms` is the table of signatures, `public_keys` reads keys
+that others chose, `signing` and `verifying` make and judge signed tokens, `encryption` encrypted ones. What each of
+them refuses stands in its own text; what a token may be is decided by the caller's lists alone (RFC 8725 section 3.1).
+"""
+
+from typing import Final
+
+from oauthd.protocol.jose.algorithms import ALGORITHMS, HMACS, PrivateKey, PublicKey
+from oauthd.protocol.jose.encryption import (
+    CONTENT_ENCRYPTION,
+    KEY_ENCRYPTION,
+    decrypt,
+    encrypt,
+    encrypts_with,
+    is_encrypted,
+)
+from oauthd.protocol.jose.public_keys import fits, public_key, thumbprint
+from oauthd.protocol.jose.segments import LONGEST, KeyUnknown, TokenRefused, decode, encode, peek
+from oauthd.protocol.jose.signing import KeyPair, Signer, at_hash, generate, load, public_jwk, sign_hmac
+from oauthd.protocol.jose.verifying import verify, verify_embedded, verify_hmac, verify_with
+
+ASYMMETRIC: Final = tuple(ALGORITHMS)
+"""Every algorithm whose signatures a public key verifies."""
+HMAC: Final = tuple(HMACS)
+"""Those that are made and verified with a secret."""
+SIGNING: Final = ASYMMETRIC + HMAC
+"""Every signature algorithm that there is here."""
+FAPI: Final = ("PS256", "ES256", "EdDSA", "Ed25519")
+"""Those of the FAPI 2.0 Security Profile (section 5.4.1)."""
+
+__all__ = [
+    "ASYMMETRIC",
+    "CONTENT_ENCRYPTION",
+    "FAPI",
+    "HMAC",
+    "KEY_ENCRYPTION",
+    "LONGEST",
+    "SIGNING",
+    "KeyPair",
+    "KeyUnknown",
+    "PrivateKey",
+    "PublicKey",
+    "Signer",
+    "TokenRefused",
+    "at_hash",
+    "decode",
+    "decrypt",
+    "encode",
+    "encrypt",
+    "encrypts_with",
+    "fits",
+    "generate",
+    "is_encrypted",
+    "load",
+    "peek",
+    "public_jwk",
+    "public_key",
+    "sign_hmac",
+    "thumbprint",
+    "verify",
+    "verify_embedded",
+    "verify_hmac",
+    "verify_with",
+]

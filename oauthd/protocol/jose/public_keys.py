@@ -1,0 +1,110 @@
+"""Public keys as JWKs (RFC 7517, 7518 section 6, 8037 section 2, 9964 section 4) and their thumbprints (RFC 7638).
+
+A key is read strictly and within bounds, since others choose it: coordinates of exactly the curve's length, points that
+lie on it, RSA moduli from 2048 to 8192 bits with small odd exponents, so that nobody makes us compute for long. Keys
+that were read are remembered, a bounded number of them.
+
+Refused is a JWK with private members where a public one belongs, and every other type of key. Where a key comes from,
+and whether it may be believed, is for the caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
+
+from oauthd.protocol.jose.algorithms import ALGORITHMS, RSA_BITS, SAME, MldsaPublicKey, PublicKey, rules
+from oauthd.protocol.jose.segments import TokenRefused, decode, encode
+from oauthd.protocol.json_text import text
+
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    # RFC 7638 section 3.2, RFC 8037 section 2, RFC 9964 section 6: in the order of their names.
+    "EC": ("crv", "kty", "x", "y"),
+    "RSA": ("e", "kty", "n"),
+    "OKP": ("crv", "kty", "x"),
+    "AKP": ("alg", "kty", "pub"),
+}
+PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
+"""Members that no public key has (RFC 7518 section 6, RFC 9964 section 4)."""
+_CURVES: Mapping[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
+_MLDSA: Mapping[str, type[MldsaPublicKey]] = {
+    "ML-DSA-44": mldsa.MLDSA44PublicKey,
+    "ML-DSA-65": mldsa.MLDSA65PublicKey,
+    "ML-DSA-87": mldsa.MLDSA87PublicKey,
+}
+_MOST_RSA_BITS = 8192
+_MOST_EXPONENT = 2**32  # a large one costs as much as a signature
+_REMEMBERED = 512
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """The SHA-256 thumbprint of a key, public or private (RFC 7638 section 3).
+
+    :raises TokenRefused: when it lacks a member, or is of a type that we do not know.
+    """
+    names = _REQUIRED.get(str(jwk.get("kty")), ())
+    found = {name: jwk.get(name) for name in names}
+    if not found or not all(isinstance(value, str) for value in found.values()):
+        raise TokenRefused("a key lacks what a key of its type has")
+    return encode(hashlib.sha256(text(found).encode("utf-8", "surrogatepass")).digest())
+
+
+def fits(jwk: Mapping[str, Any], algorithm: str) -> bool:
+    """Is it, by what it says of itself, a key to verify this algorithm with?"""
+    made_for, operations = jwk.get("alg", algorithm), jwk.get("key_ops", ("verify",))
+    same = made_for == algorithm or (isinstance(made_for, str) and {made_for, algorithm} <= SAME)
+    # RFC 7517 sections 4.2 to 4.4.
+    allowed = jwk.get("use", "sig") == "sig" and isinstance(operations, list | tuple) and "verify" in operations
+    return same and allowed and all(jwk.get(name) == value for name, value in rules(algorithm).family.items())
+
+
+def public_key(jwk: Mapping[str, Any]) -> PublicKey:
+    """The key that a JWK stands for.
+
+    :raises TokenRefused: when it is none that we verify with.
+    """
+    if not PRIVATE.isdisjoint(jwk):
+        raise TokenRefused("a private key is given where a public one belongs")
+    names = _REQUIRED.get(str(jwk.get("kty")), ())
+    values = tuple(jwk.get(name) for name in names)
+    if not values or not all(isinstance(value, str) for value in values):
+        raise TokenRefused("a key lacks what a key of its type has")
+    return _read(*values)
+
+
+@lru_cache(_REMEMBERED)
+def _read(*values: str) -> PublicKey:
+    try:
+        match values:
+            case (crv, "EC", x, y):
+                return _ec(crv, decode(x), decode(y))
+            case (e, "RSA", n):
+                return _rsa(decode(n), decode(e))
+            case ("Ed25519", "OKP", x):
+                return ed25519.Ed25519PublicKey.from_public_bytes(decode(x))
+            case (alg, "AKP", pub) if alg in ALGORITHMS:
+                return _MLDSA[alg].from_public_bytes(decode(pub))
+    except (ValueError, KeyError):
+        pass
+    raise TokenRefused("a key is not one that we verify with")
+
+
+def _ec(crv: str, x: bytes, y: bytes) -> PublicKey:
+    curve = _CURVES[crv]
+    if not len(x) == len(y) == (curve.key_size + 7) // 8:  # RFC 7518 section 6.2.1.2
+        raise ValueError
+    numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), curve)
+    return numbers.public_key()  # ValueError for a point that is not on the curve
+
+
+def _rsa(n: bytes, e: bytes) -> PublicKey:
+    modulus, exponent = int.from_bytes(n, "big"), int.from_bytes(e, "big")
+    if not RSA_BITS <= modulus.bit_length() <= _MOST_RSA_BITS:  # RFC 7518 section 3.3
+        raise TokenRefused("an RSA key is too short or too long")
+    if not (2 < exponent < _MOST_EXPONENT and exponent % 2):
+        raise ValueError
+    return rsa.RSAPublicNumbers(exponent, modulus).public_key()
