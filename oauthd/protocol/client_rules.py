@@ -1,0 +1,142 @@
+"""What of a client's registration goes together, whoever registers it: pure rules over the finished record.
+
+RFC 7591 section 2 (`jwks` or `jwks_uri`), RFC 8705 section 2 (a certificate's subject, or keys), OpenID Connect
+Registration sections 2 and 5 and Core section 8.1 (sectors of pairwise subjects), RFC 6749 section 4.4.
+
+`application_type` refuses no redirect URI beyond what `redirects` refuses: what OpenID Connect Registration section 2
+forbids to web applications, it forbids where tokens come in redirects, which they never do here; and a claimed https
+address of a native one is RFC 8252 section 7.2. What a sector's document holds is for whoever can fetch it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from oauthd.protocol import key_sets
+from oauthd.protocol.client_metadata import CONFIDENTIAL_ONLY
+from oauthd.protocol.records import Client
+from oauthd.protocol.redirects import RedirectUri
+
+SECRET_METHODS: Final = frozenset({"", "client_secret_basic", "client_secret_post", "client_secret_jwt"})
+"""Client authentication methods that prove a secret; "" is that by header or form."""
+KEY_METHODS: Final = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
+"""Those that prove a registered key."""
+PAIRWISE: Final = "pairwise"
+
+
+def is_hmac(algorithm: str) -> bool:
+    """Is its key a secret that both know?"""
+    return algorithm.startswith("HS")
+
+
+def needs_secret(client: Client) -> bool:
+    """Must it have a secret?"""
+    by_secret = client.auth_method in SECRET_METHODS
+    return client.confidential and (by_secret or any(map(is_hmac, _algorithms(client))))
+
+
+def needs_secret_itself(client: Client) -> bool:
+    """Must this server know the secret as it is, and not its digest alone?"""
+    hmac = any(map(is_hmac, (*_algorithms(client), client.auth_algorithm)))
+    return client.confidential and (client.auth_method == "client_secret_jwt" or hmac)
+
+
+def _algorithms(client: Client) -> tuple[str, ...]:
+    return (
+        client.id_token_algorithm,
+        client.userinfo_algorithm,
+        client.request_algorithm,
+        client.response_algorithm,
+    )
+
+
+def completed(client: Client, application_type: str | None = None) -> Client:
+    """The client with what follows from the rest: its sector, and its type where none was given.
+
+    :param application_type: what was given.
+    """
+    kind = application_type or ("native" if _is_native(client) else "web")
+    sector = _sector(client) if client.subject_type == PAIRWISE else ""
+    return replace(client, sector=sector, application_type=kind)
+
+
+def _is_native(client: Client) -> bool:
+    return bool(client.redirect_uris) and all(RedirectUri(uri).native for uri in client.redirect_uris)
+
+
+def _sector(client: Client) -> str:
+    """The host that stands for it (Core section 8.1); "" where there is not exactly one."""
+    uris = (client.sector_identifier_uri,) if client.sector_identifier_uri else client.redirect_uris
+    hosts = {urlsplit(uri).hostname or "" for uri in uris}
+    return hosts.pop() if len(hosts) == 1 else ""
+
+
+def flaws(client: Client) -> dict[str, str]:
+    """What does not go together: name of a member on the wire -> why. Empty when all is well."""
+    return dict((*_keys(client), *_method(client), *_secrets(client), *_others(client)))
+
+
+def _keys(client: Client) -> Iterator[tuple[str, str]]:
+    if client.jwks and client.jwks_uri:
+        yield "jwks_uri", "cannot be together with jwks"  # RFC 7591 section 2
+    if client.jwks:
+        flaw = key_sets.flaw(client.jwks)
+        if flaw:
+            yield "jwks", flaw
+    for name, encryption in (
+        ("id_token_encrypted_response_alg", client.id_token_encryption),
+        ("userinfo_encrypted_response_alg", client.userinfo_encryption),
+        ("authorization_encrypted_response_alg", client.response_encryption),
+    ):
+        if encryption and not encryption[0]:
+            yield name, "is missing beside enc"  # OpenID Connect Registration section 2
+        elif encryption and not _has_keys(client):
+            yield name, "needs jwks or jwks_uri, to encrypt to"
+    if client.request_encryption and not client.request_encryption[0]:
+        yield "request_object_encryption_alg", "is missing beside enc"
+
+
+def _has_keys(client: Client) -> bool:
+    return bool(client.jwks or client.jwks_uri)
+
+
+def _method(client: Client) -> Iterator[tuple[str, str]]:
+    name = "token_endpoint_auth_method"
+    method = client.auth_method
+    if not client.confidential and method not in ("", "none"):
+        yield name, "is for confidential clients"
+    if method in KEY_METHODS and not _has_keys(client):
+        yield name, f"{method} needs jwks or jwks_uri"
+    if method == "tls_client_auth" and len(client.tls_subject) != 1:
+        yield name, "tls_client_auth needs exactly one of the members that name a subject"  # RFC 8705 section 2.1.2
+    if method != "tls_client_auth" and client.tls_subject:
+        yield f"tls_client_auth_{next(iter(client.tls_subject))}", "is for tls_client_auth"
+    algorithm = client.auth_algorithm
+    fits = {"client_secret_jwt": is_hmac(algorithm), "private_key_jwt": not is_hmac(algorithm)}
+    if algorithm and not fits.get(method, True):
+        yield "token_endpoint_auth_signing_alg", f"does not go with {method}"
+
+
+def _secrets(client: Client) -> Iterator[tuple[str, str]]:
+    names = (
+        "id_token_signed_response_alg",
+        "userinfo_signed_response_alg",
+        "request_object_signing_alg",
+        "authorization_signed_response_alg",
+    )
+    for name, algorithm in zip(names, _algorithms(client), strict=True):
+        if is_hmac(algorithm) and not client.confidential:
+            yield name, "needs a secret, which a public client does not have"
+    if client.request_signed and client.request_algorithm == "none":
+        yield "request_object_signing_alg", "cannot be none where request objects must be signed"
+
+
+def _others(client: Client) -> Iterator[tuple[str, str]]:
+    if not client.confidential and CONFIDENTIAL_ONLY & set(client.grant_types):
+        yield "grant_types", "client_credentials is for confidential clients"  # RFC 6749 section 4.4
+    if client.subject_type == PAIRWISE and not _sector(client):
+        yield "sector_identifier_uri", "is needed for pairwise subjects, unless all redirect URIs have one host"
