@@ -136,7 +136,7 @@ class Application(Parts):
                 issuer=issuer,
                 endpoints={member: _advertised(name) for member, name in MEMBERS.items()},
                 grant_types=tuple(self.grants),
-                methods=[method.method for method in self.authentication.methods],
+                methods=[one.method for one in self.authentication.methods if one.method != "none"],
                 id_token_algorithms=self.keys.algorithms,
                 acr_values=[PASSWORD],
             ),

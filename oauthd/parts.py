@@ -139,8 +139,7 @@ class Parts:
         """How callers show who they are."""
         self.authentication = ClientAuthentication(
             self.clients,
-            (ClientSecretBasic(self.clients), ClientSecretPost(self.clients)),
-            NoProof(),
+            (ClientSecretBasic(self.clients), ClientSecretPost(self.clients), NoProof()),
             world.events,
             world.clock,
             world.entropy(32),

@@ -56,7 +56,7 @@ class Introspect:
             self.counts.inactive += 1
         else:
             self.counts.hits += 1
-        return Response(200, JSON, body, IntrospectionLesson(self, caller))
+        return Response(200, JSON, body, IntrospectionLesson(self, caller) if caller.lasts else None)
 
     async def answer(self, caller: Caller, token: str, digest: bytes) -> bytes:
         """What this caller is told of the token, as the store has it."""

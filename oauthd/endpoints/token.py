@@ -69,7 +69,7 @@ class Token:
         except OAuthError as error:
             self.events.tell("token.refused", client_id=client.client_id, error=error.kind.code)
             raise
-        varying = VARYING.get(grant.grant_type)
+        varying = VARYING.get(grant.grant_type) if caller.lasts else None
         lesson = None if varying is None else TokenLesson(self, caller, parameters, varying, grant.grant_type, decision)
         return Response(200, JSON, body, lesson)
 

@@ -1,19 +1,21 @@
 """Client authentication (RFC 6749 sections 2.3 and 3.2.1), the same at every endpoint that clients call.
 
-Exactly one method may be used in a request. Refused alike, as `invalid_client`: an unknown client, an inactive one, a
-wrong secret, a confidential client without one.
+Exactly one method may be used in a request. A client that has registered a method is let in by no other; which of the
+methods that look alike in a request is meant, is told by that registration too. Refused alike, as `invalid_client`: an
+unknown client, an inactive one, a wrong secret or key, another method, a confidential client without any.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 
 from attrs import field, frozen
 
 from oauthd.events import Events
-from oauthd.proofs.interface import Credentials, Method
+from oauthd.proofs.interface import NAME, Credentials, Method, Unproven
+from oauthd.protocol import profile
 from oauthd.protocol.errors import INVALID_CLIENT, INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client, Generations
@@ -21,6 +23,8 @@ from oauthd.stores.cache import Entry
 from oauthd.stores.clients import Clients, Known
 
 FORM = "application/x-www-form-urlencoded"  # RFC 6749 section 3.2 and its like at the other endpoints
+# RFC 6749 section 2.3.1, RFC 7521 section 4.2: what proves a client is no part of a URI, which logs would keep.
+NEVER_IN_A_QUERY = ("client_secret", "client_assertion", "client_assertion_type")
 
 
 @frozen
@@ -29,7 +33,7 @@ class Caller:
 
     :ivar generations: those to issue under.
     :ivar entry: what was kept of it in memory, if anything is.
-    :ivar until: wall-clock seconds until when what it presented proves it.
+    :ivar until: wall-clock seconds until when what it presented proves it; 0 when it did so for this request alone.
     """
 
     client: Client
@@ -37,22 +41,37 @@ class Caller:
     entry: Entry
     until: float
 
+    @property
+    def lasts(self) -> bool:
+        """May the same request be let in again, as long as the client stays as it is? Else it teaches nobody."""
+        return self.until > 0
+
 
 @frozen
 class ClientAuthentication:
-    """Tries the methods in order; the last one takes a bare `client_id`.
+    """Finds the client of a request, by one of the methods that are on.
 
-    What has proved right is recognised by a keyed digest for as long as the client is kept in memory as it was then.
+    What has proved right, of what lasts, is recognised by a keyed digest for as long as the client is kept in memory as
+    it was then.
 
     :ivar key: of that digest; random, of this process alone.
+    :ivar profile: what the server holds every client to; "" for nothing.
     """
 
     clients: Clients
     methods: tuple[Method, ...]
-    bare: Method
     events: Events
     clock: Callable[[], float]
     key: bytes = field(repr=False)
+    profile: str = ""
+    _places: Mapping[str, Sequence[Method]] = field(init=False, repr=False)
+
+    @_places.default
+    def _by_place(self) -> Mapping[str, Sequence[Method]]:
+        places: dict[str, list[Method]] = {}
+        for method in self.methods:
+            places.setdefault(method.place, []).append(method)
+        return places
 
     async def client(self, request: Request) -> Caller:
         """The authenticated client.
@@ -61,45 +80,84 @@ class ClientAuthentication:
         """
         if request.body and request.content_type != FORM:
             raise UNSUPPORTED_MEDIA_TYPE(f"the body must be {FORM}")
-        method, credentials = self._presented(request)
+        methods, credentials = self._presented(request)
         named = request.form.one("client_id")
-        if named is not None and named != credentials.client_id:
+        if named is not None and named != credentials.client_id:  # RFC 7521 section 4.2
             raise INVALID_REQUEST("the client_id differs from the one that authenticates")
         entry = await self.clients.known(credentials.client_id)
-        until = self._proved(method, entry.value, credentials)
-        if not until and entry.value is not None:
-            # A secret or a client that changed a moment ago: nobody is refused by what memory says.
-            entry = await self.clients.known(credentials.client_id, fresh=True)
-            until = self._proved(method, entry.value, credentials)
-        if not until:
-            client_id = entry.value.client.client_id if entry.value else None
-            self.events.tell("client.refused", client_id=client_id, method=method.method)
-            raise INVALID_CLIENT("client authentication failed")
+        try:
+            try:
+                until = await self._proved(methods, entry.value, credentials)
+            except Unproven:
+                if entry.value is None:
+                    raise
+                # A secret, a key or a client that changed a moment ago: nobody is refused by what memory says.
+                former, entry = entry.value, await self.clients.known(credentials.client_id, fresh=True)
+                if entry.value is not None and entry.value.client == former.client:
+                    raise
+                until = await self._proved(methods, entry.value, credentials)
+        except Unproven as error:
+            known = entry.value
+            client_id, method = known.client.client_id if known else None, self._meant(methods, known)[0].method
+            self.events.tell("client.refused", client_id=client_id, method=method)
+            raise INVALID_CLIENT(error.told, log=error.log) from None
         return Caller(entry.value.client, entry.value.generations, entry, until)
 
-    def _proved(self, method: Method, known: Known | None, credentials: Credentials) -> float:
-        """Until when these credentials prove that it is this client; 0 when they do not."""
+    async def _proved(self, methods: Sequence[Method], known: Known | None, credentials: Credentials) -> float:
+        """Until when these credentials prove that it is this client, 0 for now alone.
+
+        :raises Unproven: they do not.
+        """
+        method, known = self._meant(methods, known)
+        if method.lasts:
+            return self._lasting(method, known, credentials)
+        proves = method.proves(known.client if known else None, credentials)
+        if not (proves if isinstance(proves, bool) else await proves) or known is None:
+            raise Unproven
+        return 0
+
+    def _lasting(self, method: Method, known: Known | None, credentials: Credentials) -> float:
         now = self.clock()
         # By each method anew: what proves by one of them may prove nothing by another.
         presented = f"{method.method} {credentials.secret}".encode("utf-8", "surrogatepass")
         digest = blake2b(presented, key=self.key, digest_size=16).digest()
-        if known is not None and known.client.is_active and known.proofs.get(digest, 0) > now:
+        if known is not None and known.proofs.get(digest, 0) > now:
             return known.proofs[digest]
-        if not method.proves(known.client if known else None, credentials):
-            return 0
-        if known is None or not known.client.is_active:
-            return 0
+        if not method.proves(known.client if known else None, credentials) or known is None:
+            raise Unproven
         ends = [secret.expires_at for secret in known.client.secrets if secret.expires_at]
         known.proofs[digest] = min((end for end in ends if end > now), default=math.inf)
         return known.proofs[digest]
 
-    def _presented(self, request: Request) -> tuple[Method, Credentials]:
-        found = [(method, given) for method in self.methods if (given := method.presented(request)) is not None]
+    def _meant(self, methods: Sequence[Method], known: Known | None) -> tuple[Method, Known | None]:
+        """The method by which a client may be let in, and what is known of it; None where there is no way for it.
+
+        Then a method is tried all the same, with nobody, for whoever waits could tell the difference.
+        """
+        if known is not None and known.client.is_active:
+            for method in methods:
+                if self._fits(method, known.client):
+                    return method, known
+        return methods[0], None
+
+    def _fits(self, method: Method, client: Client) -> bool:
+        if profile.is_strict(client, self.profile) and method.method not in profile.CLIENT_AUTHENTICATION:
+            return False
+        return method.method == client.auth_method if client.auth_method else method.unregistered
+
+    def _presented(self, request: Request) -> tuple[Sequence[Method], Credentials]:
+        """The methods that read the place where something is, and what they read."""
+        if request.query.pairs and any(name in request.query for name in NEVER_IN_A_QUERY):
+            raise INVALID_CLIENT("what authenticates a client stands in a header or in the body, never in the query")
+        found = [
+            (place, given)
+            for place, methods in self._places.items()
+            if place != NAME and (given := methods[0].presented(request)) is not None
+        ]
         if len(found) > 1:  # RFC 6749 section 2.3: not more than one method in a request
             raise INVALID_REQUEST("the client authenticates in more than one way")
-        if found:
-            return found[0]
-        bare = self.bare.presented(request)
-        if bare is None:
+        methods = self._places.get(found[0][0] if found else NAME, ())
+        given = found[0][1] if found else methods[0].presented(request) if methods else None
+        if given is None:
             raise INVALID_CLIENT("client authentication is missing")
-        return self.bare, bare
+        return methods, given

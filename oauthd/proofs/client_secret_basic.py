@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from oauthd.proofs.interface import Credentials
+from oauthd.proofs.interface import HEADER, Credentials
 from oauthd.protocol import basic
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client
@@ -18,6 +18,9 @@ class ClientSecretBasic:
     clients: Clients
 
     method = "client_secret_basic"
+    place = HEADER
+    unregistered = True
+    lasts = True
 
     def presented(self, request: Request) -> Credentials | None:
         """The Basic credentials of the request."""

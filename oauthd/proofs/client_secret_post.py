@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from oauthd.proofs.interface import Credentials
+from oauthd.proofs.interface import SECRET, Credentials
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client
 from oauthd.stores.clients import Clients
@@ -17,6 +17,9 @@ class ClientSecretPost:
     clients: Clients
 
     method = "client_secret_post"
+    place = SECRET
+    unregistered = True
+    lasts = True
 
     def presented(self, request: Request) -> Credentials | None:
         """The secret in the form, with the client_id beside it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from oauthd.proofs.interface import Credentials
+from oauthd.proofs.interface import NAME, Credentials
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client
 
@@ -14,6 +14,9 @@ class NoProof:
     """Reads the `client_id` of the form."""
 
     method = "none"
+    place = NAME
+    unregistered = True
+    lasts = True
 
     def presented(self, request: Request) -> Credentials | None:
         """The bare client_id."""

@@ -15,7 +15,7 @@ from oauthd.events import Event, Events
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.proofs.client_secret_basic import ClientSecretBasic
 from oauthd.proofs.client_secret_post import ClientSecretPost
-from oauthd.proofs.interface import Credentials, Method
+from oauthd.proofs.interface import Credentials
 from oauthd.proofs.none import NoProof
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.introspection import active
@@ -35,10 +35,13 @@ OVERLAP = 100
 class Counted:
     """HTTP Basic that tells for whom it was asked for a proof."""
 
-    inner: Method
+    inner: ClientSecretBasic
     asked: list[str] = field(factory=list)
 
     method = ClientSecretBasic.method
+    place = ClientSecretBasic.place
+    unregistered = True
+    lasts = True
 
     def presented(self, request: Request) -> Credentials | None:
         """The credentials."""
@@ -108,7 +111,7 @@ class SecretCase(StoreCase):
         clients = Clients(store, node.cache, seals, self.clock.seconds, self.entropy, OVERLAP, 1000)
         basic, events = Counted(ClientSecretBasic(clients)), list[Event]()
         authentication = ClientAuthentication(
-            clients, (basic, ClientSecretPost(clients)), NoProof(), Events([events.append]), self.clock.seconds,
+            clients, (basic, ClientSecretPost(clients), NoProof()), Events([events.append]), self.clock.seconds,
             self.entropy(32),
         )  # fmt: skip
         return Process(node, clients, authentication, basic, events)

@@ -1,0 +1,26 @@
+"""FAPI 2.0 Security Profile (final): what it asks beyond OAuth, of whoever is held to it.
+
+A server, or one client of it, is held to a profile by its name. Here stand the lists that several places judge by; each
+rule itself is carried out where its matter is: at client authentication, at the authorization request, at the token.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from oauthd.protocol.records import Client
+
+FAPI2: Final = "fapi2"
+CLIENT_AUTHENTICATION: Final = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
+"""The methods by which its clients authenticate (section 5.3.2.1 item 6)."""
+PROMPT: Final = 10
+LATE: Final = 60
+"""How many seconds ahead `iat` and `nbf` may lie for certain, and at most (section 5.3.2.1 item 13)."""
+
+
+def is_strict(client: Client, server: str = "") -> bool:
+    """Is this client held to it?
+
+    :param server: the profile that the server holds all of them to.
+    """
+    return FAPI2 in (server, client.profile)
