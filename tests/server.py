@@ -161,6 +161,10 @@ class Watched:
             raise StoreUnavailable("lost after")
         return done
 
+    async def count(self, index: str) -> int:
+        """How long a list is."""
+        return await self._store.count(index)
+
     async def next_number(self, name: str) -> int:
         """Count."""
         return await self._store.next_number(name)
@@ -604,5 +608,5 @@ def _lasting(key: bytes) -> bool:
     head = key.split(b":")[0]
     return (
         head in (*_LASTING, b"gen", b"sequence")
-        or key in (naming.index("clients"), naming.index("users"), naming.WORLD)
+        or key in (*map(naming.index, ("clients", kinds.REGISTERED, "users")), naming.WORLD)
     )

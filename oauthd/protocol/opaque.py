@@ -5,6 +5,8 @@
     oac_  grant_id body checksum   authorization code
     odc_  grant_id body checksum   device code
     ocs_  body checksum            client secret
+    oia_  body checksum            initial access token
+    ora_  body checksum            registration access token
 
 Letters, digits and one underscore only: a double click selects the whole, no encoding changes it, and secret scanners
 find it by `pattern`. The body has 256 random bits (RFC 6749 section 10.10 asks for 128). The checksum is the CRC-32 of
@@ -31,7 +33,11 @@ CODE: Final = "oac_"
 DEVICE_CODE: Final = "odc_"
 PUSHED_REQUEST: Final = "opr_"
 CLIENT_SECRET: Final = "ocs_"  # noqa: S105 - only its prefix
-PREFIXES: Final = (ACCESS_TOKEN, REFRESH_TOKEN, CODE, DEVICE_CODE, PUSHED_REQUEST, CLIENT_SECRET)
+INITIAL_ACCESS: Final = "oia_"
+REGISTRATION: Final = "ora_"
+PREFIXES: Final = (
+    ACCESS_TOKEN, REFRESH_TOKEN, CODE, DEVICE_CODE, PUSHED_REQUEST, CLIENT_SECRET, INITIAL_ACCESS, REGISTRATION
+)  # fmt: skip
 ROUTED: Final = frozenset({REFRESH_TOKEN, CODE, DEVICE_CODE, PUSHED_REQUEST})
 """The kinds that carry the id of their grant."""
 

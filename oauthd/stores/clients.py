@@ -1,7 +1,11 @@
 """Clients: found, registered, changed, given secrets, deleted.
 
 A client's generation is begun before its record appears and ended before the record goes, so that a token can never
-outlive it. Secrets are kept as keyed digests and compared in constant time.
+outlive it. Secrets are kept as keyed digests and compared in constant time; sealed besides where a method needs the
+secret itself.
+
+A client that registered itself ends when nobody uses it (`unused_until`). Using it moves that on, once a day at most
+and where it is read from the store, so that what is answered from memory costs nothing more.
 """
 
 from __future__ import annotations
@@ -9,19 +13,24 @@ from __future__ import annotations
 import hmac
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from attrs import field, frozen
 from msgspec.structs import replace
 
 from oauthd.protocol import opaque
+from oauthd.protocol.client_rules import needs_secret, needs_secret_itself
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
-from oauthd.protocol.records import Client, ClientSecret, Generations, Resources
+from oauthd.protocol.records import Client, ClientSecret, Generations, Resources, Tally
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, naming
 from oauthd.stores.cache import Cache, Entry
-from oauthd.stores.interface import Commit, IStore, Page, Stored, Write
+from oauthd.stores.interface import Commit, IStore, Page, Stored, StoreUnavailable, Write
 
+DAY = 86400
+SWEEP = kinds.TALLY.at("sweep of clients")
+BETWEEN_SWEEPS = 3600  # seconds, of all processes together
 SECRET_PURPOSE = "client secret"  # noqa: S105 - the name of a digest's purpose
 LONGEST_ID = 128
 RESOURCES = kinds.RESOURCES.at("all")
@@ -48,6 +57,7 @@ class Clients:
 
     :ivar secret_overlap: seconds a rotated-out secret still works.
     :ivar keep: seconds a deleted client's last generation is remembered (the longest life of a token).
+    :ivar unused_after: seconds that a client which registered itself stays though nobody uses it; 0 for ever.
     """
 
     store: IStore
@@ -57,13 +67,14 @@ class Clients:
     entropy: Callable[[int], bytes]
     secret_overlap: int
     keep: int
+    unused_after: int = 0
 
     async def find(self, client_id: str) -> Client | None:
         """The client of that id, active or not; None for an unknown one."""
         if not 0 < len(client_id) <= LONGEST_ID:
             return None
         (stored,) = await self.store.get(kinds.client(client_id))
-        return None if stored is None else _client(stored)
+        return None if stored is None or self._over(stored.record) else _client(stored)
 
     async def known(self, client_id: str, fresh: bool = False) -> Entry:
         """The client and the generations to issue under, as an entry whose value is `Known` or None.
@@ -79,9 +90,26 @@ class Clients:
 
         async def read() -> Known | None:
             (stored,), (world, client) = await self.store.get_with_generations((ref,), ("world", subject))
-            return None if stored is None else Known(_client(stored), Generations(world, client))
+            if stored is None or self._over(stored.record):
+                return None
+            await self._used(stored)
+            return Known(_client(stored), Generations(world, client))
 
         return await self.cache.through(name, (name, naming.generation(subject), naming.WORLD), read, fresh)
+
+    def _over(self, client: Client) -> bool:
+        """Has it ended, because nobody used it?"""
+        return client.unused_until is not None and client.unused_until <= self.clock()
+
+    async def _used(self, stored: Stored[Client]) -> None:
+        """Let a client that registered itself live on; whoever is faster does it for all."""
+        until = int(self.clock()) + self.unused_after
+        ends = stored.record.unused_until
+        if ends is None or not self.unused_after or ends > until - min(DAY, self.unused_after // 2):
+            return
+        write = Write(stored.ref, replace(stored.record, unused_until=until))
+        with suppress(StoreUnavailable):  # the next one who asks does it
+            await self.store.commit(Commit(expected=(stored,), writes=(write,)))
 
     async def find_with_generations(self, client_id: str) -> tuple[Client | None, Generations]:
         """The client and the generations to issue under, as they are now."""
@@ -97,15 +125,24 @@ class Clients:
         matches = [hmac.compare_digest(one, other) for one in presented for other in known]
         return bool(live) and any(matches)
 
+    def open_secrets(self, client: Client) -> tuple[bytes, ...]:
+        """The client's live secrets themselves, the newest first; of those that were sealed.
+
+        :raises SealBroken: when the master key that sealed one is gone.
+        """
+        now = self.clock()
+        live = [one for one in client.secrets if one.expires_at is None or one.expires_at > now]
+        return tuple(self.seals.open(SECRET_PURPOSE, one.sealed) for one in live if one.sealed)
+
     async def register(self, client: Client, secret: str | None = None) -> tuple[Client, str | None]:
-        """Store a new client; a confidential one gets a secret, made here unless it is given.
+        """Store a new client; one that proves itself by a secret gets one, made here unless it is given.
 
         `client.client_id` may be "" (an id is made) and `number`, times and secrets are set here.
 
         :raises OAuthError: `conflict` when the id is taken.
         """
         now = int(self.clock())
-        if client.confidential and secret is None:
+        if secret is None and needs_secret(client):
             secret = opaque.make(opaque.CLIENT_SECRET, self.entropy)
         client = replace(
             client,
@@ -113,7 +150,7 @@ class Clients:
             number=await self.store.next_number("client"),
             created_at=now,
             updated_at=now,
-            secrets=(self._secret(secret, now),) if client.confidential and secret else (),
+            secrets=(self._secret(client, secret, now),) if client.confidential and secret else (),
         )
         await self.store.begin(f"client:{client.client_id}")
         ref = kinds.client(client.client_id)
@@ -148,7 +185,7 @@ class Clients:
             if not client.confidential:
                 raise CONFLICT("a public client has no secret")
             former = [replace(s, expires_at=ends) for s in client.secrets if s.expires_at is None and ends > now]
-            return replace(client, secrets=(self._secret(secret, now), *former))
+            return replace(client, secrets=(self._secret(client, secret, now), *former))
 
         return await self.update(client_id, rotated), secret
 
@@ -160,9 +197,33 @@ class Clients:
         client = await self.find(client_id)
         if client is None:
             raise NOT_FOUND("there is no such client")
+        await self._end(client_id)
+
+    async def _end(self, client_id: str) -> None:
         await self.store.end(f"client:{client_id}", self.keep)  # from here on its tokens are dead
         await self._own((), client_id)
         await self.store.forget(kinds.client(client_id))  # last: as long as it is there, a deletion can be repeated
+
+    async def registered(self) -> int:
+        """How many clients have registered themselves."""
+        return await self.store.count(kinds.REGISTERED)
+
+    async def sweep(self) -> tuple[str, ...]:
+        """Delete the clients that nobody uses, unless that was done a moment ago by any process; their ids."""
+        now = int(self.clock())
+        turn = Write(SWEEP, Tally(1, now + BETWEEN_SWEEPS))
+        if not await self.store.commit(Commit(absent=(SWEEP,), writes=(turn,))):
+            return ()
+        gone, cursor = [], None
+        while True:
+            page: Page[Client] = await self.store.scan(kinds.REGISTERED, cursor)
+            for stored in page.items:
+                if self._over(stored.record):
+                    await self._end(stored.record.client_id)
+                    gone.append(stored.record.client_id)
+            cursor = page.cursor
+            if cursor is None:
+                return tuple(gone)
 
     async def page(self, cursor: str | None, limit: int) -> Page[Client]:
         """A page of clients by the time they were made."""
@@ -190,8 +251,10 @@ class Clients:
                 return
         raise CONFLICT("the resources are being changed by others; try again")
 
-    def _secret(self, secret: str, now: int) -> ClientSecret:
-        return ClientSecret(self.seals.digest(SECRET_PURPOSE, secret.encode("utf-8", "surrogatepass")), now)
+    def _secret(self, client: Client, secret: str, now: int) -> ClientSecret:
+        plain = secret.encode("utf-8", "surrogatepass")
+        sealed = self.seals.seal(SECRET_PURPOSE, plain) if needs_secret_itself(client) else b""
+        return ClientSecret(self.seals.digest(SECRET_PURPOSE, plain), now, sealed=sealed)
 
 
 def _client(stored: Stored[Client]) -> Client:

@@ -157,6 +157,9 @@ class IStore(Interface):
         :raises ValueError: when the cursor is not one of ours.
         """
 
+    def count(index: str) -> Awaitable[int]:
+        """How many records an index lists; of those that end, some may have ended."""
+
     def next_number(name: str) -> Awaitable[int]:
         """The next integer of a named sequence, from 1."""
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from oauthd.protocol import records
+from oauthd.protocol.initial_access import InitialAccess
 from oauthd.stores.interface import Kind, Ref, Told
 
 
@@ -16,6 +17,15 @@ def _token_lists(record: records.AccessToken | records.RefreshToken) -> Iterable
     yield tokens_of_client(record.client_id)
     if record.user_id:
         yield tokens_of_user(record.user_id)
+
+
+def _client_lists(record: records.Client) -> Iterable[str]:
+    """Clients that registered themselves have a list of their own besides: they are counted, and swept."""
+    return ("clients", REGISTERED) if record.registration else ("clients",)
+
+
+REGISTERED, INITIAL = "registered", "initial"
+"""The indexes of clients that registered themselves, and of initial access tokens."""
 
 
 def tokens_of_client(client_id: str) -> str:
@@ -42,7 +52,8 @@ INTERACTION = Kind("i", records.Interaction)
 CONSENT = Kind("o", records.Consent)
 LOCKOUT = Kind("l", records.Lockout)
 TALLY = Kind("t", records.Tally)
-CLIENT = Kind("client", records.Client, lambda record: ("clients",), lasting=True, told=Told.CHANGES)
+INITIAL_ACCESS = Kind("initial", InitialAccess, lambda record: (INITIAL,))
+CLIENT = Kind("client", records.Client, _client_lists, lasting=True, told=Told.CHANGES)
 USER = Kind("user", records.User, lambda record: ("users",), lasting=True)
 USERNAME = Kind("username", records.Username, lasting=True)
 ADMINISTRATORS = Kind("administrators", records.Administrators, lasting=True)
@@ -53,7 +64,8 @@ WORLD = Kind("world", records.World, lasting=True)
 
 KINDS: tuple[Kind[object], ...] = (
     ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, PUSHED_REQUEST, ONCE, DEVICE_CODE, USER_CODE, SESSION,
-    INTERACTION, CONSENT, LOCKOUT, TALLY, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES, KEY_RING, WORLD,
+    INTERACTION, CONSENT, LOCKOUT, TALLY, INITIAL_ACCESS, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES,
+    KEY_RING, WORLD,
 )  # type: ignore[assignment]  # Kind is invariant; the table only names them
 
 

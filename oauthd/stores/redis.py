@@ -234,6 +234,10 @@ class RedisStore:
         member, score, _ = seen[-1]
         return Page(tuple(items), cursors.written(index, cursors.Position(float(score), member)))
 
+    async def count(self, index: str) -> int:
+        """How many an index lists; see `IStore`."""
+        return await self._number(("ZCARD", naming.index(index)))
+
     async def next_number(self, name: str) -> int:
         """The next integer of a sequence; one may be left out when a reply was lost."""
         return await self._number(("INCR", naming.sequence(name)))

@@ -12,16 +12,19 @@ WINDOW = 60  # seconds
 RETRIES = 20
 
 
-async def change(store: IStore, ref: Ref[Tally], by: int, limit: int | None, now: int, what: str) -> None:
+async def change(
+    store: IStore, ref: Ref[Tally], by: int, limit: int | None, now: int, what: str, window: int = WINDOW
+) -> None:
     """Change a count; a window begins with the first try in it.
 
     :param limit: what the count may reach; None for any.
     :param what: was tried too often, in the words of the error.
+    :param window: seconds from the first try on.
     :raises OAuthError: `too_many_requests` with Retry-After.
     """
     for _ in range(RETRIES):
         (stored,) = await store.get(ref)
-        tally = stored.record if stored else Tally(0, now + WINDOW)
+        tally = stored.record if stored else Tally(0, now + window)
         if limit is not None and tally.count >= limit:
             wait = str(max(1, tally.expires_at - now))
             raise TOO_MANY_REQUESTS(f"too many {what}", headers={"Retry-After": wait})
