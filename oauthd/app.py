@@ -19,6 +19,7 @@ from oauthd.admin.scopes import ScopesResource
 from oauthd.admin.tokens import TokensResource
 from oauthd.admin.users import PasswordRule, UsersResource
 from oauthd.config import Settings
+from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
 from oauthd.endpoints.device_authorization import DeviceAuthorization
 from oauthd.endpoints.end_session import EndSession
@@ -36,6 +37,7 @@ from oauthd.pages.browser import Browser
 from oauthd.pages.consent import ConsentPage
 from oauthd.pages.device import DevicePage
 from oauthd.pages.error import ErrorPage
+from oauthd.pages.form_post import FormPost
 from oauthd.pages.home import Home
 from oauthd.pages.login import Login
 from oauthd.pages.logout import LogoutPage
@@ -155,9 +157,16 @@ class Application(Parts):
                 interactions=self.interactions,
                 consents=self.consents,
                 hints=self.hints,
+                responses=AuthorizationResponses(
+                    issuer=world.issuer,
+                    keys=self.keys,
+                    algorithm=world.settings.tokens.id_token_algorithm,
+                    form=FormPost(self.pages),
+                    in_thread=world.signing,
+                    clock=world.clock,
+                ),
                 events=world.events,
                 settings=world.settings,
-                issuer=world.issuer,
                 path=_advertised("authorize"),
                 session_cookie=self.session_cookie,
                 clock=world.clock,

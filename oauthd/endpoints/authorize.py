@@ -1,8 +1,8 @@
 """The authorization endpoint (RFC 6749 section 3.1, OpenID Connect Core section 3.1.2).
 
 A state machine over one stored interaction: pages write what they learned and return here, and only here the next step
-is decided. A wrong client or redirect URI never redirects (RFC 9700 section 4.11.2); every redirect, errors included,
-carries `state` and `iss` (RFC 9207).
+is decided. A wrong client or redirect URI never redirects (RFC 9700 section 4.11.2); how answers and errors reach the
+client is for `authorization_response`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from msgspec.structs import replace
 
 from oauthd.config import Settings
+from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.events import Events
 from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.protocol import authorization, opaque, scopes
@@ -74,9 +75,9 @@ class Authorize:
     interactions: Interactions
     consents: Consents
     hints: IdTokenHint
+    responses: AuthorizationResponses
     events: Events
     settings: Settings
-    issuer: str
     path: str
     session_cookie: Cookie
     clock: Callable[[], float]
@@ -141,6 +142,7 @@ class Authorize:
             client=flow.client,
             scopes=await self.scopes.all(),
             resources=frozenset(resources),
+            redirect=flow.redirect,
             pkce_always=self.settings.clients.pkce_required,
             subject_of_hint=self.hints.subject,
         )
@@ -193,19 +195,15 @@ class Authorize:
         writes = (Write(kinds.grant(grant_id), grant), Write(kinds.code(grant_id, value), code))
         await self.store.commit(Commit(absent=(kinds.grant(grant_id),), writes=writes))
         self.events.tell("code.issued", client_id=flow.client.client_id, user_id=user.user_id)
-        return self._redirect(flow, ("code", value))
+        return await self.responses.send(flow.client, flow.redirect, flow.parameters, ("code", value))
 
     async def _refuse(self, flow: Flow, error: OAuthError) -> Response:
         """Tell the client by redirect (RFC 6749 section 4.1.2.1); the flow is over."""
         if flow.stored is not None:
             await self.interactions.finish(flow.stored)
         self.events.tell("authorization.refused", client_id=flow.client.client_id, error=error.kind.code)
-        return self._redirect(flow, ("error", error.kind.code), ("error_description", error.description))
-
-    def _redirect(self, flow: Flow, *pairs: tuple[str, str]) -> Response:
-        states = [value for name, value in flow.parameters if name == "state"]
-        state = (("state", states[0]),) if len(states) == 1 and states[0] else ()
-        return see_other(flow.redirect.with_parameters((*pairs, *state, ("iss", self.issuer))))  # RFC 9207 section 2
+        told = (("error", error.kind.code), ("error_description", error.description))
+        return await self.responses.send(flow.client, flow.redirect, flow.parameters, *told)
 
 
 def _goes_on(interaction: Interaction) -> bool:

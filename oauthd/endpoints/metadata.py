@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from oauthd.protocol import jose, response_modes
 from oauthd.protocol.claims import CLAIMS_OF
 from oauthd.protocol.messages import Request, Response
 
@@ -50,7 +51,11 @@ class Metadata:
             "issuer": self.issuer,
             **{name: self.issuer + path for name, path in self.endpoints.items()},
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_modes_supported": list(response_modes.MODES),
+            # JARM section 4
+            "authorization_signing_alg_values_supported": list(self.id_token_algorithms),
+            "authorization_encryption_alg_values_supported": list(jose.KEY_ENCRYPTION),
+            "authorization_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
             "grant_types_supported": list(self.grant_types),
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": list(self.id_token_algorithms),

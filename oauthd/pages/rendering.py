@@ -1,8 +1,9 @@
 """HTML pages from packaged templates: rendering, static files, and the headers each page is sent with.
 
-Every template extends ``base.html`` and works without script. Values are escaped by the template engine without
-exception, and a variable that was not given is an error (StrictUndefined), so each one in the table must be given: None
-(or an empty string or list) where there is nothing to say. Text that a client or a person chose may be any text.
+Every template extends ``base.html`` and works without script, also the one that has a script. Values are escaped by the
+template engine without exception, and a variable that was not given is an error (StrictUndefined), so each one in the
+table must be given: None (or an empty string or list) where there is nothing to say. Text that a client or a person
+chose may be any text.
 
 ================ ================================================================================================
 template         context variables
@@ -16,6 +17,7 @@ device_confirm   action, hidden, client_name, person, scopes, user_code (as the 
 device_done      approved (a bool), client_name
 logout           action, hidden, client_name (who asks, or None), person (or None)
 signed_out       nothing
+form_post        action, fields (mapping of names to values for hidden fields), destination, script
 error            message (a plain sentence), advice (what the person can do, or None), error (its code or None),
                  description (or None), reference (to find it in the log, or None)
 home             person (or None), issuer
@@ -41,6 +43,7 @@ browser that does not follow it. Whether a URI may be redirected to at all is de
 the policy: ``etc/docs/browsers.md``.
 """
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -91,25 +94,32 @@ def destination(redirect_uri: str) -> Destination:
     return Destination("site", redirect_uri)
 
 
-def content_security_policy(form_targets: Iterable[str] = ()) -> str:
+def content_security_policy(form_targets: Iterable[str] = (), script: str = "") -> str:
     """Return the value of Content-Security-Policy for a page.
+
+    script is the only one that may run, exactly as it stands in the page; by default there is none.
 
     form_targets are the redirect URIs that the answer to the page's form may lead to, at once or by way of our own
     redirects. Chromium applies form-action to every redirect after a form was sent, also to those that the client's
     callback answers with; where they lead is the client's matter, so schemes are listed and not hosts.
     """
     sources = dict.fromkeys(["'self'", *filter(None, map(_form_source, form_targets))])
+    allowed = f"script-src 'sha256-{_digest(script)}'; " if script else ""  # CSP Level 3 section 2.3.1, hash-source
     return (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        f"default-src 'none'; {allowed}style-src 'self'; img-src 'self'; "
         f"form-action {' '.join(sources)}; frame-ancestors 'none'; base-uri 'none'"
     )
 
 
-def page_headers(form_targets: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:
-    """Return names and values of the headers of every HTML page; form_targets as in ``content_security_policy``."""
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def page_headers(form_targets: Iterable[str] = (), script: str = "") -> tuple[tuple[str, str], ...]:
+    """Return names and values of the headers of every HTML page; arguments as in ``content_security_policy``."""
     return (
         ("Content-Type", "text/html; charset=utf-8"),
-        ("Content-Security-Policy", content_security_policy(form_targets)),
+        ("Content-Security-Policy", content_security_policy(form_targets, script)),
         ("X-Frame-Options", "DENY"),  # RFC 9700 section 4.16; for browsers that do not know frame-ancestors
         ("Referrer-Policy", "no-referrer"),  # RFC 9700 section 4.2.4
         ("X-Content-Type-Options", "nosniff"),

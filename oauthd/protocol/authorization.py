@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from oauthd.protocol import pkce, scopes
+from oauthd.protocol import pkce, response_modes, scopes
 from oauthd.protocol.errors import (
     CONSENT_REQUIRED,
     INVALID_REQUEST,
@@ -41,6 +41,7 @@ class Context:
     """What the checks look at.
 
     :ivar resources: the resource indicators that exist.
+    :ivar redirect: where the response is to go; None where nobody is redirected.
     :ivar pkce_always: PKCE is demanded of confidential clients too.
     :ivar subject_of_hint: the `sub` of an id token of ours; raises `OAuthError` for any other.
     """
@@ -49,6 +50,7 @@ class Context:
     client: Client
     scopes: Scopes
     resources: Collection[str] = ()
+    redirect: RedirectUri | None = None
     pkce_always: bool = False
     subject_of_hint: Callable[[str], str] = field(default=lambda hint: "", repr=False)
 
@@ -101,9 +103,8 @@ def response_type(c: Context) -> Found:
 
 
 def response_mode(c: Context) -> Found:
-    """OAuth 2.0 Multiple Response Types section 2.1: `query`, which is the default for a code."""
-    if c.parameters.one("response_mode") not in (None, "query"):
-        raise INVALID_REQUEST("the response_mode is not supported")
+    """OAuth 2.0 Multiple Response Types section 2.1; `query` is the default for a code."""
+    response_modes.chosen(c.parameters, c.redirect)
     return {}
 
 

@@ -40,6 +40,7 @@ KEYBOARD = {
     "device_confirm_long": ["switch", "allow", "deny"],
     "logout": ["yes", "no"],
     "logout_unasked": ["yes", "no"],
+    "form_post": ["continue"],
     "home": ["sign-in", "metadata"],
     "home_signed_in": ["sign-out", "metadata"],
 }

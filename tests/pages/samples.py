@@ -124,6 +124,15 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "logout_unasked": ("logout", {"action": "/logout", "hidden": HIDDEN, "client_name": None, "person": None}),
     "signed_out": ("signed_out", {}),
+    "form_post": (
+        "form_post",
+        {
+            "action": "https://photos.example/callback",
+            "fields": {"code": "c" * 60, "state": UNBROKEN, "iss": "https://login.example"},
+            "destination": destination("https://photos.example/callback"),
+            "script": "",
+        },
+    ),
     "error": (
         "error",
         {

