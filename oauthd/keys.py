@@ -1,4 +1,4 @@
-"""The signing keys of a store, and the master key that seals them there.
+"""The keys of a store, for signing and for being encrypted to, and the master key that seals them there.
 
 Every key of every node stands in one record, the ring; its rules are in `oauthd.protocol.rotation`. A change is one
 commit against the ring as it was read, so of two nodes that rotate at once the second sees the first one's work. The
@@ -6,6 +6,9 @@ first node to open an empty store founds it: its keys and the fingerprint of its
 
 What a key is and may do is believed from its seal alone: algorithm and kid are sealed with the private key, and the
 published key is computed from it. So whoever can write to the store still cannot add a key of his own to the set.
+
+Keys that clients encrypt to go through the same stages: announced, every node can decrypt; signing, it is the one that
+is published; retired, what was encrypted to it by somebody with an older set still opens.
 
 Refused is a store that was sealed with a master key which is not among those given. When `tend` is called, how
 `in_thread` bounds its threads, and where master keys are kept, is for the wiring; first scopes and the first
@@ -15,7 +18,7 @@ administrator are for others, too.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -37,8 +40,6 @@ ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "PS256")
 """Those that have keys unless a node is told otherwise."""
 _TRIES = 20
 
-Choice = Callable[[KeyRing, float], tuple[str, ...]]
-"""Which algorithms need a new key, given the ring and the time."""
 
 
 class MasterKeyMismatch(Exception):
@@ -47,6 +48,28 @@ class MasterKeyMismatch(Exception):
 
 class NoSigningKey(LookupError):
     """No key signs with this algorithm."""
+
+
+class NoSuchKey(LookupError):
+    """No key is called that."""
+
+
+@frozen
+class _Plan:
+    """What a ring is to become.
+
+    :ivar ring: without what is to go.
+    :ivar algorithms: those that need a new key.
+    :ivar delay: seconds until the new keys take over.
+    """
+
+    ring: KeyRing
+    algorithms: tuple[str, ...]
+    delay: int = 0
+
+
+Plan = Callable[[KeyRing, float], _Plan]
+"""What to do, given the ring and the time."""
 
 
 @frozen
@@ -69,7 +92,8 @@ class _Opened:
     """A key whose seal has been opened."""
 
     public: dict[str, Any]
-    signer: jose.Signer
+    signer: jose.Signer | None = None
+    private: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @frozen
@@ -99,7 +123,8 @@ class Keys:
     :ivar announce: seconds that a key is published before it signs: longer than anybody, our own other nodes
         included, holds on to a key set.
     :ivar retirement: seconds from a key's last signature until the last thing it signed has ended.
-    :ivar algorithms: those that have keys.
+    :ivar algorithms: those that sign.
+    :ivar encryption: the kinds of keys that clients may encrypt to, of `jose.DECRYPTION`.
     """
 
     store: IStore
@@ -110,6 +135,7 @@ class Keys:
     announce: int = DAY
     retirement: int = DAY
     algorithms: tuple[str, ...] = ALGORITHMS
+    encryption: tuple[str, ...] = ()
     _ring: Stored[KeyRing] | None = field(default=None, init=False, repr=False)
     _opened: dict[str, _Opened] = field(factory=dict, init=False, repr=False)
     _terms: dict[tuple[str, str], _Term] = field(factory=dict, init=False, repr=False)
@@ -121,7 +147,7 @@ class Keys:
         :raises MasterKeyMismatch: with the reason.
         :raises StoreUnavailable: when the store does not answer.
         """
-        return (await self._change(self._missing, 0)).founded
+        return (await self._change(self._missing)).founded
 
     async def refresh(self) -> None:
         """Read the ring again. What is known stays in force when this fails.
@@ -140,7 +166,27 @@ class Keys:
         :returns: the new keys' kids.
         """
         delay = self.announce if announce is None else announce
-        return (await self._change(lambda ring, now: self.algorithms, delay)).kids
+        return (await self._change(lambda ring, now: _Plan(ring, self.kinds, delay))).kids
+
+    async def drop(self, kid: str) -> tuple[str, ...]:
+        """Take a key out at once, published or not: what it signed verifies no more, what was encrypted to it is lost.
+
+        One that signs is replaced by a key that signs at once, one that was announced by another that is.
+
+        :returns: the new keys' kids.
+        :raises NoSuchKey: when there is none of that name.
+        """
+        _, ring = await self._read()
+        if ring is None or all(key.kid != kid for key in ring.record.keys):
+            raise NoSuchKey(kid)
+
+        def plan(ring: KeyRing, now: float) -> _Plan:
+            rest = KeyRing(tuple(key for key in ring.keys if key.kid != kid))
+            stages = {key.algorithm: rotation.stage(ring, key, now) for key in ring.keys if key.kid == kid}
+            replaced = tuple(name for name, stage in stages.items() if stage is not Stage.RETIRED)
+            return _Plan(rest, replaced, self.announce if Stage.ANNOUNCED in stages.values() else 0)
+
+        return (await self._change(plan)).kids
 
     async def tend(self) -> tuple[str, ...]:
         """Do what is due: read the ring, drop retired keys, make a missing key, rotate by the period.
@@ -149,8 +195,8 @@ class Keys:
 
         :returns: the kids of keys that this call made.
         """
-        missing = await self._change(self._missing, 0)
-        rotated = await self._change(self._due, self.announce)
+        missing = await self._change(self._missing)
+        rotated = await self._change(self._due)
         return missing.kids + rotated.kids
 
     async def reseal(self) -> int:
@@ -182,9 +228,39 @@ class Keys:
             term = self._terms[algorithm, typ] = self._term(algorithm, typ, now)
         return term.signer
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All algorithms that have keys."""
+        return self.algorithms + self.encryption
+
+    @property
+    def key_encryption(self) -> tuple[str, ...]:
+        """How clients may encrypt to us (RFC 7518 section 4)."""
+        return tuple(name for name in jose.KEY_ENCRYPTION if name.partition("+")[0] in self.encryption)
+
+    async def decrypt(self, token: str) -> bytes:
+        """What a client encrypted to one of our keys; who it was is not known by that.
+
+        :raises TokenRefused: when it is no such token.
+        """
+        held = [opened.private for opened in self._opened.values() if opened.private is not None]
+        jose.judge_encrypted(token, held, self.key_encryption, jose.CONTENT_ENCRYPTION)
+        plain: bytes = await self.in_thread(jose.decrypt, token, held, self.key_encryption, jose.CONTENT_ENCRYPTION)
+        return plain
+
     def public_jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """The published set (RFC 7517 section 5): announced, signing and retired keys, by algorithm, oldest first."""
-        return {"keys": [dict(self._opened[key.kid].public) for key in self._published()]}
+        """The published set (RFC 7517 section 5): announced, signing and retired keys, by algorithm, oldest first.
+
+        Of the keys to encrypt to it is the one of each kind whose turn it is.
+        """
+        now, ring = self.clock(), self._known()
+        return {
+            "keys": [
+                dict(self._opened[key.kid].public)
+                for key in self._published()
+                if key.algorithm not in jose.DECRYPTION or rotation.stage(ring, key, now) is Stage.SIGNING
+            ]
+        }
 
     def states(self) -> tuple[KeyState, ...]:
         """The keys of the set with their stages, in its order."""
@@ -207,19 +283,22 @@ class Keys:
             raise NoSigningKey(algorithm)
         later = (other.signs_from for other in rotation.of_algorithm(self._known(), algorithm))
         ends = min((begin for begin in later if begin > now), default=math.inf)
-        return _Term(self._opened[key.kid].signer.typed(typ), min(key.signs_from, now), ends)
+        signer = self._opened[key.kid].signer
+        if signer is None:
+            raise NoSigningKey(algorithm)
+        return _Term(signer.typed(typ), min(key.signs_from, now), ends)
 
     def _known(self) -> KeyRing:
         return self._ring.record if self._ring is not None else KeyRing()
 
     def _published(self) -> tuple[SealedKey, ...]:
-        return rotation.published(self._known(), self.algorithms, self.clock())
+        return rotation.published(self._known(), self.kinds, self.clock())
 
-    def _missing(self, ring: KeyRing, now: float) -> tuple[str, ...]:
-        return rotation.missing(ring, self.algorithms)
+    def _missing(self, ring: KeyRing, now: float) -> _Plan:
+        return _Plan(ring, rotation.missing(ring, self.kinds))
 
-    def _due(self, ring: KeyRing, now: float) -> tuple[str, ...]:
-        return rotation.due(ring, self.algorithms, now, self.period, self.announce)
+    def _due(self, ring: KeyRing, now: float) -> _Plan:
+        return _Plan(ring, rotation.due(ring, self.kinds, now, self.period, self.announce), self.announce)
 
     async def _read(self) -> tuple[Stored[World] | None, Stored[KeyRing] | None]:
         """World and ring as they stand; the ring's keys are known afterwards."""
@@ -255,8 +334,8 @@ class Keys:
         loaded: _Opened = await self.in_thread(_load, private, key.algorithm)  # RSA: tens of milliseconds
         return loaded
 
-    async def _change(self, choice: Choice, delay: int) -> _Outcome:
-        """Make the keys of a choice, which sign from `delay` seconds on, and sweep the ring."""
+    async def _change(self, plan: Plan) -> _Outcome:
+        """Carry out a plan, and sweep the ring."""
         made: dict[str, jose.KeyPair] = {}
         founding = False
         for _ in range(_TRIES):
@@ -265,13 +344,13 @@ class Keys:
             kids = tuple(pair.kid for pair in made.values())
             if made and set(kids) <= {key.kid for key in before.keys}:
                 return _Outcome(kids, founding)  # our own commit, whose answer was lost
-            chosen = choice(before, self.clock())
-            for algorithm in chosen:
+            planned = plan(before, self.clock())
+            for algorithm in planned.algorithms:
                 if algorithm not in made:
                     made[algorithm] = await self.in_thread(jose.generate, algorithm)
             now = int(self.clock())
-            fresh = [self._sealed(made[algorithm], now, now + delay) for algorithm in chosen]
-            after = rotation.joined(rotation.swept(before, now), fresh, self.retirement)
+            fresh = [self._sealed(made[name], now, now + planned.delay) for name in planned.algorithms]
+            after = rotation.joined(rotation.swept(planned.ring, now), fresh, self.retirement)
             founding = world is None
             if after == before and not founding:
                 return _Outcome()
@@ -306,10 +385,12 @@ class Keys:
 
 
 def _purpose(algorithm: str, kid: str) -> str:
-    return f"signing key {algorithm} {kid}"
+    return f"{'encryption' if algorithm in jose.DECRYPTION else 'signing'} key {algorithm} {kid}"
 
 
 def _load(private: bytes, algorithm: str) -> _Opened:
     key = jose.load(private)
     public = jose.public_jwk(key.public_key(), algorithm)
+    if algorithm in jose.DECRYPTION:
+        return _Opened(public, private=jose.private_jwk(key))
     return _Opened(public, jose.Signer(key, algorithm, public["kid"]))

@@ -1,8 +1,9 @@
 """JSON Web Tokens, signed and encrypted, and their keys (RFC 7515 to 7519, 7638, 8037, 9864, 9964).
 
-`segments` reads the parts of a token within bounds, `algorithms` is the table of signatures, `public_keys` reads keys
-that others chose, `signing` and `verifying` make and judge signed tokens, `encryption` encrypted ones. What each of
-them refuses stands in its own text; what a token may be is decided by the caller's lists alone (RFC 8725 section 3.1).
+`segments` reads the parts of a token within bounds, `algorithms` is the table of signatures, `pairs` makes our keys,
+`public_keys` reads keys that others chose, `signing` and `verifying` make and judge signed tokens, `encryption`
+encrypted ones. What each of them refuses stands in its own text; what a token may be is decided by the caller's lists
+alone (RFC 8725 section 3.1).
 """
 
 from typing import Final
@@ -15,10 +16,12 @@ from oauthd.protocol.jose.encryption import (
     encrypt,
     encrypts_with,
     is_encrypted,
+    judge_encrypted,
 )
+from oauthd.protocol.jose.pairs import DECRYPTION, KeyPair, generate, load, private_jwk, public_jwk
 from oauthd.protocol.jose.public_keys import fits, public_key, thumbprint
 from oauthd.protocol.jose.segments import LONGEST, KeyUnknown, TokenRefused, decode, encode, peek
-from oauthd.protocol.jose.signing import KeyPair, Signer, at_hash, generate, load, public_jwk, sign_hmac
+from oauthd.protocol.jose.signing import Signer, at_hash, sign_hmac
 from oauthd.protocol.jose.verifying import verify, verify_embedded, verify_hmac, verify_with
 
 ASYMMETRIC: Final = tuple(ALGORITHMS)
@@ -33,6 +36,7 @@ FAPI: Final = ("PS256", "ES256", "EdDSA", "Ed25519")
 __all__ = [
     "ASYMMETRIC",
     "CONTENT_ENCRYPTION",
+    "DECRYPTION",
     "FAPI",
     "HMAC",
     "KEY_ENCRYPTION",
@@ -53,8 +57,10 @@ __all__ = [
     "fits",
     "generate",
     "is_encrypted",
+    "judge_encrypted",
     "load",
     "peek",
+    "private_jwk",
     "public_jwk",
     "public_key",
     "sign_hmac",

@@ -1,4 +1,4 @@
-"""The signature algorithms (RFC 7518 section 3, 8037 section 3.1, 9864 section 2, 9964 section 3), as one table.
+"""The signature algorithms (RFC 7518 section 3, 8037 section 3.1, 9864 section 2, 9964 section 5), as one table.
 
 A row says what a key must be, how long a signature is, and how to make and check one with `cryptography`. HMAC stands
 apart: its key is a secret, so that no public key is ever a key for it (RFC 8725 section 3.1). `none` is not here, nor
@@ -106,7 +106,7 @@ def _ed25519() -> Algorithm:
 
 def _mldsa(name: str, octets: int, generate: Callable[[], PrivateKey]) -> Algorithm:
     def sign(key: Any, data: bytes) -> bytes:
-        signature: bytes = key.sign(data)  # RFC 9964 section 4: ML-DSA itself, without a context
+        signature: bytes = key.sign(data)  # RFC 9964 section 5: ML-DSA itself, with an empty context
         return signature
 
     def verify(key: Any, signature: bytes, data: bytes) -> None:

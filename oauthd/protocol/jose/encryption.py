@@ -93,11 +93,7 @@ def decrypt(token: str, keys: Iterable[Mapping[str, Any]], algs: Collection[str]
     :param algs: the key encryptions that are accepted, `encs` the content encryptions.
     :raises TokenRefused: when it is no such token.
     """
-    header, lengths = _judged(token, algs, encs)
-    kid = header.get("kid")
-    fitting = [key for key in keys if _holds(key, header, lengths[1]) and kid in (None, key.get("kid"))]
-    if not 0 < len(fitting) <= _MOST_KEYS:
-        raise TokenRefused("it is not encrypted to one of our keys")
+    header, fitting = judge_encrypted(token, keys, algs, encs)
     for key in fitting:
         opened = JWE(algs=[header["alg"], header["enc"]])
         try:
@@ -109,8 +105,23 @@ def decrypt(token: str, keys: Iterable[Mapping[str, Any]], algs: Collection[str]
     raise TokenRefused("it does not decrypt")
 
 
-def _judged(token: str, algs: Collection[str], encs: Collection[str]) -> tuple[dict[str, Any], list[int]]:
-    """The header of an acceptable token, and how many octets its parts have."""
+def judge_encrypted(
+    token: str, keys: Iterable[Mapping[str, Any]], algs: Collection[str], encs: Collection[str]
+) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+    """All that `decrypt` refuses without computing: the header, and the few keys that it can have been encrypted to.
+
+    :raises TokenRefused: for what is not worth a thread.
+    """
+    header, octets = _judged(token, algs, encs)
+    kid = header.get("kid")
+    fitting = [key for key in keys if _holds(key, header, octets) and kid in (None, key.get("kid"))]
+    if not 0 < len(fitting) <= _MOST_KEYS:
+        raise TokenRefused("it is not encrypted to one of our keys")
+    return header, fitting
+
+
+def _judged(token: str, algs: Collection[str], encs: Collection[str]) -> tuple[dict[str, Any], int]:
+    """The header of an acceptable token, and the length of its encrypted key."""
     if len(token) > LONGEST_ENCRYPTED or not is_encrypted(token):
         raise TokenRefused("not a compact JWE of reasonable size")
     pieces = token.split(".")
@@ -127,7 +138,7 @@ def _judged(token: str, algs: Collection[str], encs: Collection[str]) -> tuple[d
     # RFC 7518 section 4.6: nothing is there when the key was agreed upon; wrapped, it is eight octets longer.
     if wrapped is not None and lengths[1] != (wrapped and _KEY_LENGTHS[enc] + wrapped):
         raise TokenRefused("its parts have other lengths")
-    return header, lengths
+    return header, lengths[1]
 
 
 def _holds(key: Mapping[str, Any], header: Mapping[str, Any], octets: int) -> bool:

@@ -1,4 +1,4 @@
-"""Public keys as JWKs (RFC 7517, 7518 section 6, 8037 section 2, 9964 section 4) and their thumbprints (RFC 7638).
+"""Public keys as JWKs (RFC 7517, 7518 section 6, 8037 section 2, 9964 section 3) and their thumbprints (RFC 7638).
 
 A key is read strictly and within bounds, since others choose it: coordinates of exactly the curve's length, points that
 lie on it, RSA moduli from 2048 to 8192 bits with small odd exponents, so that nobody makes us compute for long. Keys
@@ -29,7 +29,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "AKP": ("alg", "kty", "pub"),
 }
 PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
-"""Members that no public key has (RFC 7518 section 6, RFC 9964 section 4)."""
+"""Members that no public key has (RFC 7518 section 6, RFC 9964 section 3)."""
 _CURVES: Mapping[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
 _MLDSA: Mapping[str, type[MldsaPublicKey]] = {
     "ML-DSA-44": mldsa.MLDSA44PublicKey,
@@ -81,16 +81,23 @@ def _read(*values: str) -> PublicKey:
     try:
         match values:
             case (crv, "EC", x, y):
-                return _ec(crv, decode(x), decode(y))
+                return _ec(crv, _octets(x), _octets(y))
             case (e, "RSA", n):
-                return _rsa(decode(n), decode(e))
+                return _rsa(_octets(n), _octets(e))
             case ("Ed25519", "OKP", x):
-                return ed25519.Ed25519PublicKey.from_public_bytes(decode(x))
+                return ed25519.Ed25519PublicKey.from_public_bytes(_octets(x))
             case (alg, "AKP", pub) if alg in ALGORITHMS:
-                return _MLDSA[alg].from_public_bytes(decode(pub))
+                return _MLDSA[alg].from_public_bytes(_octets(pub))
     except (ValueError, KeyError):
         pass
     raise TokenRefused("a key is not one that we verify with")
+
+
+def _octets(text: str) -> bytes:
+    try:
+        return decode(text)
+    except TokenRefused:
+        raise ValueError from None
 
 
 def _ec(crv: str, x: bytes, y: bytes) -> PublicKey:

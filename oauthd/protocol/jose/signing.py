@@ -1,4 +1,4 @@
-"""Signing tokens with our own keys (RFC 7515 section 5.1), and making those keys (RFC 7517).
+"""Signing tokens with our own keys, or with a secret that is shared with a client (RFC 7515 section 5.1).
 
 The header is prepared once for each key and type, claims become compact JSON, and `cryptography` signs. Elliptic curves
 take some tens of microseconds and may run anywhere; RSA and ML-DSA are `slow` and belong in a thread.
@@ -12,66 +12,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import field, frozen
-from cryptography.hazmat.primitives import serialization
-from jwcrypto.jwk import JWK
-
-from oauthd.protocol.jose.algorithms import HMACS, PrivateKey, PublicKey, rules
-from oauthd.protocol.jose.public_keys import thumbprint
+from oauthd.protocol.jose.algorithms import HMACS, PrivateKey, rules
 from oauthd.protocol.jose.segments import encode, encoded
 from oauthd.protocol.json_text import text
 
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-
-
-@frozen
-class KeyPair:
-    """A key of our own.
-
-    :ivar public: its public JWK with `kid` (RFC 7638 thumbprint) and `use`; with `alg` where it has but one.
-    :ivar private: PKCS #8 in DER.
-    """
-
-    kid: str
-    algorithm: str
-    public: dict[str, Any]
-    private: bytes = field(repr=False)
-
-
-def generate(algorithm: str) -> KeyPair:
-    """A fresh key for one algorithm; RSA takes long enough to belong in a thread.
-
-    :raises ValueError: for an algorithm that is none of ours.
-    """
-    key = rules(algorithm).generate()
-    public = public_jwk(key.public_key(), algorithm)
-    private = key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return KeyPair(public["kid"], algorithm, public, private)
-
-
-def load(private: bytes) -> PrivateKey:
-    """A private key as `generate` gave it; RSA ones are checked, which takes tens of milliseconds.
-
-    :raises ValueError: when it is none.
-    """
-    key = serialization.load_der_private_key(private, None)
-    if not isinstance(key, PrivateKey):
-        raise ValueError("not a key that we sign with")
-    return key
-
-
-def public_jwk(key: PublicKey, algorithm: str) -> dict[str, Any]:
-    """A public key as JWK, called by its thumbprint.
-
-    :raises ValueError: when the key is not one for that algorithm.
-    """
-    jwk: dict[str, Any] = JWK.from_pyca(key).export_public(as_dict=True)
-    jwk.pop("kid", None)
-    if any(jwk.get(member) != value for member, value in rules(algorithm).family.items()):
-        raise ValueError("the key is not one for this algorithm")
-    return {**jwk, "kid": thumbprint(jwk), "use": "sig", "alg": algorithm}
 
 
 class Signer:
