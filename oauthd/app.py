@@ -32,7 +32,6 @@ from oauthd.endpoints.register_client import RegisterClient
 from oauthd.endpoints.revoke import Revoke
 from oauthd.endpoints.token import Token
 from oauthd.endpoints.userinfo import Userinfo
-from oauthd.minting import PASSWORD
 from oauthd.pages.browser import Browser
 from oauthd.pages.consent import ConsentPage
 from oauthd.pages.device import DevicePage
@@ -44,6 +43,7 @@ from oauthd.pages.logout import LogoutPage
 from oauthd.pages.rendering import Pages
 from oauthd.pages.static import Static
 from oauthd.parts import Parts, World
+from oauthd.protocol import acr
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
 from oauthd.runtime.threads import PoolFull
@@ -129,7 +129,15 @@ class Application(Parts):
                 clock=world.clock,
                 entropy=world.entropy,
             ),
-            "userinfo": Userinfo(self.bearer, self.users, settings.userinfo),
+            "userinfo": Userinfo(
+                bearer=self.bearer,
+                store=world.store,
+                clients=self.clients,
+                users=self.users,
+                nested=self.nested,
+                settings=settings.userinfo,
+                issuer=issuer,
+            ),
             "register_client": RegisterClient(
                 self.clients, self.administrator, events, settings.clients.registration, self.loopback
             ),
@@ -140,7 +148,7 @@ class Application(Parts):
                 grant_types=tuple(self.grants),
                 methods=[one.method for one in self.authentication.methods if one.method != "none"],
                 id_token_algorithms=self.keys.algorithms,
-                acr_values=[PASSWORD],
+                acr_values=tuple(acr.AMR),
             ),
             "health.live": Live(),
             "health.ready": Ready(world.condition, world.counts.proof),
@@ -165,6 +173,7 @@ class Application(Parts):
                     in_thread=world.signing,
                     clock=world.clock,
                 ),
+                subjects=self.subjects,
                 events=world.events,
                 settings=world.settings,
                 path=_advertised("authorize"),
@@ -173,7 +182,13 @@ class Application(Parts):
                 entropy=world.entropy,
             ),
             "end_session": EndSession(
-                self.clients, self.sessions, self.interactions, self.hints, world.events, self.session_cookie
+                self.clients,
+                self.sessions,
+                self.interactions,
+                self.hints,
+                self.subjects,
+                world.events,
+                self.session_cookie,
             ),
         }
 

@@ -6,21 +6,25 @@ EdDSA are signed inline; RSA goes to the signing pool, for it would hold the rea
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import frozen
 
 from oauthd.config import Settings
 from oauthd.keys import Keys
+from oauthd.nested_jwt import NestedJwts
 from oauthd.protocol import opaque
-from oauthd.protocol.jose import Signer, at_hash
+from oauthd.protocol.acr import AMR, PASSWORD
+from oauthd.protocol.claims import STANDARD
+from oauthd.protocol.claims_request import requested
+from oauthd.protocol.jose import at_hash
 from oauthd.protocol.records import AccessToken, Client, Generations, Grant, RefreshToken
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
+from oauthd.stores.users import Users
+from oauthd.subjects import Subjects
 
-PASSWORD = "urn:oauthd:pwd"  # noqa: S105 - a name
-"""The authentication context class of a sign-in by password (OpenID Connect Core section 2, `acr`)."""
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 section 2.1
 
 
@@ -41,6 +45,7 @@ class Order:
     grant_id: str = ""
     audience: tuple[str, ...] = ()
     auth_time: int = 0
+    acr: str = ""
     ends_at: int | None = None
 
     @property
@@ -58,7 +63,9 @@ class Minting:
     keys: Keys
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
-    in_thread: Callable[..., Awaitable[Any]]
+    nested: NestedJwts
+    users: Users
+    subjects: Subjects
 
     async def access_token(self, order: Order) -> tuple[str, Write[AccessToken]]:
         """An access token and the record that makes it live."""
@@ -66,7 +73,9 @@ class Minting:
         if made is not None:
             return made
         record = self._record(order)
-        token = await self._signed(self._access_signer(), self._access_claims(order, record))
+        algorithm = self.settings.tokens.access_algorithm
+        claims = self._access_claims(order, record)
+        token = await self.nested.signed(order.client, claims, algorithm, typ=ACCESS_TOKEN_TYPE)
         return token, Write(kinds.access_token(token), record)
 
     def access_token_at_once(self, order: Order) -> tuple[str, Write[AccessToken]] | None:
@@ -74,7 +83,7 @@ class Minting:
         if (order.client.access_format or self.settings.tokens.access_format) == "opaque":
             token, record = opaque.make(opaque.ACCESS_TOKEN, self.entropy), self._record(order)
         else:
-            signer = self._access_signer()
+            signer = self.keys.signer(self.settings.tokens.access_algorithm, ACCESS_TOKEN_TYPE)
             if signer.slow:
                 return None
             record = self._record(order)
@@ -84,6 +93,7 @@ class Minting:
     def _record(self, order: Order) -> AccessToken:
         now = int(self.clock())
         expires_at = now + self.settings.tokens.access_lifetime
+        told = self.subjects.of(order.client, order.user_id)
         return AccessToken(
             client_id=order.client.client_id,
             scope=order.scope,
@@ -97,6 +107,8 @@ class Minting:
             grant=order.grant_id,
             audience=order.audience,
             auth_time=order.auth_time,
+            subject=told if told != order.user_id else "",
+            acr=order.acr,
         )
 
     def refresh_token(
@@ -120,29 +132,30 @@ class Minting:
         """An id token (OpenID Connect Core section 2) for the grant's user."""
         now = int(self.clock())
         algorithm = client.id_token_algorithm or self.settings.tokens.id_token_algorithm
+        asked = grant.claims.get("id_token", {})
+        user = await self.users.find(grant.user_id) if asked.keys() & set(STANDARD) else None
         claims: dict[str, Any] = {
+            **(requested(user, asked) if user else {}),
             "iss": self.issuer,
-            "sub": grant.user_id,
+            "sub": self.subjects.of(client, grant.user_id),
             "aud": client.client_id,
             "exp": now + self.settings.tokens.id_token_lifetime,
             "iat": now,
             "at_hash": at_hash(access_token, algorithm),  # Core section 3.1.3.6
         }
         if grant.auth_time:
-            claims |= {"auth_time": grant.auth_time, "acr": PASSWORD, "amr": ["pwd"]}  # amr: RFC 8176 section 2
+            context = grant.acr or PASSWORD
+            claims |= {"auth_time": grant.auth_time, "acr": context, "amr": list(AMR.get(context, ()))}
         if nonce:
             claims["nonce"] = nonce
-        return await self._signed(self.keys.signer(algorithm), claims)
-
-    def _access_signer(self) -> Signer:
-        return self.keys.signer(self.settings.tokens.access_algorithm, ACCESS_TOKEN_TYPE)
+        return await self.nested.signed(client, claims, algorithm, client.id_token_encryption)
 
     def _access_claims(self, order: Order, record: AccessToken) -> Mapping[str, Any]:
         # RFC 9068 section 2.2; without a resource the audience is the default one, the issuer (section 3).
         audience = order.audience or (self.issuer,)
         claims: dict[str, Any] = {
             "iss": self.issuer,
-            "sub": order.subject,
+            "sub": record.subject or order.subject,
             "aud": audience[0] if len(audience) == 1 else list(audience),
             "exp": record.expires_at,
             "iat": record.issued_at,
@@ -153,11 +166,6 @@ class Minting:
             claims["scope"] = " ".join(record.scope)
         if record.auth_time:
             claims["auth_time"] = record.auth_time
+        if record.acr:
+            claims["acr"] = record.acr  # RFC 9068 section 2.2.1
         return claims
-
-    async def _signed(self, signer: Signer, claims: Mapping[str, Any]) -> str:
-        if signer.slow:
-            # The thread does the arithmetic alone: what it does in Python would hold the reactor up.
-            data = signer.unsigned(claims)
-            return signer.signed(data, await self.in_thread(signer.signature, data))
-        return signer.sign(claims)

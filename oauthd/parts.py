@@ -5,7 +5,7 @@ A new grant type or client authentication method is a line here. `oauthd.app` ma
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from oauthd.guessing import Guessing
 from oauthd.keys import Keys
 from oauthd.metrics import Counts
 from oauthd.minting import Minting
+from oauthd.nested_jwt import NestedJwts
 from oauthd.passwords import Passwords
 from oauthd.proofs.administrator import Administrator
 from oauthd.proofs.bearer import Bearer
@@ -39,6 +40,7 @@ from oauthd.proofs.none import NoProof
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.introspection import active
 from oauthd.protocol.lockout import Policy
+from oauthd.protocol.records import Client
 from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
 from oauthd.stores.answers import Answers
@@ -50,6 +52,7 @@ from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.sessions import Interactions, Sessions
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users
+from oauthd.subjects import Subjects
 
 InThread = Callable[..., Awaitable[Any]]
 
@@ -132,8 +135,19 @@ class Parts:
             lock=float(settings.users.lock_time),
         )
         self.sign_in = SignIn(store, self.users, self.passwords, seals, events, clock, policy, world.entropy)
+        self.subjects = Subjects(store, seals, world.entropy)
         self.guessing = Guessing(store, seals, settings.device, clock)
-        self.minting = Minting(world.issuer, settings, self.keys, clock, world.entropy, world.signing)
+        self.nested = NestedJwts(self.keys, _inline_keys, world.signing)
+        self.minting = Minting(
+            issuer=world.issuer,
+            settings=settings,
+            keys=self.keys,
+            clock=clock,
+            entropy=world.entropy,
+            nested=self.nested,
+            users=self.users,
+            subjects=self.subjects,
+        )
 
     def _make_proofs(self, world: World) -> None:
         """How callers show who they are."""
@@ -160,6 +174,12 @@ class Parts:
             Device(store, tokens, access),
         )
         return {grant.grant_type: grant for grant in found}
+
+
+async def _inline_keys(client: Client) -> Sequence[Mapping[str, Any]]:
+    """The keys that a client gave with its registration."""
+    keys: Sequence[Mapping[str, Any]] = client.jwks.get("keys", ())
+    return keys
 
 
 def _hasher(settings: Settings) -> PasswordHasher:

@@ -334,6 +334,7 @@ class Server:
 
     async def _found(self) -> None:
         await self.application.keys.open()
+        await self.application.subjects.open()
         await self.store.put(Write(kinds.SCOPES.at("all"), FIRST))
         await self.store.begin("world")
         for name in ("read", "write", "read_write"):

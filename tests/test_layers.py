@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.guessing", 1),
     ("oauthd.minting", 1),
     ("oauthd.subjects", 1),
+    ("oauthd.nested_jwt", 1),
     ("oauthd.grants", 2),
     ("oauthd.proofs", 2),
     ("oauthd.endpoints", 3),

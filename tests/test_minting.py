@@ -93,7 +93,7 @@ class MintingTests(ServerCase):
             pooled.append(work)
             return work(*arguments)
 
-        minting: Minting = evolve(self.minting, in_thread=pool)
+        minting: Minting = evolve(self.minting, nested=evolve(self.minting.nested, in_thread=pool))
         for algorithm, times in (("RS256", 1), ("PS256", 1), ("ES256", 0), ("EdDSA", 0)):
             del pooled[:]
             client = replace(self.app.record, id_token_algorithm=algorithm)

@@ -17,7 +17,7 @@ from oauthd.config import Settings
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.events import Events
 from oauthd.proofs.id_token_hint import IdTokenHint
-from oauthd.protocol import authorization, opaque, scopes
+from oauthd.protocol import acr, authorization, opaque, scopes
 from oauthd.protocol.authorization import Asked, Context, Step
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import ACCESS_DENIED, INVALID_REQUEST, TOO_MANY_REQUESTS, OAuthError
@@ -31,6 +31,7 @@ from oauthd.stores.interface import Commit, IStore, Stored, Write
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.sessions import ANSWERED, Interactions, Sessions
 from oauthd.stores.users import Users, is_administrator
+from oauthd.subjects import Subjects
 
 EXPIRED = "this sign-in has expired, or it was begun in another browser; go back to the application and start again"
 LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
@@ -38,6 +39,7 @@ LONGEST_KEPT = 8192  # octets that an interaction keeps of a request: anybody ca
 KEPT = frozenset(
     {"response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "display", "prompt"}
     | {"max_age", "ui_locales", "login_hint", "acr_values", "code_challenge", "code_challenge_method", "resource"}
+    | {"claims", "claims_locales"}
 )
 """What an interaction keeps of a request: not the id_token_hint, since no token is stored in clear."""
 HINTED = "hinted_subject"
@@ -76,6 +78,7 @@ class Authorize:
     consents: Consents
     hints: IdTokenHint
     responses: AuthorizationResponses
+    subjects: Subjects
     events: Events
     settings: Settings
     path: str
@@ -128,8 +131,9 @@ class Authorize:
             requested, known = flow.parameters.one("scope"), await self.scopes.all()
             asked = evolve(asked, scope=scopes.granted(requested, flow.client, known, is_administrator(user)))
         remembered = await self.consents.find(user, flow.client) if user else None
+        told = self.subjects.of(flow.client, user.user_id) if user else ""
         step = authorization.next_step(
-            asked, flow.client, flow.redirect, session, flow.interaction, remembered, self.clock()
+            asked, flow.client, flow.redirect, session, flow.interaction, remembered, self.clock(), told
         )
         if step is Step.ANSWER and session is not None and user is not None:
             return await self._answer(flow, asked, session, user)
@@ -185,6 +189,8 @@ class Authorize:
             audience=asked.audience,
             auth_time=session.auth_time,
             nonce=asked.nonce,
+            acr=acr.reached(session.amr),
+            claims=dict(asked.claims),
         )
         code = Code(
             client_id=flow.client.client_id,

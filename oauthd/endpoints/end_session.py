@@ -16,10 +16,11 @@ from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Parameters, Request, Response, see_other
-from oauthd.protocol.records import Client
+from oauthd.protocol.records import Client, Session
 from oauthd.protocol.redirects import RedirectUri
 from oauthd.stores.clients import Clients
 from oauthd.stores.sessions import Interactions, Sessions
+from oauthd.subjects import Subjects
 
 LONGEST_QUERY = 12000  # characters
 
@@ -32,6 +33,7 @@ class EndSession:
     sessions: Sessions
     interactions: Interactions
     hints: IdTokenHint
+    subjects: Subjects
     events: Events
     session_cookie: Cookie
 
@@ -46,7 +48,7 @@ class EndSession:
         target = self._target(parameters, client)
         value = self.session_cookie.read(request)
         session = await self.sessions.find(value)
-        if session is not None and not (hint and hint.get("sub") == session.user_id):
+        if session is not None and not (client and hint and hint.get("sub") == self._told(client, session)):
             return await self._ask(request, client, target)
         if session is not None:
             await self.sessions.end(value)
@@ -76,6 +78,10 @@ class EndSession:
         if named is not None and client is None:
             raise INVALID_REQUEST("the client_id is unknown")
         return client
+
+    def _told(self, client: Client, session: Session) -> str:
+        """What the client knows the signed-in person by."""
+        return self.subjects.of(client, session.user_id)
 
     def _target(self, parameters: Parameters, client: Client | None) -> str:
         """Where the browser goes afterwards, with `state`; "" for our own page."""

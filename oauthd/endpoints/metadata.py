@@ -11,6 +11,7 @@ from attrs import field, frozen
 from oauthd.protocol import jose, response_modes
 from oauthd.protocol.claims import CLAIMS_OF
 from oauthd.protocol.messages import Request, Response
+from oauthd.subjects import TYPES
 
 MAX_AGE = 300  # seconds a copy may be kept
 
@@ -57,8 +58,13 @@ class Metadata:
             "authorization_encryption_alg_values_supported": list(jose.KEY_ENCRYPTION),
             "authorization_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
             "grant_types_supported": list(self.grant_types),
-            "subject_types_supported": ["public"],
+            "subject_types_supported": list(TYPES),
             "id_token_signing_alg_values_supported": list(self.id_token_algorithms),
+            "id_token_encryption_alg_values_supported": list(jose.KEY_ENCRYPTION),
+            "id_token_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
+            "userinfo_signing_alg_values_supported": list(self.id_token_algorithms),
+            "userinfo_encryption_alg_values_supported": list(jose.KEY_ENCRYPTION),
+            "userinfo_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
             "token_endpoint_auth_methods_supported": [*secret_methods, "none"],
             "introspection_endpoint_auth_methods_supported": secret_methods,
             "revocation_endpoint_auth_methods_supported": [*secret_methods, "none"],
@@ -71,7 +77,8 @@ class Metadata:
             "claim_types_supported": ["normal"],
             "prompt_values_supported": list(self.prompts),
             "display_values_supported": ["page"],
-            "claims_parameter_supported": False,
+            "claims_parameter_supported": True,
+            "ui_locales_supported": ["en"],
             "request_parameter_supported": False,
             "request_uri_parameter_supported": False,  # its default is true (Discovery section 3)
             "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3

@@ -172,6 +172,7 @@ def _order(client: Client, redemption: Redemption, grant: Grant | None) -> Order
         grant_id=redemption.grant_id,
         audience=redemption.audience,
         auth_time=grant.auth_time if grant else 0,
+        acr=grant.acr if grant else "",
         ends_at=grant.ends_at if grant else None,
     )
 

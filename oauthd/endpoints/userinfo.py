@@ -1,6 +1,8 @@
-"""The userinfo endpoint (OpenID Connect Core section 5.3): claims of the granted scopes (section 5.4).
+"""The userinfo endpoint (OpenID Connect Core section 5.3): claims of the granted scopes (section 5.4) and those that
+the `claims` parameter asked for (section 5.5), as JSON, or signed and encrypted as the client is registered.
 
-`username` and `email` go out for `openid` alone while the setting for it is on, as the API document prints them.
+`username` and `email` go out for `openid` alone while the setting for it is on, as the API document prints them; not
+to a client that is to know people by pairwise subjects.
 """
 
 from __future__ import annotations
@@ -10,10 +12,17 @@ from typing import Any
 from attrs import frozen
 
 from oauthd.config import UserinfoSettings
+from oauthd.nested_jwt import NestedJwts
 from oauthd.proofs.bearer import Bearer
-from oauthd.protocol.claims import released
+from oauthd.protocol.claims import identity, released
+from oauthd.protocol.claims_request import requested
 from oauthd.protocol.errors import INVALID_TOKEN
-from oauthd.protocol.messages import Request, Response, json_response
+from oauthd.protocol.json_text import text
+from oauthd.protocol.messages import NO_STORE, Request, Response, json_response
+from oauthd.protocol.records import AccessToken, Client, User
+from oauthd.stores import kinds
+from oauthd.stores.clients import Clients
+from oauthd.stores.interface import IStore
 from oauthd.stores.users import Users
 
 
@@ -22,18 +31,41 @@ class Userinfo:
     """Tells a client who the user is."""
 
     bearer: Bearer
+    store: IStore
+    clients: Clients
     users: Users
+    nested: NestedJwts
     settings: UserinfoSettings
+    issuer: str
 
     async def __call__(self, request: Request) -> Response:
         """Answer a userinfo request."""
         token = await self.bearer.token(request, "openid")
         user = await self.users.find(token.user_id) if token.user_id else None
-        if user is None or not user.is_active:
+        client = await self.clients.find(token.client_id)
+        if user is None or not user.is_active or client is None:
             raise INVALID_TOKEN("the access token is not a user's")
-        answer: dict[str, Any] = {"sub": user.user_id}
-        if self.settings.identity_with_openid:
-            answer["username"] = user.username
-            if "email" in user.claims:
-                answer["email"] = user.claims["email"]
-        return json_response(answer | released(user, token.scope))
+        claims = await self._claims(token, user, client)
+        if not (client.userinfo_algorithm or client.userinfo_encryption):
+            return json_response(claims)
+        return Response(200, (("Content-Type", "application/jwt"), *NO_STORE), await self._jwt(client, claims))
+
+    async def _claims(self, token: AccessToken, user: User, client: Client) -> dict[str, Any]:
+        (stored,) = await self.store.get(kinds.grant(token.grant)) if token.grant else (None,)
+        asked = stored.record.claims.get("userinfo", {}) if stored else {}
+        signed_in = {"acr": token.acr, "auth_time": token.auth_time}
+        return {
+            **(identity(user, client) if self.settings.identity_with_openid else {}),
+            **released(user, token.scope),
+            **requested(user, asked),
+            **{name: value for name, value in signed_in.items() if name in asked and value},
+            "sub": token.subject or user.user_id,  # section 5.3.2: that of the id token
+        }
+
+    async def _jwt(self, client: Client, claims: dict[str, Any]) -> bytes:
+        """The claims as a token (section 5.3.2): signed, encrypted, or signed and then encrypted (section 16.14)."""
+        if not client.userinfo_algorithm:
+            return (await self.nested.encrypted(client, text(claims), client.userinfo_encryption)).encode()
+        said = {**claims, "iss": self.issuer, "aud": client.client_id}
+        signed = await self.nested.signed(client, said, client.userinfo_algorithm, client.userinfo_encryption)
+        return signed.encode()

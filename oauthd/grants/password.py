@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
 from oauthd.grants.resources import asked_audience
 from oauthd.protocol import opaque, scopes
+from oauthd.protocol.acr import PASSWORD
 from oauthd.protocol.errors import INVALID_GRANT
 from oauthd.protocol.records import Grant
 from oauthd.sign_in import SignIn
@@ -62,6 +63,7 @@ class Password:
             expires_at=until,
             audience=audience,
             auth_time=ask.now,
+            acr=PASSWORD,
         )
         return Redemption(
             scope=scope,

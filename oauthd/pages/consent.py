@@ -11,6 +11,7 @@ from oauthd.events import Events
 from oauthd.pages.browser import Browser, Flow
 from oauthd.pages.rendering import destination
 from oauthd.pages.scope_list import described
+from oauthd.protocol import claims_request
 from oauthd.protocol import scopes as rules
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Request, Response, see_other
@@ -99,10 +100,12 @@ class ConsentPage:
             client_name=client.name,
             client_host=urlsplit(client.client_uri).hostname or None,
             person=user.claims.get("name") or user.username,
-            scopes=described(asked, (await self.scopes.all()).scopes, self.identity_with_openid),
+            scopes=described(asked, (await self.scopes.all()).scopes, self.identity_with_openid, client),
             destination=destination(redirect.value),
         )
 
     async def _asked(self, flow: Flow, user: User, client: Client) -> tuple[str, ...]:
-        known = await self.scopes.all()
-        return rules.granted(flow.state.parameters.get("scope"), client, known, is_administrator(user))
+        known, parameters = await self.scopes.all(), flow.state.parameters
+        scope = rules.granted(parameters.get("scope"), client, known, is_administrator(user))
+        claims = claims_request.parse(parameters["claims"]) if "claims" in parameters and "openid" in scope else {}
+        return claims_request.to_agree(claims, scope)

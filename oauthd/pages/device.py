@@ -17,8 +17,8 @@ from oauthd.events import Events
 from oauthd.guessing import Guessing
 from oauthd.pages.browser import Browser, Flow
 from oauthd.pages.scope_list import described
+from oauthd.protocol import acr, user_code
 from oauthd.protocol import scopes as rules
-from oauthd.protocol import user_code
 from oauthd.protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, DeviceCode, Grant, Session, User
@@ -160,6 +160,7 @@ class DevicePage:
             expires_at=device.expires_at,
             audience=device.audience,
             auth_time=session.auth_time,
+            acr=acr.reached(session.amr),
         )
         approved = replace(device, status="approved", user_id=user.user_id, auth_time=session.auth_time)
         done = await self._settle(found, approved, Write(kinds.grant(found.ref.slot), grant))
@@ -199,7 +200,7 @@ class DevicePage:
             hidden=self.browser.hidden(flow) | {"subject": user.user_id},
             client_name=client.name,
             person=user.claims.get("name") or user.username,
-            scopes=described(found.record.scope, known.scopes, self.settings.userinfo.identity_with_openid),
+            scopes=described(found.record.scope, known.scopes, self.settings.userinfo.identity_with_openid, client),
             user_code=user_code.shown(found.record.user_code),
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from oauthd.protocol import pkce, response_modes, scopes
+from oauthd.protocol import acr, claims_request, pkce, response_modes, scopes
 from oauthd.protocol.errors import (
     CONSENT_REQUIRED,
     INVALID_REQUEST,
@@ -23,6 +23,7 @@ from oauthd.protocol.errors import (
     REQUEST_NOT_SUPPORTED,
     REQUEST_URI_NOT_SUPPORTED,
     UNAUTHORIZED_CLIENT,
+    UNMET_AUTHENTICATION_REQUIREMENTS,
     UNSUPPORTED_RESPONSE_TYPE,
     ErrorKind,
 )
@@ -57,7 +58,11 @@ class Context:
 
 @frozen
 class Asked:
-    """A request for an authorization that passed every check."""
+    """A request for an authorization that passed every check.
+
+    :ivar subject: whom it must be about, by the `sub` that the client knows the person by; "" for anybody.
+    :ivar claims: what the `claims` parameter asks for, as `claims_request.parse` gives it.
+    """
 
     scope: tuple[str, ...] = ()
     audience: tuple[str, ...] = ()
@@ -66,6 +71,12 @@ class Asked:
     prompt: frozenset[str] = frozenset()
     max_age: int | None = None
     subject: str = ""
+    claims: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def to_agree(self) -> frozenset[str]:
+        """What the person must have agreed to: scopes, and claims that no scope covers."""
+        return frozenset(claims_request.to_agree(self.claims, self.scope))
 
 
 Found = Mapping[str, Any]
@@ -151,10 +162,10 @@ def prompt(c: Context) -> Found:
 
 
 def max_age(c: Context) -> Found:
-    """OpenID Connect Core section 3.1.2.1: whole seconds."""
+    """OpenID Connect Core section 3.1.2.1: whole seconds; the client's own default without (Registration section 2)."""
     text = c.parameters.one("max_age")
     if text is None:
-        return {}
+        return {"max_age": c.client.default_max_age}
     if not (text.isascii() and text.isdigit()) or int(text[:20]) > LONGEST_MAX_AGE or len(text) > 20:
         raise INVALID_REQUEST("max_age is not a number of seconds")
     return {"max_age": int(text)}
@@ -164,6 +175,19 @@ def id_token_hint(c: Context) -> Found:
     """OpenID Connect Core section 3.1.2.1: an id token of ours, which may have expired."""
     hint = c.parameters.one("id_token_hint")
     return {} if hint is None else {"subject": c.subject_of_hint(hint)}
+
+
+def claims(c: Context) -> Found:
+    """OpenID Connect Core section 5.5, for requests of OpenID Connect; an essential acr that nobody can reach fails."""
+    text = c.parameters.one("claims")
+    if text is None or "openid" not in scopes.parse(c.parameters.one("scope")):
+        return {}
+    found = claims_request.parse(text)
+    needed = claims_request.acr_needed(found)
+    if needed and not set(needed) & set(acr.AMR):
+        # Section 5.5.1.1: as a failed authentication; the code is the one made for it.
+        raise UNMET_AUTHENTICATION_REQUIREMENTS("no sign-in here has an acr that the request demands")
+    return {"claims": found}
 
 
 def display(c: Context) -> Found:
@@ -194,6 +218,7 @@ GRID: tuple[tuple[Check, frozenset[str]], ...] = (
     (prompt, frozenset({AUTHORIZE})),
     (max_age, frozenset({AUTHORIZE})),
     (id_token_hint, frozenset({AUTHORIZE})),
+    (claims, frozenset({AUTHORIZE})),
     (display, frozenset({AUTHORIZE})),
     (carried, frozenset({AUTHORIZE})),
 )
@@ -227,12 +252,15 @@ def next_step(
     interaction: Interaction | None,
     remembered: Collection[str] | None,
     now: float,
+    told: str,
 ) -> Step:
     """Decide the next step of the browser flow from what is known.
 
     :param interaction: the flow so far, None at its beginning.
-    :param remembered: scopes that the user agreed to before, None for no consent.
-    :raises OAuthError: `login_required` or `consent_required` where the request forbids to ask (prompt=none).
+    :param remembered: what the user agreed to before, None for no consent.
+    :param told: the `sub` that this client knows the session's user by, "" for no session.
+    :raises OAuthError: `login_required` or `consent_required` where the request forbids to ask (prompt=none), or where
+        another person has signed in than it wants; `unmet_authentication_requirements`.
     """
     fresh = (
         interaction is not None
@@ -240,11 +268,17 @@ def next_step(
         and interaction.signed_in_at > 0
         and interaction.user_id == session.user_id
     )
-    if session is None or _sign_in_again(asked, session, fresh, now):
+    if session is None:
+        if "none" in asked.prompt:
+            raise LOGIN_REQUIRED("the person is not signed in")
+        return Step.LOGIN
+    if _sign_in_again(asked, session, fresh, now, told):
         if "none" in asked.prompt:
             raise LOGIN_REQUIRED("the person is not signed in as the request wants it")
-        if fresh and session is not None and asked.subject and session.user_id != asked.subject:
-            raise LOGIN_REQUIRED("another person has signed in than the id_token_hint names")
+        if fresh and _another_person(asked, told):
+            raise LOGIN_REQUIRED("another person has signed in than the request is about")
+        if fresh:
+            raise UNMET_AUTHENTICATION_REQUIREMENTS("the sign-in has no acr that the request demands")
         return Step.LOGIN
     if _ask_consent(asked, client, redirect, session, interaction, remembered):
         if "none" in asked.prompt:
@@ -253,14 +287,20 @@ def next_step(
     return Step.ANSWER
 
 
-def _sign_in_again(asked: Asked, session: Session, fresh: bool, now: float) -> bool:
-    if asked.subject and session.user_id != asked.subject:
+def _sign_in_again(asked: Asked, session: Session, fresh: bool, now: float, told: str) -> bool:
+    needed = claims_request.acr_needed(asked.claims)
+    if _another_person(asked, told) or (needed and acr.reached(session.amr) not in needed):
         return True
     if fresh:
         return False
-    if asked.prompt & {"login", "select_account"}:
+    if asked.prompt & {"login", "select_account"} or asked.max_age == 0:  # section 3.1.2.1: 0 is as prompt=login
         return True
     return asked.max_age is not None and now - session.auth_time > asked.max_age
+
+
+def _another_person(asked: Asked, told: str) -> bool:
+    """Core section 3.1.2.2, step 4: a request about one person is never answered about another."""
+    return bool(asked.subject and told != asked.subject) or not claims_request.subject_fits(asked.claims, told)
 
 
 def _ask_consent(
@@ -272,7 +312,7 @@ def _ask_consent(
     remembered: Collection[str] | None,
 ) -> bool:
     agreed = interaction.consented if interaction is not None and interaction.user_id == session.user_id else None
-    if agreed is not None and set(asked.scope) <= set(agreed):
+    if agreed is not None and asked.to_agree <= set(agreed):
         return False
     if "consent" in asked.prompt:
         return True
@@ -280,4 +320,4 @@ def _ask_consent(
         return False
     if not client.confidential and redirect.native:
         return True  # RFC 8252 section 8.6: any application on the device could be asking in its name
-    return remembered is None or not set(asked.scope) <= set(remembered)
+    return remembered is None or not asked.to_agree <= set(remembered)

@@ -36,16 +36,26 @@ def read_json(request: Request, depth: int = DEPTH, size: int = SIZE) -> dict[st
         text = request.body.decode()
     except UnicodeDecodeError:
         raise INVALID_REQUEST("the body is not UTF-8") from None
+    value = strict(text, "the body", depth)
+    if not isinstance(value, dict):
+        raise INVALID_REQUEST("the body must be a JSON object")
+    return value
+
+
+def strict(text: str, name: str, depth: int = DEPTH) -> Any:
+    """The value that a JSON text stands for; its size is for the caller to bound.
+
+    :param name: what to call it in errors.
+    :raises OAuthError: `invalid_request`.
+    """
     if _depth(text) > depth:  # before parsing: the parser itself recurses
-        raise INVALID_REQUEST("the body is nested too deeply")
+        raise INVALID_REQUEST(f"{name} is nested too deeply")
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
     except ValueError:  # JSONDecodeError, and numbers of more digits than Python reads
-        raise INVALID_REQUEST("the body is not valid JSON") from None
-    if not isinstance(value, dict):
-        raise INVALID_REQUEST("the body must be a JSON object")
+        raise INVALID_REQUEST(f"{name} is not valid JSON") from None
     if "\\u" in text:
-        _refuse_surrogates(value)
+        _refuse_surrogates(value, name)
     return value
 
 
@@ -94,8 +104,8 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _refuse_surrogates(value: dict[str, Any]) -> None:
+def _refuse_surrogates(value: Any, name: str) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise INVALID_REQUEST("the body holds an unpaired surrogate") from None
+        raise INVALID_REQUEST(f"{name} holds an unpaired surrogate") from None

@@ -481,6 +481,14 @@ class KeyRing(Record, frozen=True):
     keys: tuple[SealedKey, ...] = field(name="k", default=())
 
 
+class Salt(Record, frozen=True):
+    """What pairwise subjects are made with (OpenID Connect Core section 8.1), sealed."""
+
+    secret = ("sealed",)
+
+    sealed: bytes = field(name="s")
+
+
 class World(Record, frozen=True):
     """That the store was founded, and by which master key (fingerprint, not key)."""
 

@@ -92,6 +92,7 @@ class Serving:
         await reach.open(examine=self.first)
         application = self.application = Application(self._world(reach))
         await application.keys.open()
+        await application.subjects.open()
         reach.invalidation.watchers[naming.key(RING)] = lambda: ensureDeferred(self._tend(application))
         if self.first:
             await self._found(application)

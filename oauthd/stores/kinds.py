@@ -61,11 +61,12 @@ SCOPES = Kind("scopes", records.Scopes, lasting=True, told=Told.CHANGES)
 RESOURCES = Kind("resources", records.Resources, lasting=True, told=Told.CHANGES)
 KEY_RING = Kind("keys", records.KeyRing, lasting=True, told=Told.CHANGES)
 WORLD = Kind("world", records.World, lasting=True)
+SALT = Kind("salt", records.Salt, lasting=True)
 
 KINDS: tuple[Kind[object], ...] = (
     ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, PUSHED_REQUEST, ONCE, DEVICE_CODE, USER_CODE, SESSION,
     INTERACTION, CONSENT, LOCKOUT, TALLY, INITIAL_ACCESS, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES,
-    KEY_RING, WORLD,
+    KEY_RING, WORLD, SALT,
 )  # type: ignore[assignment]  # Kind is invariant; the table only names them
 
 

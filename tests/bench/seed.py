@@ -23,6 +23,7 @@ from twisted.internet import reactor, task
 from oauthd.config import load
 from oauthd.keys import Keys
 from oauthd.minting import Minting, Order
+from oauthd.nested_jwt import NestedJwts
 from oauthd.protocol import opaque
 from oauthd.protocol.records import Client, Generations, Grant
 from oauthd.protocol.seals import Seals
@@ -30,6 +31,8 @@ from oauthd.stores import kinds
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import Write
 from oauthd.stores.redis import RedisStore
+from oauthd.stores.users import Users
+from oauthd.subjects import Subjects
 
 BATCH = 250
 REFRESH_LIFE = 7 * 86400
@@ -110,6 +113,11 @@ class Sower:
         return token, [Write(kinds.grant(grant_id), grant), write]
 
 
+async def no_keys(client: Client) -> tuple[()]:
+    """The keys of clients that nothing is encrypted to."""
+    return ()
+
+
 async def in_place(call: Callable[..., Any], *words: Any) -> Any:
     """What the server does in a thread."""
     return call(*words)
@@ -131,7 +139,10 @@ async def sower(seeds: Seeds, store: RedisStore) -> Sower:
         raise RuntimeError("there is no such client")
     client: Client = replace(stored.record, access_format="")
     generations: Generations = await store.generations(seeds.client_id, seeds.user_id)
-    minting = Minting(seeds.issuer, settings, keys, time.time, secrets.token_bytes, in_place)
+    subjects = Subjects(store, keys.seals, secrets.token_bytes)
+    users = Users(store, time.time, secrets.token_bytes)
+    nested = NestedJwts(keys, no_keys, in_place)
+    minting = Minting(seeds.issuer, settings, keys, time.time, secrets.token_bytes, nested, users, subjects)
     return Sower(seeds, store, minting, client, generations)
 
 

@@ -39,11 +39,11 @@ class DiscoveryTests(ServerCase):
         self.assertNotIn("admin", document["scopes_supported"])
 
     async def test_section_3_request_objects(self) -> None:
-        """Section 3: request_uri counts as supported unless the document says that it is not."""
+        """Section 3: what the document says of request objects, and of the claims parameter."""
         document = await self.document()
         self.assertIs(document["request_uri_parameter_supported"], False)
         self.assertIs(document["request_parameter_supported"], False)
-        self.assertIs(document["claims_parameter_supported"], False)
+        self.assertIs(document["claims_parameter_supported"], True)
 
     async def test_prompts(self) -> None:
         """Initiating User Registration section 4: the prompt values are those that the authorization endpoint takes."""
