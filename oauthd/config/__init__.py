@@ -21,6 +21,7 @@ from oauthd.config.policy import (
 )
 from oauthd.config.reading import SettingsError, load
 from oauthd.config.redis_url import RedisAddress, redis_address
+from oauthd.config.registration import RegistrationSettings
 from oauthd.config.service import (
     AdministratorSettings,
     CacheSettings,
@@ -47,6 +48,7 @@ __all__ = [
     "LogSettings",
     "MetricsSettings",
     "RedisAddress",
+    "RegistrationSettings",
     "ServerSettings",
     "SessionSettings",
     "Settings",

@@ -18,6 +18,7 @@ from oauthd.config.policy import (
     UserinfoSettings,
     UserSettings,
 )
+from oauthd.config.registration import RegistrationSettings
 from oauthd.config.service import (
     AdministratorSettings,
     CacheSettings,
@@ -45,6 +46,7 @@ class Settings:
     sessions: SessionSettings = attrs.Factory(SessionSettings)
     keys: KeySettings = attrs.Factory(KeySettings)
     clients: ClientSettings = attrs.Factory(ClientSettings)
+    registration: RegistrationSettings = attrs.Factory(RegistrationSettings)
     users: UserSettings = attrs.Factory(UserSettings)
     userinfo: UserinfoSettings = attrs.Factory(UserinfoSettings)
     administrator: AdministratorSettings = attrs.Factory(AdministratorSettings)
