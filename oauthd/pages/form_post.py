@@ -34,7 +34,5 @@ class FormPost:
             destination=destination(redirect.value),
             script=SCRIPT,
         )
-        # Section 2: neither kept nor used again. What the policy lets the form reach is this client's.
-        headers = dict(page_headers((redirect.value,), SCRIPT))
-        headers |= {"Cache-Control": "no-cache, no-store", "Pragma": "no-cache"}
-        return Response(200, tuple(headers.items()), body)
+        # Section 2: neither kept nor used again, as all pages here.
+        return Response(200, (*page_headers((redirect.value,), SCRIPT), ("Pragma", "no-cache")), body)

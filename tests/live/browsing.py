@@ -250,6 +250,8 @@ class ApplicationSite:
                 fields = {name.lower(): value for name, value in self.headers.items()}
                 if path == "/callback":
                     time.sleep(site.pause)
+                if self.command == "POST":
+                    query = self.rfile.read(int(fields["content-length"])).decode()
                 site.calls.append(Call(path, dict(parse_qsl(query, strict_parsing=bool(query))), fields))
                 if path == "/callback" and site.onward:
                     self.answer(302, [("Location", site.onward)])
@@ -257,6 +259,8 @@ class ApplicationSite:
                 title = '<!doctype html><html lang="en"><title>Application</title><link rel="icon" href="data:,">'
                 body = title + site.pages.get(path, "<h1>The application</h1>")
                 self.answer(200, [("Content-Type", "text/html; charset=utf-8")], body.encode())
+
+            do_POST = do_GET  # noqa: N815 - a name of http.server
 
         self._server = LoopbackServer(Visit, address)
         self.origin = self._server.origin
