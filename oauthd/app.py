@@ -101,6 +101,7 @@ class Application(Parts):
                 store=world.store,
                 cache=world.cache,
                 authentication=self.authentication,
+                bindings=self.bindings,
                 grants=self.grants,
                 minting=self.minting,
                 events=events,
@@ -148,6 +149,7 @@ class Application(Parts):
                 grant_types=tuple(self.grants),
                 methods=[one.method for one in self.authentication.methods if one.method != "none"],
                 id_token_algorithms=self.keys.algorithms,
+                proof_algorithms=settings.dpop.algorithms,
                 acr_values=tuple(acr.AMR),
             ),
             "health.live": Live(),
@@ -246,7 +248,7 @@ class Application(Parts):
         :param asked: told of those that the fast lane answers after a look into the store; None for the same.
         :param heard: told of those that it answers from memory; None for nobody.
         """
-        errors = Errors(ErrorPage(self.pages), UNAVAILABLE)
+        errors = Errors(ErrorPage(self.pages), UNAVAILABLE, settings.dpop.algorithms)
         sources = Sources(settings.server.trusted_proxies)
         shield = Shield(reactor, errors.unheard, settings.server.answer_timeout)
         edge = Edge(errors, sources, shield, access, reactor)

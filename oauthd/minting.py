@@ -19,7 +19,7 @@ from oauthd.protocol.acr import AMR, PASSWORD
 from oauthd.protocol.claims import STANDARD
 from oauthd.protocol.claims_request import requested
 from oauthd.protocol.jose import at_hash
-from oauthd.protocol.records import AccessToken, Client, Generations, Grant, RefreshToken
+from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
 from oauthd.stores.users import Users
@@ -35,6 +35,7 @@ class Order:
     :ivar subject: user id, or client id where no user is involved (RFC 9068 section 2.2).
     :ivar grant_id: its grant, "" for none.
     :ivar ends_at: end of its grant, which no token outlives; None for no grant.
+    :ivar binding: what its sender must prove to hold.
     """
 
     client: Client
@@ -47,6 +48,7 @@ class Order:
     auth_time: int = 0
     acr: str = ""
     ends_at: int | None = None
+    binding: Binding = UNBOUND
 
     @property
     def subject(self) -> str:
@@ -109,10 +111,16 @@ class Minting:
             auth_time=order.auth_time,
             subject=told if told != order.user_id else "",
             acr=order.acr,
+            binding=order.binding,
         )
 
     def refresh_token(
-        self, grant_id: str, grant: Grant, scope: tuple[str, ...], audience: tuple[str, ...]
+        self,
+        grant_id: str,
+        grant: Grant,
+        scope: tuple[str, ...],
+        audience: tuple[str, ...],
+        binding: Binding = UNBOUND,
     ) -> tuple[str, Write[RefreshToken]]:
         """A refresh token of a grant: idle lifetime, never past the grant's absolute end."""
         now = int(self.clock())
@@ -125,6 +133,7 @@ class Minting:
             expires_at=min(now + self.settings.tokens.refresh_idle, grant.ends_at),
             generations=grant.generations,
             audience=audience,
+            binding=binding,
         )
         return token, Write(kinds.refresh_token(grant_id, token), record)
 
@@ -168,4 +177,6 @@ class Minting:
             claims["auth_time"] = record.auth_time
         if record.acr:
             claims["acr"] = record.acr  # RFC 9068 section 2.2.1
+        if record.binding:
+            claims["cnf"] = record.binding.confirmation
         return claims

@@ -32,14 +32,18 @@ from oauthd.nested_jwt import NestedJwts
 from oauthd.passwords import Passwords
 from oauthd.proofs.administrator import Administrator
 from oauthd.proofs.bearer import Bearer
+from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import ClientAuthentication
 from oauthd.proofs.client_secret_basic import ClientSecretBasic
 from oauthd.proofs.client_secret_post import ClientSecretPost
+from oauthd.proofs.dpop import Proofs
 from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.proofs.none import NoProof
 from oauthd.protocol.cookies import Cookie
+from oauthd.protocol.dpop import Nonces, Rules
 from oauthd.protocol.introspection import active
 from oauthd.protocol.lockout import Policy
+from oauthd.protocol.profile import LATE, PROMPT
 from oauthd.protocol.records import Client
 from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
@@ -48,6 +52,7 @@ from oauthd.stores.cache import Cache
 from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.interface import IStore
+from oauthd.stores.once import Once
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.sessions import Interactions, Sessions
 from oauthd.stores.tokens import Tokens
@@ -110,6 +115,7 @@ class Parts:
         self.users = Users(store, clock, entropy)
         self.scopes = ScopeCatalogue(store, world.cache)
         self.answers = Answers(store, world.cache, world.reactor, partial(active, issuer=world.issuer))
+        self.once = Once(store)
         self.tokens = Tokens(store, world.cache, clock)
         self.consents = Consents(store, clock, sessions.consent_lifetime)
         self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
@@ -158,9 +164,22 @@ class Parts:
             world.clock,
             world.entropy(32),
         )
-        self.bearer = Bearer(self.tokens, world.cache, world.issuer)
+        self.proofs = Proofs(self._proof_rules(world), self.once, world.clock)
+        self.bindings = Bindings(self.proofs)
+        self.bearer = Bearer(self.tokens, world.cache, self.proofs, world.issuer)
         self.administrator = Administrator(self.bearer, self.users)
         self.hints = IdTokenHint(self.keys, world.issuer)
+
+    def _proof_rules(self, world: World) -> Rules:
+        settings = world.settings.dpop
+        return Rules(
+            origins=(world.issuer,),
+            algorithms=settings.algorithms,
+            lifetime=settings.proof_lifetime,
+            ahead=min(max(world.settings.tokens.leeway, PROMPT), LATE),
+            nonce=settings.nonce,
+            nonces=Nonces(partial(world.seals.digests, "dpop nonce"), settings.nonce_lifetime),
+        )
 
     def _grants(self, world: World) -> Mapping[str, GrantType]:
         store, tokens, events, entropy = world.store, self.tokens, world.events, world.entropy

@@ -262,7 +262,7 @@ class TokensResource:
     async def revoke(self, call: Call) -> Response:
         """End a token by its value."""
         request = call.request
-        if basic.scheme(request.headers.one("authorization") or "") != "bearer":
+        if basic.scheme(request.headers.one("authorization") or "") not in (basic.BEARER, basic.DPOP):
             return await self.revocation(_as_form(request, call.body))
         await self.access.caller(request, Who.ADMINISTRATOR)
         if "client_secret" in call.body or "client_id" in call.body:  # RFC 6749 section 2.3

@@ -24,6 +24,7 @@ class Metadata:
     :ivar grant_types: those that are on.
     :ivar methods: client authentication methods, without `none`.
     :ivar id_token_algorithms: those that there are keys for.
+    :ivar proof_algorithms: those of DPoP proofs; () where there is no DPoP.
     """
 
     issuer: str
@@ -32,6 +33,7 @@ class Metadata:
     methods: Sequence[str]
     id_token_algorithms: Sequence[str]
     acr_values: Sequence[str]
+    proof_algorithms: Sequence[str] = ()
     prompts: Sequence[str] = ("none", "login", "consent", "select_account")
     body: bytes = field(init=False, repr=False)
 
@@ -48,6 +50,8 @@ class Metadata:
         """The members of the document."""
         secret_methods = list(self.methods)
         claims = sorted({name for names in CLAIMS_OF.values() for name in names} | {"username"})
+        # RFC 9449 section 5.1
+        proofs = {"dpop_signing_alg_values_supported": list(self.proof_algorithms)} if self.proof_algorithms else {}
         return {
             "issuer": self.issuer,
             **{name: self.issuer + path for name, path in self.endpoints.items()},
@@ -68,6 +72,7 @@ class Metadata:
             "token_endpoint_auth_methods_supported": [*secret_methods, "none"],
             "introspection_endpoint_auth_methods_supported": secret_methods,
             "revocation_endpoint_auth_methods_supported": [*secret_methods, "none"],
+            **proofs,
             "code_challenge_methods_supported": ["S256"],  # RFC 8414 section 2
             "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
             "claims_supported": [

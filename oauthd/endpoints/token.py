@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, GrantType, Redemption, Repeated
 from oauthd.minting import Minting, Order
+from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import (
@@ -26,7 +27,7 @@ from oauthd.protocol.errors import (
 )
 from oauthd.protocol.json_text import text
 from oauthd.protocol.messages import JSON, Parameters, Request, Response, Told
-from oauthd.protocol.records import AccessToken, Client, Grant
+from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Grant
 from oauthd.stores import kinds
 from oauthd.stores.cache import Cache
 from oauthd.stores.interface import IStore, Write
@@ -45,6 +46,7 @@ class Token:
     store: IStore
     cache: Cache
     authentication: ClientAuthentication
+    bindings: Bindings
     grants: Mapping[str, GrantType]
     minting: Minting
     events: Events
@@ -56,22 +58,37 @@ class Token:
         """Answer a token request (RFC 6749 sections 5.1 and 5.2)."""
         request.form.refuse_repeats(REPEATABLE)
         caller = await self.authentication.client(request)
-        return await self.answer(caller, request.form, request.connection.source)
+        try:
+            binding = await self.bindings.of(request, caller.client)
+        except OAuthError as error:
+            self._refused(caller.client, error)
+            raise
+        return await self.answer(caller, request.form, request.connection.source, binding)
 
-    async def answer(self, caller: Caller, parameters: Parameters, source: str) -> Response:
-        """Answer an authenticated client."""
+    async def answer(
+        self, caller: Caller, parameters: Parameters, source: str, binding: Binding = UNBOUND
+    ) -> Response:
+        """Answer an authenticated client.
+
+        :param binding: what the request has proved to hold.
+        """
         client, now = caller.client, self.clock()
         attempt = opaque.new_identifier(self.entropy)
-        ask = Ask(client, parameters, caller.generations, int(now), now, attempt, source)
+        ask = Ask(client, parameters, caller.generations, int(now), now, attempt, source, binding)
         try:
             grant = self._grant(ask)
             body, decision = await self._body(ask, grant)
         except OAuthError as error:
-            self.events.tell("token.refused", client_id=client.client_id, error=error.kind.code)
+            self._refused(client, error)
             raise
+        if binding or not caller.lasts:  # what was proved counts once, and teaches nobody anything
+            return Response(200, (*JSON, *self.bindings.fields(binding)), body)
         varying = VARYING.get(grant.grant_type) if caller.lasts else None
         lesson = None if varying is None else TokenLesson(self, caller, parameters, varying, grant.grant_type, decision)
         return Response(200, JSON, body, lesson)
+
+    def _refused(self, client: Client, error: OAuthError) -> None:
+        self.events.tell("token.refused", client_id=client.client_id, error=error.kind.code)
 
     def _grant(self, ask: Ask) -> GrantType:
         grant = self.grants.get(ask.parameters.required("grant_type"))
@@ -87,23 +104,30 @@ class Token:
             redemption = await grant.redeem(ask)
             if isinstance(redemption, Repeated):
                 return redemption.body, None
-            body, access, writes = await self._mint(ask.client, redemption)
+            body, access, writes = await self._mint(ask.client, redemption, ask.binding)
             if await self._commit(redemption, body, access, writes):
                 self._tell(grant.grant_type, access.record)
                 return body, redemption if redemption.holds is not None else None
         raise TEMPORARILY_UNAVAILABLE("the request is being repeated too often at once", headers={"Retry-After": "1"})
 
-    async def _mint(self, client: Client, redemption: Redemption) -> tuple[bytes, Write[Any], list[Write[Any]]]:
+    async def _mint(
+        self, client: Client, redemption: Redemption, binding: Binding = UNBOUND
+    ) -> tuple[bytes, Write[Any], list[Write[Any]]]:
         """The answer, the access token's record, and what is to be written in the commit."""
         grant = redemption.grant or redemption.standing
-        access_token, access = await self.minting.access_token(_order(client, redemption, grant))
+        access_token, access = await self.minting.access_token(_order(client, redemption, grant, binding))
         answer = _answer(access_token, access.record)
         writes: list[Write[Any]] = list(redemption.commit.writes)
         if redemption.grant is not None:
             writes.append(Write(kinds.grant(redemption.grant_id), redemption.grant))
         if redemption.refresh and grant is not None:
             answer["refresh_token"], write = self.minting.refresh_token(
-                redemption.grant_id, grant, redemption.refresh_scope, redemption.refresh_audience
+                redemption.grant_id,
+                grant,
+                redemption.refresh_scope,
+                redemption.refresh_audience,
+                # RFC 9449 section 5, RFC 8705 section 4: those of other clients are bound by their authentication.
+                UNBOUND if client.confidential else binding,
             )
             writes.append(write)
         elif redemption.same_refresh:
@@ -161,7 +185,7 @@ class Token:
         )
 
 
-def _order(client: Client, redemption: Redemption, grant: Grant | None) -> Order:
+def _order(client: Client, redemption: Redemption, grant: Grant | None, binding: Binding = UNBOUND) -> Order:
     """What the access token is to say."""
     return Order(
         client=client,
@@ -174,6 +198,7 @@ def _order(client: Client, redemption: Redemption, grant: Grant | None) -> Order
         auth_time=grant.auth_time if grant else 0,
         acr=grant.acr if grant else "",
         ends_at=grant.ends_at if grant else None,
+        binding=binding,
     )
 
 
@@ -181,7 +206,7 @@ def _answer(access_token: str, record: AccessToken) -> dict[str, Any]:
     """The first members of the answer (RFC 6749 section 5.1)."""
     return {
         "access_token": access_token,
-        "token_type": "Bearer",
+        "token_type": "DPoP" if record.binding.jkt else "Bearer",  # RFC 9449 section 5
         "expires_in": record.expires_at - record.issued_at,
     }
 

@@ -1,7 +1,7 @@
 """Authorization code (RFC 6749 section 4.1) with PKCE (RFC 7636) and the id token of OpenID Connect Core section 3.1.3.
 
-Refused without a trace: a code of another client, a wrong redirect_uri, a wrong or missing verifier (RFC 9700 section
-4.5: only a *valid* replay ends the grant).
+Refused without a trace: a code of another client, a wrong redirect_uri, a wrong or missing verifier or proof of the key
+that the code is bound to (RFC 9700 section 4.5: only a *valid* replay ends the grant).
 """
 
 from __future__ import annotations
@@ -78,4 +78,6 @@ class AuthorizationCode:
             raise INVALID_GRANT("redirect_uri differs from the authorization request")
         if not (code.code_challenge or ask.client.confidential):  # it was confidential when it asked
             raise INVALID_GRANT("this client must use PKCE")
+        if code.jkt and ask.binding.jkt != code.jkt:  # RFC 9449 section 10
+            raise INVALID_GRANT("the code is bound to a key that the request does not prove to hold")
         pkce.verify(code.code_challenge, ask.parameters.one("code_verifier"))  # RFC 7636 section 4.6

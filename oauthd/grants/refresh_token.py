@@ -1,13 +1,16 @@
 """Refresh (RFC 6749 section 6) with rotation and one successor per token (RFC 9700 section 4.14.2).
 
 A repeat by the same client with equal parameters inside the grace window gets the same answer, byte for byte: a race, a
-lost reply and a crash look alike. Reuse after the window ends the grant. A token of another client changes nothing.
+lost reply and a crash look alike. Reuse after the window ends the grant. A token of another client changes nothing, nor
+does one that is bound to a key which the request does not prove to hold. One that only who holds a key can use is not
+rotated: whoever steals it has nothing.
 """
 
 from __future__ import annotations
 
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
 from attrs import frozen
 from msgspec.structs import replace
@@ -15,10 +18,10 @@ from msgspec.structs import replace
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, Redemption, Repeated
 from oauthd.grants.resources import narrowed_audience
-from oauthd.protocol import opaque, scopes
+from oauthd.protocol import opaque, profile, scopes
 from oauthd.protocol.errors import INVALID_GRANT, INVALID_REQUEST
 from oauthd.protocol.json_text import text
-from oauthd.protocol.records import Answer, Grant, RefreshToken, Spent
+from oauthd.protocol.records import Answer, Client, Grant, RefreshToken, Spent
 from oauthd.protocol.seals import SealBroken, Seals
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Ref, Write
@@ -35,6 +38,7 @@ class Refresh:
 
     :ivar grace: seconds in which a repeat gets the same answer; 0 for none.
     :ivar refresh_idle: seconds that a refresh token lives unused.
+    :ivar profile: what the server holds every client to; "" for nothing.
     """
 
     store: IStore
@@ -44,6 +48,7 @@ class Refresh:
     seals: Seals
     grace: int
     refresh_idle: int
+    profile: str = ""
 
     grant_type = "refresh_token"
 
@@ -57,6 +62,8 @@ class Refresh:
         stored, stored_grant, answer = await self.store.get(ref, grant_ref, kinds.answer(ref))
         if stored is None or stored_grant is None or stored.record.client_id != ask.client.client_id:
             raise INVALID_GRANT(UNKNOWN)
+        if not ask.binding.shows(stored.record.binding):  # RFC 9449 section 5, RFC 8705 section 4
+            raise INVALID_GRANT("the refresh token is bound to a key that the request does not prove to hold")
         grant: Grant = stored_grant.record
         if not await self.tokens.covers(grant, ask.generations):
             raise INVALID_GRANT(UNKNOWN)
@@ -66,8 +73,7 @@ class Refresh:
         held = await self._existing(refresh.scope)
         scope = scopes.narrowed(ask.parameters.one("scope"), held)
         audience = narrowed_audience(refresh.audience, ask.parameters.all("resource"))
-        # RFC 9700 section 2.2.2: without rotation nobody would see that a public client's token was stolen.
-        rotates = ask.client.rotates_refresh or not ask.client.confidential
+        rotates = self._rotates(ask.client, refresh)
         changed = (
             replace(refresh, spent=Spent(ask.attempt, ask.now))
             if rotates
@@ -87,6 +93,16 @@ class Refresh:
             same_refresh="" if rotates else value,
             keeps=partial(self._kept, ask, value, ref) if rotates and self.grace else None,
         )
+
+    def _rotates(self, client: Client, refresh: RefreshToken) -> bool:
+        # RFC 9700 section 4.14.2: rotated, or good for nothing without a key; and then it stays as it is, as FAPI 2.0
+        # demands (section 5.3.2.1 item 9), for an answer that is lost must not lose the grant.
+        if refresh.binding or client.auth_method in profile.CLIENT_AUTHENTICATION:
+            return False
+        if profile.is_strict(client, self.profile):
+            return False
+        # RFC 9700 section 2.2.2: without rotation nobody would see that a public client's token was stolen.
+        return client.rotates_refresh or not client.confidential
 
     async def _existing(self, scope: tuple[str, ...]) -> tuple[str, ...]:
         """What is left of a scope: nothing new is granted of one that was deleted."""
@@ -120,6 +136,8 @@ class Refresh:
 
 
 def _fingerprint(ask: Ask) -> bytes:
-    """What must be equal for a repeat to be one: the client and what it asked for."""
-    asked = [ask.client.client_id, ask.parameters.one("scope"), list(ask.parameters.all("resource"))]
+    """What must be equal for a repeat to be one: the client, what it asked for, and what it holds."""
+    asked: list[Any] = [ask.client.client_id, ask.parameters.one("scope"), list(ask.parameters.all("resource"))]
+    if ask.binding:  # the answer has tokens that are bound to it
+        asked.append(ask.binding.confirmation)
     return sha256(text(asked).encode()).digest()

@@ -1,4 +1,4 @@
-"""What an `Authorization` header field carries: Basic client credentials and Bearer tokens.
+"""What an `Authorization` header field carries: Basic client credentials, Bearer and DPoP tokens.
 
 Basic as RFC 6749 section 2.3.1 wants it: RFC 7617 around two values that are each form-urlencoded (Appendix B), so
 that a colon, a space or a letter beyond ASCII survives. A client that sends its id and secret unencoded is understood
@@ -18,7 +18,9 @@ import re
 from oauthd.protocol.errors import INVALID_CLIENT, INVALID_TOKEN, OAuthError
 
 _CHALLENGED = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?", re.DOTALL)  # RFC 9110 section 11.4
-_BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1, RFC 9449 section 7.1
+BEARER = "bearer"
+DPOP = "dpop"
 _OCTET = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST = 8192
@@ -53,17 +55,17 @@ def credentials(header: str) -> tuple[str, str]:
     return _decoded(client_id), _decoded(secret)
 
 
-def bearer(header: str) -> str:
-    """The token of a Bearer `Authorization` field.
+def access_token(header: str) -> tuple[str, str]:
+    """Scheme (`BEARER` or `DPOP`) and token of an `Authorization` field with an access token.
 
     :raises OAuthError: `invalid_token` for another scheme or a malformed token (RFC 6750 section 3.1).
     """
     name, token = _split(header)
-    if name != "bearer":
-        raise INVALID_TOKEN("a Bearer access token is needed")
-    if not _BEARER.fullmatch(token):
+    if name not in (BEARER, DPOP):
+        raise INVALID_TOKEN("a Bearer or DPoP access token is needed")
+    if not _TOKEN.fullmatch(token):
         raise INVALID_TOKEN("the access token is malformed")
-    return token
+    return name, token
 
 
 def _split(header: str) -> tuple[str, str]:

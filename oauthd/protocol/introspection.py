@@ -10,7 +10,8 @@ import json
 from collections.abc import Collection
 from typing import Final
 
-from oauthd.protocol.records import AccessToken, Client, RefreshToken
+from oauthd.protocol.json_text import text
+from oauthd.protocol.records import UNBOUND, AccessToken, Client, RefreshToken
 
 INACTIVE: Final = b'{"active":false}'
 
@@ -19,19 +20,29 @@ _text = json.encoder.encode_basestring  # a string as JSON, for known members: a
 
 def active(token: AccessToken | RefreshToken, issuer: str) -> bytes:
     """The answer about a live token, as JSON."""
-    to = token.audience or (issuer,)
+    to, subject = token.audience or (issuer,), token.user_id or token.client_id
+    if isinstance(token, AccessToken) and token.subject:
+        subject = token.subject
     audience = _text(to[0]) if len(to) == 1 else f"[{','.join(map(_text, to))}]"
     parts = [
         f'{{"active":true,"scope":{_text(" ".join(token.scope))},"client_id":{_text(token.client_id)},'
-        f'"exp":{token.expires_at},"iat":{token.issued_at},"sub":{_text(token.user_id or token.client_id)},'
+        f'"exp":{token.expires_at},"iat":{token.issued_at},"sub":{_text(subject)},'
         f'"aud":{audience},"iss":{_text(issuer)}'
     ]
     if isinstance(token, AccessToken):
-        parts.append(f',"token_type":"Bearer","nbf":{token.issued_at},"jti":{_text(token.jti)}')
+        kind = "DPoP" if token.binding.jkt else "Bearer"  # RFC 9449 section 6.2
+        parts.append(f',"token_type":"{kind}","nbf":{token.issued_at},"jti":{_text(token.jti)}')
         if token.username:
             parts.append(f',"username":{_text(token.username)}')
         if token.auth_time:
             parts.append(f',"auth_time":{token.auth_time}')  # RFC 9470 section 6.2
+        if token.acr:
+            parts.append(f',"acr":{_text(token.acr)}')  # RFC 9470 section 6.2
+        if token.binding is not UNBOUND:
+            # RFC 9449 section 6.2, RFC 8705 section 3.2: whether its sender holds it is for the resource server to see.
+            parts.append(f',"cnf":{text(token.binding.confirmation)}')
+        if token.details:
+            parts.append(f',"authorization_details":{text(list(token.details))}')  # RFC 9396 section 9.2
     parts.append("}")
     return "".join(parts).encode()
 

@@ -13,7 +13,7 @@ Fields = tuple[tuple[str, str], ...]
 ANY_ORIGIN: Fields = (
     ("Access-Control-Allow-Origin", "*"),
     # What a script needs of an error, and could not see otherwise.
-    ("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After"),
+    ("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, DPoP-Nonce"),
 )
 
 

@@ -1,6 +1,7 @@
 """What becomes of an exception: the one place that turns it into JSON with its challenge, or into a page.
 
-RFC 6749 section 5.2 (JSON, Basic challenge), RFC 6750 section 3 (Bearer challenge), RFC 9110 section 15 (statuses).
+RFC 6749 section 5.2 (JSON, Basic challenge), RFC 6750 section 3 and RFC 9449 section 7 (Bearer and DPoP challenge), RFC
+9110 section 15 (statuses).
 Every JSON error has `error`, `error_description` and `detail`, the last two saying the same, and `errors` where single
 fields are wrong. A failure that nobody declared is `server_error`: logged once, and its trace never told. Errors that
 are redirected are made by the authorization endpoint, which alone knows a validated redirect URI.
@@ -16,11 +17,14 @@ from attrs import field, frozen
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from oauthd.protocol import basic
 from oauthd.protocol.errors import (
     INSUFFICIENT_SCOPE,
     INVALID_CLIENT,
+    INVALID_DPOP_PROOF_OF_ACCESS,
     INVALID_TOKEN,
     SERVER_ERROR,
+    USE_DPOP_NONCE_FOR_ACCESS,
     ErrorKind,
     OAuthError,
 )
@@ -32,6 +36,8 @@ ErrorPage = Callable[[int, str, str], Response]
 
 REALM = "oauthd"
 
+_CHALLENGED = (INVALID_TOKEN, INSUFFICIENT_SCOPE, INVALID_DPOP_PROOF_OF_ACCESS, USE_DPOP_NONCE_FOR_ACCESS)
+
 _log = Logger(namespace="oauthd.web")
 _NOT_QUOTABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")  # RFC 6750 section 3
 
@@ -42,10 +48,12 @@ class Errors:
 
     :ivar page: makes the page of an error.
     :ivar kinds: exceptions of lower layers that are no bugs, and what the caller is told (the store being away).
+    :ivar algorithms: those of DPoP proofs; () where there is no DPoP.
     """
 
     page: ErrorPage
     kinds: Mapping[type[Exception], ErrorKind] = field(factory=dict)
+    algorithms: tuple[str, ...] = ()
 
     def respond(
         self, failure: Failure, delivery: Delivery = Delivery.JSON, request: Request | None = None, place: str = ""
@@ -68,7 +76,7 @@ class Errors:
                 _log.failure("the error page could not be made")
             else:
                 return answer.adding(*_extra(error).items())
-        return json_error(error, request is None or _authenticated(request))
+        return json_error(error, basic.BEARER if request is None else _presented(request), self.algorithms)
 
     def unheard(self, failure: Failure) -> None:
         """Log a failure whose caller has gone, unless it is one that the caller would have been told of."""
@@ -85,10 +93,11 @@ class Errors:
         return None
 
 
-def json_error(error: OAuthError, authenticated: bool = True) -> Response:
+def json_error(error: OAuthError, presented: str = basic.BEARER, algorithms: tuple[str, ...] = ()) -> Response:
     """The JSON response of an error.
 
-    :param authenticated: did the request present any credentials?
+    :param presented: the scheme by which the request presented an access token, "" for no credentials.
+    :param algorithms: those of DPoP proofs.
     """
     told: dict[str, Any] = {
         "error": error.kind.code,
@@ -99,7 +108,7 @@ def json_error(error: OAuthError, authenticated: bool = True) -> Response:
         told["errors"] = error.fields
     headers = _extra(error)
     if not any(name.lower() == "www-authenticate" for name in headers):
-        headers |= _challenge(error, authenticated)
+        headers |= _challenge(error, presented, algorithms)
     return json_response(told, error.kind.status).adding(*headers.items())
 
 
@@ -110,18 +119,26 @@ def _extra(error: OAuthError) -> dict[str, str]:
     return headers
 
 
-def _challenge(error: OAuthError, authenticated: bool) -> dict[str, str]:
+def _challenge(error: OAuthError, presented: str, algorithms: tuple[str, ...]) -> dict[str, str]:
     if error.kind == INVALID_CLIENT:
         return {"WWW-Authenticate": f'Basic realm="{REALM}"'}  # RFC 6749 section 5.2
-    if error.kind not in (INVALID_TOKEN, INSUFFICIENT_SCOPE):
+    if error.kind not in _CHALLENGED:
         return {}
     parts = [f'realm="{REALM}"']
-    if authenticated:  # RFC 6750 section 3.1: no error code where no credentials were presented
+    if presented:  # RFC 6750 section 3.1: no error code where no credentials were presented
         parts += [f'error="{error.kind.code}"', f'error_description="{_NOT_QUOTABLE.sub("?", error.description)}"']
     if error.scope:
         parts.append(f'scope="{_NOT_QUOTABLE.sub("", error.scope)}"')
-    return {"WWW-Authenticate": f"Bearer {', '.join(parts)}"}
+    accepted = [f'algs="{" ".join(algorithms)}"'] if algorithms else []
+    if presented == basic.DPOP:
+        return {"WWW-Authenticate": f"DPoP {', '.join((*parts, *accepted))}"}
+    # RFC 9449 section 7.2: the one that was used is told the error, and the other one is named.
+    others = [f"DPoP {accepted[0]}"] if accepted else []
+    return {"WWW-Authenticate": ", ".join((f"Bearer {', '.join(parts)}", *others))}
 
 
-def _authenticated(request: Request) -> bool:
-    return any(name == "authorization" for name, _ in request.headers.pairs) or "access_token" in request.form
+def _presented(request: Request) -> str:
+    headers = [value for name, value in request.headers.pairs if name == "authorization"]
+    if any(basic.scheme(value) == basic.DPOP for value in headers):
+        return basic.DPOP
+    return basic.BEARER if headers or "access_token" in request.form else ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from oauthd.proofs.administrator import Administrator
-from oauthd.proofs.bearer import Bearer
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.messages import Headers, Parameters, Request
 from oauthd.stores.users import ADMINISTRATOR
@@ -24,7 +22,7 @@ class BearerTests(ServerCase):
     async def prepare(self) -> None:
         """A client with a token."""
         self.app = await self.server.client()
-        self.bearer = Bearer(self.server.application.tokens, self.server.application.world.cache, ISSUER)
+        self.bearer = self.server.application.bearer
         answer = ok(await self.server.token(self.app, "client_credentials", scope="read write"))
         self.token: str = answer["access_token"]
 
@@ -71,8 +69,7 @@ class AdministratorTests(ServerCase):
         self.console = await self.server.client("console", scopes=("admin", "openid"))
         self.boss = await self.server.user("boss", roles=(ADMINISTRATOR,))
         await self.server.user("other-boss", roles=(ADMINISTRATOR,))
-        application = self.server.application
-        self.proof = Administrator(Bearer(application.tokens, application.world.cache, ISSUER), application.users)
+        self.proof = self.server.application.administrator
 
     async def of(self, app: App, person: Person) -> str:
         """A person's token for administration."""
