@@ -102,6 +102,8 @@ class Connection:
     :ivar source: address of the caller: the rightmost hop that is not a trusted proxy; "" for an unnamed unix peer.
     :ivar certificate: DER of the certificate whose key the caller has proved to hold: in the TLS connection, or to a
         trusted proxy; empty for none.
+    :ivar vouched: an authority that this server trusts has issued that certificate. Without it the certificate proves a
+        key, and no name that stands in it.
     :ivar local: listener and peer are both loopback and no forwarding header was sent, trusted or not.
     """
 
@@ -109,6 +111,7 @@ class Connection:
     source: str = ""
     local: bool = False
     certificate: bytes = field(default=b"", repr=False)
+    vouched: bool = False
 
 
 @frozen
