@@ -19,6 +19,7 @@ from oauthd.admin.scopes import ScopesResource
 from oauthd.admin.tokens import TokensResource
 from oauthd.admin.users import PasswordRule, UsersResource
 from oauthd.config import Settings
+from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
 from oauthd.endpoints.device_authorization import DeviceAuthorization
@@ -28,6 +29,7 @@ from oauthd.endpoints.interface import Endpoint
 from oauthd.endpoints.introspect import Introspect
 from oauthd.endpoints.jwks import Jwks
 from oauthd.endpoints.metadata import Metadata
+from oauthd.endpoints.par import Par
 from oauthd.endpoints.register_client import RegisterClient
 from oauthd.endpoints.revoke import Revoke
 from oauthd.endpoints.token import Token
@@ -66,6 +68,7 @@ MEMBERS: Mapping[str, str] = {
     "introspection_endpoint": "introspect",
     "revocation_endpoint": "revoke",
     "device_authorization_endpoint": "device_authorization",
+    "pushed_authorization_request_endpoint": "par",
     "userinfo_endpoint": "userinfo",
     "end_session_endpoint": "end_session",
     "jwks_uri": "jwks",
@@ -87,6 +90,9 @@ class Application(Parts):
         self.pages = Pages()
         self.session_cookie = Cookie.named("oauthd_session", self.secure)
         self.revoke = Revoke(self.authentication, self.tokens, world.events)
+        self.requests = AuthorizationRequests(
+            self.clients, self.scopes, self.pushed, self.hints, world.settings
+        )
         self.endpoints: Mapping[str, Endpoint] = {
             **self._protocol_endpoints(world),
             **self._browser_endpoints(world),
@@ -151,6 +157,7 @@ class Application(Parts):
                 id_token_algorithms=self.keys.algorithms,
                 proof_algorithms=settings.dpop.algorithms,
                 acr_values=tuple(acr.AMR),
+                requests=self.requests.metadata(),
             ),
             "health.live": Live(),
             "health.ready": Ready(world.condition, world.counts.proof),
@@ -161,12 +168,12 @@ class Application(Parts):
             "authorize": Authorize(
                 store=world.store,
                 clients=self.clients,
+                requests=self.requests,
                 users=self.users,
                 scopes=self.scopes,
                 sessions=self.sessions,
                 interactions=self.interactions,
                 consents=self.consents,
-                hints=self.hints,
                 responses=AuthorizationResponses(
                     issuer=world.issuer,
                     keys=self.keys,
@@ -183,6 +190,7 @@ class Application(Parts):
                 clock=world.clock,
                 entropy=world.entropy,
             ),
+            "par": Par(self.authentication, self.requests, self.pushed, world.events),
             "end_session": EndSession(
                 self.clients,
                 self.sessions,

@@ -20,6 +20,7 @@ EVENTS: Mapping[str, str] = {
     "grant.ended": "a grant and all its tokens were ended",
     "grant.replayed": "a code or refresh token was used again by its own client; its grant is ended",
     "code.issued": "an authorization code was handed out",
+    "authorization.pushed": "a client pushed an authorization request",
     "authorization.refused": "an authorization request was refused",
     "consent.given": "a person agreed to an authorization",
     "consent.denied": "a person refused an authorization",

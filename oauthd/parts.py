@@ -53,6 +53,7 @@ from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.interface import IStore
 from oauthd.stores.once import Once
+from oauthd.stores.pushed_requests import PushedRequests
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.sessions import Interactions, Sessions
 from oauthd.stores.tokens import Tokens
@@ -119,8 +120,10 @@ class Parts:
         self.tokens = Tokens(store, world.cache, clock)
         self.consents = Consents(store, clock, sessions.consent_lifetime)
         self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
+        flow = sessions.interaction_lifetime
+        self.pushed = PushedRequests(store, seals, clock, entropy, settings.authorization.pushed_lifetime, flow)
         browser_cookie = Cookie.named("oauthd_browser", self.secure)
-        self.interactions = Interactions(store, seals, browser_cookie, clock, entropy, sessions.interaction_lifetime)
+        self.interactions = Interactions(store, seals, browser_cookie, clock, entropy, flow)
 
     def _make_makers(self, world: World) -> None:
         """Keys, passwords and tokens."""

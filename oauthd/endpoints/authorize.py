@@ -1,30 +1,45 @@
 """The authorization endpoint (RFC 6749 section 3.1, OpenID Connect Core section 3.1.2).
 
 A state machine over one stored interaction: pages write what they learned and return here, and only here the next step
-is decided. A wrong client or redirect URI never redirects (RFC 9700 section 4.11.2); how answers and errors reach the
-client is for `authorization_response`.
+is decided. A wrong client or redirect URI never redirects (RFC 9700 section 4.11.2). What a request is, wherever its
+parameters stand, is for `authorization_request`; how answers and errors reach the client for `authorization_response`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from msgspec.structs import replace
 
 from oauthd.config import Settings
+from oauthd.endpoints.authorization_request import (
+    HINTED,
+    PUSHED,
+    AuthorizationRequests,
+    hinted,
+    keep,
+    kept,
+    notes_of,
+    redirect_of,
+)
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.events import Events
-from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.protocol import acr, authorization, opaque, scopes
-from oauthd.protocol.authorization import Asked, Context, Step
+from oauthd.protocol.authorization import Asked, Step
 from oauthd.protocol.cookies import Cookie
-from oauthd.protocol.errors import ACCESS_DENIED, INVALID_REQUEST, TOO_MANY_REQUESTS, OAuthError
+from oauthd.protocol.errors import (
+    ACCESS_DENIED,
+    INVALID_REQUEST,
+    INVALID_REQUEST_URI,
+    TOO_MANY_REQUESTS,
+    OAuthError,
+)
 from oauthd.protocol.messages import Parameters, Request, Response, see_other
 from oauthd.protocol.records import Client, Code, Generations, Grant, Interaction, Session, User
-from oauthd.protocol.redirects import RedirectUri, choose
-from oauthd.stores import kinds
+from oauthd.protocol.redirects import RedirectUri
+from oauthd.stores import kinds, pushed_requests
 from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.interface import Commit, IStore, Stored, Write
@@ -35,15 +50,6 @@ from oauthd.subjects import Subjects
 
 EXPIRED = "this sign-in has expired, or it was begun in another browser; go back to the application and start again"
 LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
-LONGEST_KEPT = 8192  # octets that an interaction keeps of a request: anybody can begin one, and leave it
-KEPT = frozenset(
-    {"response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "display", "prompt"}
-    | {"max_age", "ui_locales", "login_hint", "acr_values", "code_challenge", "code_challenge_method", "resource"}
-    | {"claims", "claims_locales"}
-)
-"""What an interaction keeps of a request: not the id_token_hint, since no token is stored in clear."""
-HINTED = "hinted_subject"
-"""What it keeps of that hint: whom it names. No parameter of a request is kept under this name."""
 
 
 @frozen
@@ -51,13 +57,17 @@ class Flow:
     """One authorization request on its way.
 
     :ivar generations: the client's, read before the client was.
+    :ivar notes: what is known of the request besides its parameters.
+    :ivar refusal: why the request could not be read; its parameters are those that were sent.
     """
 
     parameters: Parameters
     client: Client
     generations: Generations
     redirect: RedirectUri
+    notes: Mapping[str, str] = field(factory=dict)
     stored: Stored[Interaction] | None = None
+    refusal: OAuthError | None = None
 
     @property
     def interaction(self) -> Interaction | None:
@@ -71,12 +81,12 @@ class Authorize:
 
     store: IStore
     clients: Clients
+    requests: AuthorizationRequests
     users: Users
     scopes: ScopeCatalogue
     sessions: Sessions
     interactions: Interactions
     consents: Consents
-    hints: IdTokenHint
     responses: AuthorizationResponses
     subjects: Subjects
     events: Events
@@ -105,24 +115,34 @@ class Authorize:
         """The request with its client and redirect URI; what is wrong here is told on a page."""
         identifier = request.query.one("interaction") if request.method == "GET" else None
         if identifier is None:
-            parameters, stored = request.parameters, None
-        else:
-            stored = await self.interactions.find(identifier, request)
-            if stored is None or not _goes_on(stored.record):
-                raise INVALID_REQUEST(EXPIRED)
-            parameters = kept(stored.record.parameters)
+            return await self._begun(request.parameters)
+        stored = await self.interactions.find(identifier, request)
+        if stored is None or not _goes_on(stored.record):
+            raise INVALID_REQUEST(EXPIRED)
+        parameters, notes = kept(stored.record.parameters), notes_of(stored.record.parameters)
+        client, generations = await self._client(parameters)
+        return Flow(parameters, client, generations, redirect_of(client, parameters), notes, stored)
+
+    async def _begun(self, sent: Parameters) -> Flow:
+        client, generations = await self._client(sent)
+        try:
+            stated = await self.requests.brought(sent, client)
+        except OAuthError as error:
+            return Flow(sent, client, generations, _named_redirect(client, sent, error), refusal=error)
+        redirect = redirect_of(client, stated.parameters)
+        return Flow(stated.parameters, client, generations, redirect, stated.notes)
+
+    async def _client(self, parameters: Parameters) -> tuple[Client, Generations]:
         client, generations = await self.clients.find_with_generations(parameters.required("client_id"))
         if client is None or not client.is_active:
             raise INVALID_REQUEST("the client_id is unknown")
-        presented = parameters.one("redirect_uri")
-        if presented is None and "openid" in (parameters.one("scope") or "").split():
-            raise INVALID_REQUEST("redirect_uri is missing")  # OpenID Connect Core section 3.1.2.1
-        return Flow(parameters, client, generations, choose(client.redirect_uris, presented), stored)
+        return client, generations
 
     async def _decide(self, request: Request, flow: Flow) -> Response:
-        asked = await self._asked(flow)
-        if flow.interaction is not None:
-            asked = evolve(asked, subject=flow.interaction.parameters.get(HINTED, ""))
+        if flow.refusal is not None:
+            raise flow.refusal
+        found = await self.requests.check(authorization.AUTHORIZE, flow.parameters, flow.client, flow.redirect)
+        asked = hinted(found, flow.notes)
         if flow.interaction is not None and flow.interaction.denied:
             raise ACCESS_DENIED("the person refused")
         session, user = await self._signed_in(request)
@@ -139,19 +159,6 @@ class Authorize:
             return await self._answer(flow, asked, session, user)
         return await self._page(request, flow, asked, step)
 
-    async def _asked(self, flow: Flow) -> Asked:
-        resources = await self.clients.resources() if "resource" in flow.parameters else {}
-        context = Context(
-            parameters=flow.parameters,
-            client=flow.client,
-            scopes=await self.scopes.all(),
-            resources=frozenset(resources),
-            redirect=flow.redirect,
-            pkce_always=self.settings.clients.pkce_required,
-            subject_of_hint=self.hints.subject,
-        )
-        return authorization.check(authorization.AUTHORIZE, context)
-
     async def _signed_in(self, request: Request) -> tuple[Session | None, User | None]:
         session = await self.sessions.find(self.session_cookie.read(request))
         user = await self.users.find(session.user_id) if session else None
@@ -162,9 +169,7 @@ class Authorize:
         page = "/login" if step is Step.LOGIN else "/consent"
         if flow.stored is not None:
             return see_other(f"{page}?interaction={request.query.required('interaction')}")
-        known = keep(flow.parameters) | ({HINTED: asked.subject} if asked.subject else {})
-        if sum(len(value.encode()) for value in known.values()) > LONGEST_KEPT:
-            raise INVALID_REQUEST("the request is too long")
+        known = keep(flow.parameters, {**flow.notes, HINTED: asked.subject})
         return await self.interactions.begin(request, "authorize", known, page)
 
     async def _answer(self, flow: Flow, asked: Asked, session: Session, user: User) -> Response:
@@ -173,7 +178,8 @@ class Authorize:
         now = int(self.clock())
         # Not today's: what was taken from user or client since they were read must not live on in the code.
         generations = replace(flow.generations, user=session.user_generation)
-        grant_id = opaque.new_grant_id(self.entropy)
+        pushed = pushed_requests.named(flow.notes[PUSHED]) if PUSHED in flow.notes else None
+        grant_id = pushed.slot if pushed else opaque.new_grant_id(self.entropy)
         value = opaque.make(opaque.CODE, self.entropy, grant_id)
         ends = now + self.settings.tokens.code_lifetime
         grant = Grant(
@@ -197,11 +203,21 @@ class Authorize:
             redirect_uri=flow.parameters.one("redirect_uri") or "",
             code_challenge=asked.code_challenge,
             expires_at=ends,
+            jkt=asked.jkt,
         )
         writes = (Write(kinds.grant(grant_id), grant), Write(kinds.code(grant_id, value), code))
-        await self.store.commit(Commit(absent=(kinds.grant(grant_id),), writes=writes))
+        if pushed is None:
+            await self.store.commit(Commit(absent=(kinds.grant(grant_id),), writes=writes))
+        elif not await self.requests.pushed.spend(pushed, writes):
+            raise INVALID_REQUEST_URI("the request_uri was used already")
+        await self._settle(flow)
         self.events.tell("code.issued", client_id=flow.client.client_id, user_id=user.user_id)
         return await self.responses.send(flow.client, flow.redirect, flow.parameters, ("code", value))
+
+    async def _settle(self, flow: Flow) -> None:
+        """The answer is given: whoever presses a button of this flow twice may have another, by the same request."""
+        if flow.stored is not None and PUSHED in flow.notes:
+            await self.interactions.leave_out(flow.stored, PUSHED)
 
     async def _refuse(self, flow: Flow, error: OAuthError) -> Response:
         """Tell the client by redirect (RFC 6749 section 4.1.2.1); the flow is over."""
@@ -217,15 +233,11 @@ def _goes_on(interaction: Interaction) -> bool:
     return interaction.purpose == "authorize" or (interaction.purpose == ANSWERED and interaction.denied)
 
 
-def keep(parameters: Parameters) -> dict[str, str]:
-    """The parameters that a later step needs, as an interaction stores them."""
-    found = {name: value for name, value in parameters if name in KEPT and name != "resource"}
-    resources = parameters.all("resource")
-    return found | ({"resource": " ".join(resources)} if resources else {})
-
-
-def kept(stored: dict[str, str]) -> Parameters:
-    """The parameters again, as they were sent."""
-    pairs = [(name, value) for name, value in stored.items() if name not in ("resource", HINTED)]
-    pairs += [("resource", uri) for uri in stored.get("resource", "").split()]
-    return Parameters(tuple(pairs))
+def _named_redirect(client: Client, sent: Parameters, error: OAuthError) -> RedirectUri:
+    """Where a request that cannot be read says that its response goes; `error` itself where it does not say it."""
+    if sent.one("redirect_uri") is None:
+        raise error
+    try:
+        return redirect_of(client, sent)
+    except OAuthError:
+        raise error from None

@@ -24,6 +24,7 @@ class Metadata:
     :ivar grant_types: those that are on.
     :ivar methods: client authentication methods, without `none`.
     :ivar id_token_algorithms: those that there are keys for.
+    :ivar requests: the members about authorization requests.
     :ivar proof_algorithms: those of DPoP proofs; () where there is no DPoP.
     """
 
@@ -33,6 +34,7 @@ class Metadata:
     methods: Sequence[str]
     id_token_algorithms: Sequence[str]
     acr_values: Sequence[str]
+    requests: Mapping[str, Any]
     proof_algorithms: Sequence[str] = ()
     prompts: Sequence[str] = ("none", "login", "consent", "select_account")
     body: bytes = field(init=False, repr=False)
@@ -84,7 +86,6 @@ class Metadata:
             "display_values_supported": ["page"],
             "claims_parameter_supported": True,
             "ui_locales_supported": ["en"],
-            "request_parameter_supported": False,
-            "request_uri_parameter_supported": False,  # its default is true (Discovery section 3)
+            **self.requests,
             "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         }

@@ -1,12 +1,14 @@
 """The grid of checks that every request for an authorization passes: rows are checks in order, columns the endpoints.
 
 Client and redirect URI are settled before (a wrong one never redirects); what is refused here may be told by redirect.
+Where the parameters stood (in the request, in a request object, at the server already) is settled before, too.
 Afterwards `next_step` says what stands between the request and its answer: a sign-in, a consent, or nothing. Parameters
 that are not known are ignored (RFC 6749 section 3.1).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import Any
@@ -20,12 +22,9 @@ from oauthd.protocol.errors import (
     INVALID_TARGET,
     LOGIN_REQUIRED,
     REGISTRATION_NOT_SUPPORTED,
-    REQUEST_NOT_SUPPORTED,
-    REQUEST_URI_NOT_SUPPORTED,
     UNAUTHORIZED_CLIENT,
     UNMET_AUTHENTICATION_REQUIREMENTS,
     UNSUPPORTED_RESPONSE_TYPE,
-    ErrorKind,
 )
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client, Interaction, Scopes, Session
@@ -35,6 +34,7 @@ REPEATABLE = ("resource",)  # RFC 8707 section 2
 PROMPTS = ("none", "login", "consent", "select_account")  # OpenID Connect Core section 3.1.2.1
 DISPLAYS = ("page", "popup", "touch", "wap")
 LONGEST_MAX_AGE = 10**10
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @frozen
@@ -44,6 +44,7 @@ class Context:
     :ivar resources: the resource indicators that exist.
     :ivar redirect: where the response is to go; None where nobody is redirected.
     :ivar pkce_always: PKCE is demanded of confidential clients too.
+    :ivar strict: the client is held to FAPI 2.0.
     :ivar subject_of_hint: the `sub` of an id token of ours; raises `OAuthError` for any other.
     """
 
@@ -53,6 +54,7 @@ class Context:
     resources: Collection[str] = ()
     redirect: RedirectUri | None = None
     pkce_always: bool = False
+    strict: bool = False
     subject_of_hint: Callable[[str], str] = field(default=lambda hint: "", repr=False)
 
 
@@ -67,6 +69,7 @@ class Asked:
     scope: tuple[str, ...] = ()
     audience: tuple[str, ...] = ()
     code_challenge: str = ""
+    jkt: str = ""
     nonce: str = ""
     prompt: frozenset[str] = frozenset()
     max_age: int | None = None
@@ -89,19 +92,18 @@ def no_repeats(c: Context) -> Found:
     return {}
 
 
-def no_request_objects(c: Context) -> Found:
-    """OpenID Connect Core section 3.1.2.6: what is not supported has errors of its own."""
-    for name, kind in _UNSUPPORTED:
-        if c.parameters.one(name) is not None:
-            raise kind(f"the parameter {name} is not supported")
+def no_registration(c: Context) -> Found:
+    """OpenID Connect Core section 3.1.2.6: what is not supported has an error of its own."""
+    if c.parameters.one("registration") is not None:
+        raise REGISTRATION_NOT_SUPPORTED("the parameter registration is not supported")
     return {}
 
 
-_UNSUPPORTED: tuple[tuple[str, ErrorKind], ...] = (
-    ("request", REQUEST_NOT_SUPPORTED),
-    ("request_uri", REQUEST_URI_NOT_SUPPORTED),
-    ("registration", REGISTRATION_NOT_SUPPORTED),
-)
+def redirect_uri(c: Context) -> Found:
+    """FAPI 2.0 Security Profile section 5.3.2.2: named in each request; OpenID Connect Core section 3.1.2.1, too."""
+    if c.strict and c.parameters.one("redirect_uri") is None:
+        raise INVALID_REQUEST("redirect_uri is missing")
+    return {}
 
 
 def response_type(c: Context) -> Found:
@@ -129,9 +131,17 @@ def device_grant(c: Context) -> Found:
 def code_challenge(c: Context) -> Found:
     """RFC 7636 section 4.3; demanded of public clients always (RFC 9700 section 2.1.1)."""
     challenge = pkce.accept(c.parameters.one("code_challenge"), c.parameters.one("code_challenge_method"))
-    if not challenge and (not c.client.confidential or c.client.pkce_required or c.pkce_always):
+    if not challenge and (not c.client.confidential or c.client.pkce_required or c.pkce_always or c.strict):
         raise INVALID_REQUEST("code_challenge is missing; this client must use PKCE with S256")
     return {"code_challenge": challenge}
+
+
+def dpop_jkt(c: Context) -> Found:
+    """RFC 9449 section 10: the thumbprint of the key that the code's tokens will be bound to."""
+    thumbprint = c.parameters.one("dpop_jkt")
+    if thumbprint is not None and not _THUMBPRINT.fullmatch(thumbprint):
+        raise INVALID_REQUEST("dpop_jkt is not a SHA-256 thumbprint")
+    return {"jkt": thumbprint or ""}
 
 
 def scope(c: Context) -> Found:
@@ -204,23 +214,27 @@ def carried(c: Context) -> Found:
     return {"nonce": c.parameters.one("nonce") or ""}
 
 
-AUTHORIZE, DEVICE = "authorize", "device_authorization"
+AUTHORIZE, PAR, DEVICE = "authorize", "par", "device_authorization"
+BROWSER = frozenset({AUTHORIZE, PAR})  # RFC 9126 section 2.1: what is pushed is checked as what a browser brings
+EVERY = frozenset({AUTHORIZE, PAR, DEVICE})
 
 GRID: tuple[tuple[Check, frozenset[str]], ...] = (
-    (no_repeats, frozenset({AUTHORIZE, DEVICE})),
-    (no_request_objects, frozenset({AUTHORIZE})),
-    (response_type, frozenset({AUTHORIZE})),
+    (no_repeats, EVERY),
+    (no_registration, BROWSER),
+    (response_type, BROWSER),
     (device_grant, frozenset({DEVICE})),
-    (response_mode, frozenset({AUTHORIZE})),
-    (code_challenge, frozenset({AUTHORIZE})),
-    (scope, frozenset({AUTHORIZE, DEVICE})),
-    (resource, frozenset({AUTHORIZE, DEVICE})),
-    (prompt, frozenset({AUTHORIZE})),
-    (max_age, frozenset({AUTHORIZE})),
-    (id_token_hint, frozenset({AUTHORIZE})),
-    (claims, frozenset({AUTHORIZE})),
-    (display, frozenset({AUTHORIZE})),
-    (carried, frozenset({AUTHORIZE})),
+    (redirect_uri, BROWSER),
+    (response_mode, BROWSER),
+    (code_challenge, BROWSER),
+    (dpop_jkt, BROWSER),
+    (scope, EVERY),
+    (resource, EVERY),
+    (prompt, BROWSER),
+    (max_age, BROWSER),
+    (id_token_hint, BROWSER),
+    (claims, BROWSER),
+    (display, BROWSER),
+    (carried, BROWSER),
 )
 
 

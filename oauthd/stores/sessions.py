@@ -163,6 +163,14 @@ class Interactions:
         over = replace(stored.record, purpose=ANSWERED, expires_at=ends)
         return await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, over),)))
 
+    async def leave_out(self, stored: Stored[Interaction], *names: str) -> None:
+        """Remember no longer, of a flow that is over, the parameters of these names."""
+        (now,) = await self.store.get(stored.ref)
+        if now is not None:
+            left = {name: value for name, value in now.record.parameters.items() if name not in names}
+            changed = replace(now.record, parameters=left)
+            await self.store.commit(Commit(expected=(now,), writes=(Write(now.ref, changed),)))
+
     def csrf(self, stored: Stored[Interaction]) -> str:
         """The token that the forms of a flow carry: it stands for the flow and the browser that began it."""
         mac = self.seals.digest("csrf", stored.record.browser + stored.ref.ident)

@@ -43,6 +43,7 @@ ROUTES: tuple[Route, ...] = (
     _row("/oauth2/token /oauth/tokens /oauth/token", cors=True, POST="token"),
     _row("/oauth2/introspect /oauth/introspect", POST="introspect"),
     _row("/oauth2/revoke /oauth/revoke", cors=True, POST="revoke"),
+    _row("/oauth2/par /oauth/par", cors=True, POST="par"),
     _row("/oauth2/device_authorize /oauth/device_authorize", POST="device_authorization"),
     _row("/oauth2/userinfo /oauth/userinfo", cors=True, GET="userinfo", POST="userinfo"),
     _row("/oauth2/register_client", POST="register_client"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from oauthd.endpoints.authorize import keep, kept
+from oauthd.endpoints.authorization_request import keep, kept
 from oauthd.protocol.messages import Parameters
 from tests.server import PASSWORD, App, Browser, ServerCase, form_of, ok, together
 from tests.wire import Answer

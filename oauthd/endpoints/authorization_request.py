@@ -1,0 +1,181 @@
+"""Where an authorization request's parameters stand: in the request itself, or pushed before (RFC 9126).
+
+Here is decided what a request is, for the authorization endpoint and for the one that it is pushed to; whether it is a
+good one the grid says (`oauthd.protocol.authorization`). A pushed request is all there is: what the browser brings
+besides `client_id` and `request_uri` is not looked at (RFC 9101 section 6.3), not even where it says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from oauthd.config import Settings
+from oauthd.proofs.id_token_hint import IdTokenHint
+from oauthd.protocol import authorization, profile
+from oauthd.protocol.authorization import Asked, Context
+from oauthd.protocol.errors import (
+    INVALID_REQUEST,
+    INVALID_REQUEST_URI,
+    REQUEST_NOT_SUPPORTED,
+    REQUEST_URI_NOT_SUPPORTED,
+)
+from oauthd.protocol.messages import Parameters
+from oauthd.protocol.records import Client
+from oauthd.protocol.redirects import RedirectUri, choose
+from oauthd.stores.clients import Clients
+from oauthd.stores.pushed_requests import URN, PushedRequests, noted
+from oauthd.stores.scopes import ScopeCatalogue
+
+LONGEST_KEPT = 8192  # octets that are kept of a request: anybody can send one, and leave it
+KEPT = frozenset(
+    {"response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "display", "prompt"}
+    | {"max_age", "ui_locales", "login_hint", "acr_values", "code_challenge", "code_challenge_method", "resource"}
+    | {"claims", "claims_locales", "dpop_jkt"}
+)
+"""What is kept of a request: not the id_token_hint, since no token is stored in clear."""
+HINTED = "hinted_subject"
+"""What is kept of that hint: whom it names. No parameter of a request is kept under this name."""
+PUSHED = "pushed_request"
+"""What is kept of a request_uri: which request it was that is to be spent. The same holds of this name."""
+NOTES = frozenset({HINTED, PUSHED})
+NOTHING: Mapping[str, str] = {}
+
+
+@frozen
+class Stated:
+    """A request, wherever its parameters stood.
+
+    :ivar notes: what else is known of it, by the names of `NOTES`.
+    """
+
+    parameters: Parameters
+    notes: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class AuthorizationRequests:
+    """Reads authorization requests, and passes them through the grid."""
+
+    clients: Clients
+    scopes: ScopeCatalogue
+    pushed: PushedRequests
+    hints: IdTokenHint
+    settings: Settings
+
+    async def brought(self, sent: Parameters, client: Client) -> Stated:
+        """The request that a browser brings.
+
+        :raises OAuthError: `invalid_request`, `invalid_request_uri`, `request_not_supported`.
+        """
+        request_uri, request = sent.one("request_uri"), sent.one("request")
+        if request_uri is not None and request is not None:
+            raise INVALID_REQUEST("request and request_uri exclude each other")  # RFC 9101 section 5
+        if request_uri is not None and request_uri.startswith(URN):
+            return await self._pushed(request_uri, client)
+        if self._must_push(client):
+            raise INVALID_REQUEST("this client must push its authorization requests")  # RFC 9126 section 4
+        if request is not None:
+            raise REQUEST_NOT_SUPPORTED("the parameter request is not supported")
+        if request_uri is not None:
+            raise REQUEST_URI_NOT_SUPPORTED("the request_uri is not one of a pushed request")
+        return Stated(sent)
+
+    async def posted(self, sent: Parameters, client: Client) -> Parameters:
+        """The request that an authenticated client pushes.
+
+        :raises OAuthError: `invalid_request`.
+        """
+        if "request_uri" in sent:
+            raise INVALID_REQUEST("a request_uri cannot be pushed")  # RFC 9126 section 2.1
+        if "request" in sent:
+            raise REQUEST_NOT_SUPPORTED("the parameter request is not supported")
+        # A client that authenticates otherwise than in the form may have named itself there alone.
+        named = [pair for pair in sent if pair[0] != "client_id"]
+        return Parameters((("client_id", client.client_id), *named))
+
+    async def check(
+        self, endpoint: str, parameters: Parameters, client: Client, redirect: RedirectUri
+    ) -> Asked:
+        """Pass a request through its endpoint's column of the grid.
+
+        :raises OAuthError: of the first check that refuses it.
+        """
+        resources = await self.clients.resources() if "resource" in parameters else {}
+        context = Context(
+            parameters=parameters,
+            client=client,
+            scopes=await self.scopes.all(),
+            resources=frozenset(resources),
+            redirect=redirect,
+            pkce_always=self.settings.clients.pkce_required,
+            strict=profile.is_strict(client),
+            subject_of_hint=self.hints.subject,
+        )
+        return authorization.check(endpoint, context)
+
+    def metadata(self) -> Mapping[str, Any]:
+        """What the metadata document says of requests (RFC 9126 section 5, OpenID Connect Discovery section 3)."""
+        return {
+            "require_pushed_authorization_requests": self.settings.authorization.pushed_required,
+            "request_parameter_supported": False,
+            "request_uri_parameter_supported": False,  # its default is true
+        }
+
+    def _must_push(self, client: Client) -> bool:
+        demanded = self.settings.authorization.pushed_required or client.par_required
+        return demanded or profile.is_strict(client)  # FAPI 2.0 Security Profile section 5.3.2.2
+
+    async def _pushed(self, request_uri: str, client: Client) -> Stated:
+        stored = await self.pushed.open(request_uri, client.client_id)
+        if stored is None:
+            raise INVALID_REQUEST_URI("the request_uri is unknown, used or expired, or of another client")
+        record = stored.record
+        parameters = kept(record.parameters)
+        if record.jkt:  # RFC 9449 section 10.1: a proof at the push stands for the parameter
+            parameters = Parameters((*(pair for pair in parameters if pair[0] != "dpop_jkt"), ("dpop_jkt", record.jkt)))
+        return Stated(parameters, notes_of(record.parameters) | {PUSHED: noted(stored.ref)})
+
+
+def hinted(asked: Asked, notes: Mapping[str, str]) -> Asked:
+    """The request with the person whom its id_token_hint named, which is not kept itself."""
+    return asked if asked.subject else evolve(asked, subject=notes.get(HINTED, ""))
+
+
+def redirect_of(client: Client, parameters: Parameters) -> RedirectUri:
+    """Where the response to a request goes.
+
+    :raises OAuthError: `invalid_request`, never to be told by redirect.
+    """
+    presented = parameters.one("redirect_uri")
+    if presented is None and "openid" in (parameters.one("scope") or "").split():
+        raise INVALID_REQUEST("redirect_uri is missing")  # OpenID Connect Core section 3.1.2.1
+    return choose(client.redirect_uris, presented)
+
+
+def keep(parameters: Parameters, notes: Mapping[str, str] = NOTHING) -> dict[str, str]:
+    """The parameters that a later step needs, as they are stored, and what is known besides.
+
+    :raises OAuthError: `invalid_request` when they are too long.
+    """
+    found = {name: value for name, value in parameters if name in KEPT and name != "resource"}
+    resources = parameters.all("resource")
+    found |= {"resource": " ".join(resources)} if resources else {}
+    found |= {name: value for name, value in notes.items() if value}
+    if sum(len(value.encode()) for value in found.values()) > LONGEST_KEPT:
+        raise INVALID_REQUEST("the request is too long")
+    return found
+
+
+def kept(stored: Mapping[str, str]) -> Parameters:
+    """The parameters again, as they were sent."""
+    pairs = [(name, value) for name, value in stored.items() if name != "resource" and name not in NOTES]
+    pairs += [("resource", uri) for uri in stored.get("resource", "").split()]
+    return Parameters(tuple(pairs))
+
+
+def notes_of(stored: Mapping[str, str]) -> dict[str, str]:
+    """What is known besides."""
+    return {name: value for name, value in stored.items() if name in NOTES}
