@@ -16,6 +16,7 @@ from oauthd import __version__
 from oauthd.command.clients import client
 from oauthd.command.configuration import config
 from oauthd.command.keys import keys
+from oauthd.command.posture import check
 from oauthd.command.scopes import scope
 from oauthd.command.server import Server
 from oauthd.command.tokens import token
@@ -49,5 +50,5 @@ def main(
     context.call_on_close(server.close)
 
 
-for noun in (client, user, scope, token, keys, config):
+for noun in (client, user, scope, token, keys, config, check):
     main.add_command(noun)

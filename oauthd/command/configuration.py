@@ -27,7 +27,7 @@ file = click.option("--config", "-c", "path", type=click.Path(dir_okay=False), h
 @click.pass_obj
 def check(server: Server, path: str | None) -> None:
     """Check settings; every problem is told, and the status is 1 when there is one."""
-    settings = _load(path)
+    settings = settings_of(path)
     done(server, f"the settings are in order; the issuer is {issuer_of(settings)}")
 
 
@@ -36,11 +36,12 @@ def check(server: Server, path: str | None) -> None:
 @click.pass_obj
 def show(server: Server, path: str | None) -> None:
     """Print the settings in force as TOML or JSON, secrets masked."""
-    toml = shown(_load(path))
+    toml = shown(settings_of(path))
     say(json.dumps(tomllib.loads(toml), indent=1) if server.as_json else toml.removesuffix("\n"))
 
 
-def _load(path: str | None) -> Settings:
+def settings_of(path: str | None) -> Settings:
+    """The settings of a file and the environment, as the server would read them."""
     try:
         settings = load(path, os.environ, {})
         issuer_of(settings)

@@ -10,6 +10,7 @@ from typing import Literal
 import attrs
 
 from oauthd.config import checks
+from oauthd.config.algorithms import Decryption, Signature, decryptions, signatures
 from oauthd.config.setting import DAY, YEAR, setting
 from oauthd.config.values import Network
 
@@ -38,6 +39,13 @@ class ServerSettings:
         help="Accept an http issuer whose host is not loopback. All that is sent can then be read and changed on the "
         "way.",
         flag="insecure-issuer",
+    )
+    profile: Literal["", "fapi2"] = setting(
+        "",
+        help='"fapi2": hold every client to the FAPI 2.0 Security Profile: pushed requests, PKCE, authentication by '
+        "keys, tokens bound to their sender, none by password. A single client can be held to it, too. `oauthd check` "
+        "tells how a configuration stands.",
+        spec="FAPI 2.0 Security Profile",
     )
     data: str | None = setting(
         None,
@@ -189,8 +197,23 @@ class CacheSettings:
 
 @attrs.frozen
 class KeySettings:
-    """Signing keys, and the master key that seals them in the store."""
+    """Signing keys, keys that clients encrypt to, and the master key that seals them in the store."""
 
+    algorithms: tuple[Signature, ...] = setting(
+        ("RS256", "ES256", "EdDSA", "PS256"),
+        help="The algorithms that have signing keys, and that a client may choose for its id_tokens among. OpenID "
+        "Connect Discovery demands RS256; the FAPI 2.0 Security Profile allows PS256, ES256 and EdDSA. A key of an "
+        "algorithm that is named no more stays published until `oauthd keys drop`.",
+        spec="RFC 7518 section 3.1",
+        check=signatures,
+    )
+    encryption: tuple[Decryption, ...] = setting(
+        ("RSA-OAEP-256", "ECDH-ES"),
+        help="The kinds of keys that clients may encrypt request objects to. ECDH-ES also serves ECDH-ES+A128KW and "
+        "ECDH-ES+A256KW.",
+        spec="RFC 7518 section 4.1",
+        check=decryptions,
+    )
     master_keys: tuple[str, ...] = setting(
         (),
         help="Master keys, each 32 bytes in base64url (43 characters). The first seals, all open, so a new one goes in "

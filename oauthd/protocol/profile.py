@@ -13,6 +13,8 @@ from oauthd.protocol.records import Client
 FAPI2: Final = "fapi2"
 CLIENT_AUTHENTICATION: Final = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
 """The methods by which its clients authenticate (section 5.3.2.1 item 6)."""
+SIGNING: Final = ("PS256", "ES256", "EdDSA", "Ed25519")
+"""What signs JWTs of either side (section 5.4.1); Ed25519 is the name that RFC 9864 gives to the only curve allowed."""
 PROMPT: Final = 10
 LATE: Final = 60
 """How many seconds ahead `iat` and `nbf` may lie for certain, and at most (section 5.3.2.1 item 13)."""

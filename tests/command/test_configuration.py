@@ -114,3 +114,21 @@ class ShowTests(SynchronousTestCase):
         """Settings that are not in order are not shown."""
         result = run("config", "show", OAUTHD_DEVICE_INTERVAL="often")
         self.assertEqual((result.exit_code, result.stdout), (1, ""))
+
+
+class PostureTests(SynchronousTestCase):
+    """`oauthd check`."""
+
+    def test_what_does_not_hold(self) -> None:
+        """Each point is a row; the status is 1 while something of RFC 9700 does not hold, and the remedy is told."""
+        result = run("check", OAUTHD_SERVER_ISSUER="https://op.example")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("clients.pkce_required = true", result.stdout)
+        self.assertNotIn("server.issuer =", result.stdout)
+
+    def test_as_json(self) -> None:
+        """For programs: a list of objects."""
+        result = run("--json", "check", OAUTHD_SERVER_ISSUER="https://op.example", OAUTHD_SERVER_PROFILE="fapi2")
+        rows = json.loads(result.stdout)
+        self.assertTrue(all(row["holds"] for row in rows if row["what"] == "PKCE with S256"))
+        self.assertEqual({row["document"] for row in rows}, {"RFC 9700", "FAPI 2.0"})
