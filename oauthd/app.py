@@ -176,10 +176,9 @@ class Application(Parts):
                 consents=self.consents,
                 responses=AuthorizationResponses(
                     issuer=world.issuer,
-                    keys=self.keys,
+                    nested=self.nested,
                     algorithm=world.settings.tokens.id_token_algorithm,
                     form=FormPost(self.pages),
-                    in_thread=world.signing,
                     clock=world.clock,
                 ),
                 subjects=self.subjects,

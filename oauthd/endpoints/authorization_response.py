@@ -1,33 +1,23 @@
 """The authorization response (RFC 6749 sections 4.1.2 and 4.1.2.1) on its way to the client, in the mode it asked for.
 
 Success and error go alike. Outside a signed response the issuer is a parameter of its own (RFC 9207 section 2); in one
-it is a claim, and stands for that (RFC 9207 section 2.4). A response that is to be encrypted and cannot be is not sent
-in clear: the person is told on a page.
+it is a claim, and stands for that (RFC 9207 section 2.4). A response that is to be signed or encrypted and cannot be is
+not sent in clear: the person is told on a page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
 
 from attrs import frozen
 
-from oauthd.keys import Keys, NoSigningKey
-from oauthd.protocol import jose, response_modes
+from oauthd.keys import NoSigningKey
+from oauthd.nested_jwt import NestedJwts
+from oauthd.protocol import response_modes
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Parameters, Response, see_other
 from oauthd.protocol.records import Client
 from oauthd.protocol.redirects import RedirectUri
-
-UNSEALED = "the application's key cannot be used, so that its answer cannot be encrypted; tell its makers"
-
-
-class ClientKeys(Protocol):
-    """Where the keys of clients come from."""
-
-    def of(self, client: Client, kid: str) -> Awaitable[Sequence[Mapping[str, Any]]]:
-        """Its public JWKs."""
-        ...
 
 
 @frozen
@@ -36,17 +26,13 @@ class AuthorizationResponses:
 
     :ivar algorithm: signs for clients that ask for none in particular.
     :ivar form: makes the page that posts parameters to a redirect URI.
-    :ivar in_thread: runs slow signatures.
-    :ivar client_keys: None to know of those that are registered inline alone.
     """
 
     issuer: str
-    keys: Keys
+    nested: NestedJwts
     algorithm: str
     form: Callable[[RedirectUri, Iterable[tuple[str, str]]], Response]
-    in_thread: Callable[..., Awaitable[Any]]
     clock: Callable[[], float]
-    client_keys: ClientKeys | None = None
 
     async def send(
         self, client: Client, redirect: RedirectUri, parameters: Parameters, *pairs: tuple[str, str]
@@ -54,9 +40,9 @@ class AuthorizationResponses:
         """The response that takes parameters to the client.
 
         :param parameters: those of the request: its `response_mode` and its `state`.
-        :raises OAuthError: when it cannot be encrypted; not to be redirected.
+        :raises OAuthError: when it cannot be signed or encrypted; not to be redirected.
         """
-        mode = response_modes.of_errors(parameters, redirect)
+        mode = response_modes.taken(parameters, redirect)
         states = [value for name, value in parameters if name == "state"]
         answer = (*pairs, *((("state", states[0]),) if len(states) == 1 and states[0] else ()))
         if mode.signed:
@@ -67,20 +53,9 @@ class AuthorizationResponses:
 
     async def _signed(self, client: Client, pairs: Iterable[tuple[str, str]]) -> str:
         """The response as a JWT, encrypted where the client wants it so (JARM section 2.2)."""
+        claims = response_modes.claims(self.issuer, client.client_id, int(self.clock()), pairs)
+        algorithm = client.response_algorithm or self.algorithm
         try:
-            signer = self.keys.signer(client.response_algorithm or self.algorithm)
+            return await self.nested.signed(client, claims, algorithm, client.response_encryption)
         except NoSigningKey:
             raise INVALID_REQUEST("no key signs as the application wants it; tell its makers") from None
-        claims = response_modes.claims(self.issuer, client.client_id, int(self.clock()), pairs)
-        data = signer.unsigned(claims)
-        signature = await self.in_thread(signer.signature, data) if signer.slow else signer.signature(data)
-        token = signer.signed(data, signature)
-        return await self._encrypted(client, token) if client.response_encryption else token
-
-    async def _encrypted(self, client: Client, token: str) -> str:
-        alg, enc = client.response_encryption
-        inline: Sequence[Mapping[str, Any]] = client.jwks.get("keys", ())
-        for key in inline if self.client_keys is None else await self.client_keys.of(client, ""):
-            if jose.encrypts_with(key, alg):
-                return jose.encrypt(token.encode(), key, alg, enc, cty="JWT")  # RFC 7519 section 5.2
-        raise INVALID_REQUEST(UNSEALED)

@@ -79,8 +79,8 @@ def chosen(parameters: Parameters, redirect: RedirectUri | None = None) -> Respo
     return mode
 
 
-def of_errors(parameters: Parameters, redirect: RedirectUri) -> ResponseMode:
-    """The mode in which an error of the request is told: the one asked for, where that can be."""
+def taken(parameters: Parameters, redirect: RedirectUri) -> ResponseMode:
+    """The mode that the response takes: the one asked for, where that can be; an error must go somehow."""
     names = {value for name, value in parameters if name == "response_mode"}
     mode = MODES.get(names.pop(), QUERY) if len(names) == 1 else QUERY
     web = redirect.value.startswith(("https:", "http:"))
