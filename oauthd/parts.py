@@ -136,6 +136,8 @@ class Parts:
             period=settings.keys.rotation_period,
             announce=settings.keys.announce,
             retirement=key_retirement(settings),
+            algorithms=settings.keys.algorithms,
+            encryption=settings.keys.encryption,
         )
         self.passwords = Passwords(_hasher(settings), world.hashing)
         policy = Policy(

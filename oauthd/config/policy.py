@@ -9,6 +9,7 @@ from typing import Literal
 
 import attrs
 
+from oauthd.config.algorithms import Signature, signature
 from oauthd.config.setting import DAY, HOUR, MINUTE, YEAR, setting
 
 
@@ -28,10 +29,12 @@ class TokenSettings:
         help="Access tokens as signed JWTs, or opaque. Both can be introspected and revoked.",
         spec="RFC 9068 section 2",
     )
-    access_algorithm: Literal["ES256", "EdDSA", "RS256", "PS256"] = setting(
+    access_algorithm: Signature = setting(
         "ES256",
-        help="The algorithm that signs JWT access tokens. RSA costs more than ten times the CPU.",
+        help="The algorithm that signs JWT access tokens, one of keys.algorithms. RSA costs more than ten times the "
+        "CPU.",
         spec="RFC 9068 section 2.1",
+        check=signature,
     )
     refresh_idle: int = setting(
         7 * DAY,
@@ -69,14 +72,16 @@ class TokenSettings:
         spec="OpenID Connect Core section 2",
         between=(1, 30 * DAY),
     )
-    id_token_algorithm: Literal["RS256", "ES256", "EdDSA", "PS256"] = setting(
+    id_token_algorithm: Signature = setting(
         "RS256",
-        help="The algorithm that signs id_tokens for clients that ask for none in particular.",
+        help="The algorithm that signs id_tokens for clients that ask for none in particular, one of keys.algorithms.",
         spec="OpenID Connect Core section 3.1.3.7",
+        check=signature,
     )
     leeway: int = setting(
-        5,
-        help="How far clocks may differ when a time in somebody else's token is judged.",
+        10,
+        help="How far clocks may differ when a time in somebody else's token is judged. The FAPI 2.0 Security Profile "
+        "(section 5.3.2.1) demands at least 10 seconds and at most 60.",
         unit="seconds",
         spec="RFC 7519 section 4.1.4",
         between=(0, 300),

@@ -56,6 +56,15 @@ def _rotation(settings: Settings) -> None:
         )
 
 
+def _has_key(key: str) -> Rule:
+    def check(settings: Settings) -> None:
+        name = getattr(settings.tokens, key.partition(".")[2])
+        if name not in settings.keys.algorithms:
+            raise ValueError(f"{key} ({name}) must be one of keys.algorithms ({', '.join(settings.keys.algorithms)})")
+
+    return Rule((key, "keys.algorithms"), check)
+
+
 def _administrator(settings: Settings) -> None:
     given = attrs.astuple(settings.administrator)
     names = [field.name for field in attrs.fields(type(settings.administrator))]
@@ -92,6 +101,8 @@ RULES: tuple[Rule, ...] = (
     not_above("device.source_tries", "device.total_tries"),
     not_above("sessions.idle", "sessions.absolute"),
     Rule(("keys.rotation_period", "keys.announce"), _rotation),
+    _has_key("tokens.access_algorithm"),
+    _has_key("tokens.id_token_algorithm"),
     not_above("users.lock_free_failures", "users.lock_after", equal=False),
     not_above("users.password_min_length", "users.password_max_length"),
     Rule(

@@ -216,7 +216,10 @@ class RuleTests(Sources):
     def test_each_rule(self) -> None:
         """Settings that contradict one another are refused with both names and the source."""
         for toml, expected in (
-            ("[server]\nanswer_timeout = 1\n", "store.reply_timeout (1.0) must be below server.answer_timeout (1.0)"),
+            (
+                "[server]\nanswer_timeout = 1\n[fetch]\ntimeout = 0.5\n",
+                "store.reply_timeout (1.0) must be below server.answer_timeout (1.0)",
+            ),
             ("[store]\nreply_timeout = 2\n", "store.reply_timeout (2.0) must be below cache.max_staleness (2.0)"),
             (
                 "[tokens]\nrefresh_absolute = 60\n",
@@ -229,6 +232,14 @@ class RuleTests(Sources):
             (
                 "[keys]\nrotation_period = 86400\n",
                 "keys.rotation_period (86400) must be above keys.announce (86400), or 0 for rotation by command only",
+            ),
+            (
+                '[tokens]\naccess_algorithm = "ES384"\n',
+                "tokens.access_algorithm (ES384) must be one of keys.algorithms (RS256, ES256, EdDSA, PS256)",
+            ),
+            (
+                '[keys]\nalgorithms = ["ES256"]\n',
+                "tokens.id_token_algorithm (RS256) must be one of keys.algorithms (ES256)",
             ),
             (
                 "[users]\nlock_after = 4\n",
@@ -490,7 +501,7 @@ class DerivedTests(Sources):
 
     def test_key_retirement(self) -> None:
         """A key stays published for as long as anything it signed lives, and longer when so set."""
-        self.assertEqual(config.key_retirement(config.Settings()), 3605)
+        self.assertEqual(config.key_retirement(config.Settings()), 3610)
         self.assertEqual(config.key_retirement(self.read("[tokens]\naccess_lifetime = 7200\nleeway = 0\n")), 7200)
         self.assertEqual(config.key_retirement(self.read("[keys]\nretire_after = 9999\n")), 9999)
-        self.assertEqual(config.key_retirement(self.read("[keys]\nretire_after = 10\n")), 3605)
+        self.assertEqual(config.key_retirement(self.read("[keys]\nretire_after = 10\n")), 3610)
