@@ -76,15 +76,14 @@ def proxies(value: tuple[Network, ...]) -> None:
 
 
 def hosts(value: tuple[str, ...]) -> None:
-    """Host names, or IP addresses without brackets, as they stand in a URL."""
+    """Host names or IPv4 addresses, as they stand in a URL, without a port."""
     for name in value:
-        bare = f"[{name}]" if ":" in name else name
-        if ":" in name and "." in name.partition(":")[0]:
-            raise ValueError(f"must name hosts without a port, unlike {name!r}")
         try:
-            well_formed(f"https://{bare}")
+            good = ":" not in name and well_formed(f"https://{name}") == name
         except ValueError:
-            raise ValueError(f"must be host names or IP addresses in lower case, unlike {name!r}") from None
+            good = False
+        if not good:
+            raise ValueError(f"must be host names or IPv4 addresses in lower case, without a port, unlike {name!r}")
     _all_different(value)
 
 

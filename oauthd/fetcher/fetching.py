@@ -17,9 +17,8 @@ from attrs import define, field, frozen
 from OpenSSL.SSL import Error as TlsError
 from service_identity import VerificationError
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
-from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -106,7 +105,7 @@ class Fetcher:
         self.counts.under_way += 1
         began = self.reactor.seconds()
         fetch = ensureDeferred(self._fetch(place, key.types))
-        fetch.addTimeout(self.settings.timeout, self.reactor)
+        fetch.addTimeout(self.settings.timeout, self.reactor, _late)
         fetch.addErrback(self._refused, place, began)
         fetch.addCallback(self._arrived, key, place)
         return mine
@@ -122,7 +121,7 @@ class Fetcher:
             waiter.callback(answer)
 
     def _refused(self, failure: Failure, place: Location, began: float) -> Answer:
-        refused = reason(failure, self.settings.timeout)
+        refused = reason(failure)
         self.counts.failed += 1
         log.info(
             "a document was not fetched from {host}: it {reason} ({log})",
@@ -213,7 +212,14 @@ class _Body(Protocol):
             content.errback(reason)
 
 
-def reason(failure: Failure, timeout: float) -> FetchRefused:
+def _late(result: Any, seconds: float) -> Any:
+    """What becomes of a fetch whose time is over: each step has its own way to say that it was cancelled."""
+    if isinstance(result, Failure):
+        raise FetchRefused(f"was not answered within {seconds:g} seconds", type(result.value).__name__)
+    return result
+
+
+def reason(failure: Failure) -> FetchRefused:
     """What a failed fetch is called."""
     error = failure.value
     inner = [each.value for each in getattr(error, "reasons", ()) if isinstance(each, Failure)]
@@ -225,10 +231,10 @@ def reason(failure: Failure, timeout: float) -> FetchRefused:
         name = type(each).__name__
         if isinstance(each, VerificationError | TlsError):
             return FetchRefused("is at a host whose certificate does not hold, or with which TLS fails", name)
+        if isinstance(each, UnicodeError):
+            return FetchRefused("has a malformed URL", name)  # a host that is no internationalized name (RFC 5891)
         if isinstance(each, DNSLookupError):
             return FetchRefused(NOBODY, name)
-    if isinstance(error, CancelledError | TimeoutError | ConnectTimeout):
-        return FetchRefused(f"was not answered within {timeout:g} seconds", name)
     if isinstance(error, ConnectError):
         return FetchRefused("is at a host that cannot be reached", name)
     if not inner and not isinstance(error, ConnectionClosed):

@@ -2,15 +2,15 @@
 
 RFC 3986 section 3, and of the WHATWG URL standard the rule that a host whose last label is a number is an IPv4 address.
 Refuses every scheme but https, a user or password, other ports than those set, hosts that are neither a plain ASCII
-name nor an IP address in its usual spelling, blanks, backslashes, bad percent escapes and what is too long. Whether the
-host may be called is found out when its addresses are known.
+name nor an IPv4 address in its usual spelling, blanks, backslashes, bad percent escapes and what is too long. Whether
+the host may be called is found out when its addresses are known.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 
 from attrs import frozen
 
@@ -23,7 +23,7 @@ _SEGMENTS = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"
 _MORE = _SEGMENTS.replace("@/", "@/?")
 _URL = re.compile(
     r"(?i:https)://(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[1-9][0-9]{0,4}))?"
-    rf"(?P<path>/{_SEGMENTS})?(?P<query>\?{_MORE})?(?P<fragment>#{_MORE})?"
+    rf"(?P<path>/{_SEGMENTS})?(?:\?(?P<query>{_MORE}))?(?P<fragment>#{_MORE})?"
 )
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -33,7 +33,7 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 class Location:
     """Where a document is.
 
-    :ivar host: in lower case, of IPv6 without brackets.
+    :ivar host: in lower case.
     :ivar target: the URL that is asked for: host in lower case, with a path, without the fragment.
     :ivar fragment: with its `#`, or empty; never sent, and part of what tells documents apart (OpenID Connect Core
         section 6.2 puts a digest of the content there).
@@ -61,9 +61,9 @@ def location(url: str, ports: Collection[int], opened: Collection[str] = ()) -> 
     port = int(found["port"] or HTTPS)
     if port > 65535 or (port not in ports and host not in opened):
         raise FetchRefused(f"is at port {port}, which this server does not call")
-    written = f"[{host}]" if ":" in host else host
-    authority = written if port == HTTPS else f"{written}:{port}"
-    target = f"https://{authority}{found['path'] or '/'}{found['query'] or ''}"
+    authority = host if port == HTTPS else f"{host}:{port}"
+    query = f"?{found['query']}" if found["query"] else ""
+    target = f"https://{authority}{found['path'] or '/'}{query}"
     return Location(host, port, target, found["fragment"] or "")
 
 
@@ -77,15 +77,15 @@ def _what_is_wrong(url: str) -> str:
 
 
 def _host(text: str) -> str:
-    try:
-        if text.startswith("["):
-            return str(IPv6Address(text[1:-1]))
-        labels = text.split(".")
-        # 127.1, 0x7f.1 and 2130706433 are 127.0.0.1 to some readers and names to others.
-        if _NUMBER.fullmatch(labels[-1]):
+    if text.startswith("["):
+        raise FetchRefused("has an IPv6 address in the place of a host name, which is not supported")
+    labels = text.split(".")
+    # 127.1, 0x7f.1 and 2130706433 are 127.0.0.1 to some readers and names to others.
+    if _NUMBER.fullmatch(labels[-1]):
+        try:
             return str(IPv4Address(text))
-    except ValueError:
-        raise FetchRefused("has a malformed URL") from None
+        except ValueError:
+            raise FetchRefused("has a malformed URL") from None
     if not all(_LABEL.fullmatch(label) for label in labels):
         raise FetchRefused("has a malformed URL")
     return text

@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from oauthd.app import Application
 from oauthd.config import Settings, issuer_of, master_keys
 from oauthd.events import Events
+from oauthd.fetcher import Outward
 from oauthd.keys import RING
 from oauthd.metrics import Counts
 from oauthd.parts import World
@@ -32,6 +33,7 @@ from oauthd.protocol.seals import Seals
 from oauthd.runtime.data import DataFolder, DataFolderError
 from oauthd.runtime.descriptors import make_room
 from oauthd.runtime.founding import Founding
+from oauthd.runtime.hindrance import CannotStart
 from oauthd.runtime.journal import Journal
 from oauthd.runtime.reaching import Reach
 from oauthd.runtime.threads import Pool
@@ -183,9 +185,16 @@ class Serving:
             entropy=os.urandom,
             hashing=hashing,
             signing=signing,
+            agent=self._way_out(),
             counts=self.counts,
             condition=condition(reach.connection, lambda: self.stopping),
         )
+
+    def _way_out(self) -> Outward:
+        try:
+            return Outward(self.reactor, self.settings.fetch)
+        except (OSError, ValueError) as error:
+            raise CannotStart(f"fetch.ca_file cannot be used: {error}") from None
 
     def _master_keys(self) -> tuple[bytes, ...]:
         """The keys of the settings, else the one in the data folder, which is made at first start."""
