@@ -18,6 +18,7 @@ from oauthd.config import Settings, key_retirement
 from oauthd.config.listeners import is_loopback
 from oauthd.endpoints.health import Condition
 from oauthd.events import Events
+from oauthd.fetcher import Fetcher, Outward
 from oauthd.grants.authorization_code import AuthorizationCode
 from oauthd.grants.client_credentials import ClientCredentials
 from oauthd.grants.device_code import Device
@@ -76,6 +77,7 @@ class World:
     :ivar clock: wall-clock seconds.
     :ivar hashing: runs password hashes.
     :ivar signing: runs RSA signatures.
+    :ivar agent: what documents of clients are fetched with; None: whatever calls public hosts.
     :ivar counts: what this process counts.
     :ivar condition: what it knows of itself.
     """
@@ -91,6 +93,7 @@ class World:
     entropy: Callable[[int], bytes]
     hashing: InThread
     signing: InThread
+    agent: Any = None
     counts: Counts = field(factory=Counts)
     condition: Condition = field(factory=Condition)
 
@@ -162,6 +165,8 @@ class Parts:
 
     def _make_proofs(self, world: World) -> None:
         """How callers show who they are."""
+        agent = world.agent or Outward(world.reactor, world.settings.fetch)
+        self.fetcher = Fetcher(agent, world.reactor, world.settings.fetch, world.counts.fetches)
         self.authentication = ClientAuthentication(
             self.clients,
             (ClientSecretBasic(self.clients), ClientSecretPost(self.clients), NoProof()),
