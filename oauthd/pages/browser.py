@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
+from oauthd.pages.client_links import client_links
 from oauthd.pages.rendering import Pages, page_headers
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Request, Response, see_other
-from oauthd.protocol.records import Interaction, Session, User
+from oauthd.protocol.records import Client, Interaction, Session, User
 from oauthd.stores.interface import Stored
 from oauthd.stores.sessions import ANSWERED, UNDER_WAY, Interactions, Sessions
 from oauthd.stores.users import Users
@@ -121,3 +122,11 @@ class Browser:
     def show(self, page: str, status: int = 200, targets: tuple[str, ...] = (), **context: object) -> Response:
         """A rendered page; `targets` are the addresses its form may lead to."""
         return Response(status, page_headers(targets), self.pages.render(page, **context))
+
+    def show_client(
+        self, page: str, client: Client | None, status: int = 200, targets: tuple[str, ...] = (), **context: object
+    ) -> Response:
+        """The same, of a page on which a client shows itself."""
+        links = client_links(client)
+        headers = page_headers(targets, images=links.images)
+        return Response(status, headers, self.pages.render(page, **links.context, **context))

@@ -91,8 +91,9 @@ class ConsentPage:
 
     async def _form(self, flow: Flow, user: User, client: Client, redirect: RedirectUri) -> Response:
         asked = await self._asked(flow, user, client)
-        return self.browser.show(
+        return self.browser.show_client(
             "consent",
+            client,
             200,
             (redirect.value,),
             action="/consent",

@@ -80,8 +80,9 @@ class Login:
         client = await self._client(flow)
         target = flow.state.parameters.get("redirect_uri", "")
         targets = client.redirect_uris if client and not target else (target,)
-        return self.browser.show(
+        return self.browser.show_client(
             "login",
+            client,
             status,
             tuple(targets),
             action="/login",

@@ -9,9 +9,9 @@ chose may be any text.
 template         context variables
 ================ ================================================================================================
 login            action, hidden, client_name (None: no client, no cancel button), login (the name typed or
-                 hinted, may be empty), error (a sentence or None)
+                 hinted, may be empty), error (a sentence or None), logo, policy, terms
 consent          action, hidden, client_name, client_host (host of client_uri or None), person, scopes,
-                 destination
+                 destination, logo, policy, terms
 device_code      action, hidden, user_code (typed or from the link, may be empty), error (a sentence or None)
 device_confirm   action, hidden, client_name, person, scopes, user_code (as the device shows it)
 device_done      approved (a bool), client_name
@@ -31,6 +31,8 @@ person
     what to call the person who is signed in
 scopes
     sequence of objects or mappings with ``name`` and ``description`` (which may be empty)
+logo, policy, terms
+    what the client shows of itself, from ``client_links(client)``; None for nothing
 destination
     a ``Destination``, from ``destination(redirect_uri)``
 
@@ -94,8 +96,12 @@ def destination(redirect_uri: str) -> Destination:
     return Destination("site", redirect_uri)
 
 
-def content_security_policy(form_targets: Iterable[str] = (), script: str = "") -> str:
+def content_security_policy(
+    form_targets: Iterable[str] = (), script: str = "", images: Iterable[str] = ()
+) -> str:
     """Return the value of Content-Security-Policy for a page.
+
+    images are the sources, as the policy spells them, of pictures that come from elsewhere.
 
     script is the only one that may run, exactly as it stands in the page; by default there is none.
 
@@ -103,10 +109,11 @@ def content_security_policy(form_targets: Iterable[str] = (), script: str = "") 
     redirects. Chromium applies form-action to every redirect after a form was sent, also to those that the client's
     callback answers with; where they lead is the client's matter, so schemes are listed and not hosts.
     """
+    pictures = ["'self'", *images]
     sources = dict.fromkeys(["'self'", *filter(None, map(_form_source, form_targets))])
     allowed = f"script-src 'sha256-{_digest(script)}'; " if script else ""  # CSP Level 3 section 2.3.1, hash-source
     return (
-        f"default-src 'none'; {allowed}style-src 'self'; img-src 'self'; "
+        f"default-src 'none'; {allowed}style-src 'self'; img-src {' '.join(pictures)}; "
         f"form-action {' '.join(sources)}; frame-ancestors 'none'; base-uri 'none'"
     )
 
@@ -115,11 +122,13 @@ def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def page_headers(form_targets: Iterable[str] = (), script: str = "") -> tuple[tuple[str, str], ...]:
+def page_headers(
+    form_targets: Iterable[str] = (), script: str = "", images: Iterable[str] = ()
+) -> tuple[tuple[str, str], ...]:
     """Return names and values of the headers of every HTML page; arguments as in ``content_security_policy``."""
     return (
         ("Content-Type", "text/html; charset=utf-8"),
-        ("Content-Security-Policy", content_security_policy(form_targets, script)),
+        ("Content-Security-Policy", content_security_policy(form_targets, script, images)),
         ("X-Frame-Options", "DENY"),  # RFC 9700 section 4.16; for browsers that do not know frame-ancestors
         ("Referrer-Policy", "no-referrer"),  # RFC 9700 section 4.2.4
         ("X-Content-Type-Options", "nosniff"),

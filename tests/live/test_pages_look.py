@@ -29,9 +29,11 @@ SIZES = ((320, 640), (768, 1024), (1440, 900))
 # What Tab meets, in order, after the address bar.
 KEYBOARD = {
     "login": ["login", "password", "submit", "deny"],
+    "login_links": ["login", "password", "submit", "deny", "policy", "terms"],
     "login_without_client": ["login", "password", "submit"],
     "login_error": ["login", "password", "submit", "deny"],
     "consent": ["switch", "allow", "deny"],
+    "consent_links": ["switch", "policy", "terms", "allow", "deny"],
     "consent_long": ["switch", "allow", "deny"],
     "consent_without_scopes": ["switch", "allow", "deny"],
     "device_code": ["user_code", "submit"],
@@ -44,7 +46,7 @@ KEYBOARD = {
     "home": ["sign-in", "metadata"],
     "home_signed_in": ["sign-out", "metadata"],
 }
-IN_A_SENTENCE = {"metadata"}  # links whose size is that of the words around them
+IN_A_SENTENCE = {"metadata", "policy", "terms"}  # links whose size is that of the words around them
 
 
 class LoopbackServer(ThreadingHTTPServer):

@@ -2,9 +2,15 @@
 
 from typing import Any
 
-from oauthd.pages.rendering import destination
+from oauthd.pages.rendering import Pages, destination
 
 UNBROKEN = "Abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh"  # sixty characters, no place to break
+NO_LINKS = {"logo": None, "policy": None, "terms": None}
+LINKS = {
+    "logo": Pages().static_url("favicon.svg"),  # ours, so that a browser under test finds it
+    "policy": "https://photos.example/policy",
+    "terms": "https://photos.example/terms",
+}
 HIDDEN = {"csrf": "a" * 43, "interaction": "b" * 43}
 
 SCOPES = [
@@ -32,11 +38,17 @@ TWELVE_SCOPES = [*SCOPES, *({**scope, "name": f"{scope['name']}.archive"} for sc
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": (
         "login",
-        {"action": "/login", "hidden": HIDDEN, "client_name": "Photo Printer", "login": "", "error": None},
+        {"action": "/login", "hidden": HIDDEN, "client_name": "Photo Printer", "login": "", "error": None}
+        | NO_LINKS,
+    ),
+    "login_links": (
+        "login",
+        {"action": "/login", "hidden": HIDDEN, "client_name": "Photo Printer", "login": "", "error": None} | LINKS,
     ),
     "login_without_client": (
         "login",
-        {"action": "/login", "hidden": HIDDEN, "client_name": None, "login": "ada", "error": None},
+        {"action": "/login", "hidden": HIDDEN, "client_name": None, "login": "ada", "error": None}
+        | NO_LINKS,
     ),
     "login_error": (
         "login",
@@ -46,7 +58,8 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "client_name": UNBROKEN,
             "login": "ada",
             "error": "That name and password do not match. Check both and try again.",
-        },
+        }
+        | NO_LINKS,
     ),
     "consent": (
         "consent",
@@ -58,7 +71,21 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "person": "Ada Lovelace",
             "scopes": SCOPES[:3],
             "destination": destination("https://photos.example/callback"),
-        },
+        }
+        | NO_LINKS,
+    ),
+    "consent_links": (
+        "consent",
+        {
+            "action": "/consent",
+            "hidden": HIDDEN,
+            "client_name": "Photo Printer",
+            "client_host": "photos.example",
+            "person": "Ada Lovelace",
+            "scopes": SCOPES[:3],
+            "destination": destination("https://photos.example/callback"),
+        }
+        | LINKS,
     ),
     "consent_long": (
         "consent",
@@ -70,7 +97,8 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "person": "ada.lovelace.countess.of.lovelace@analytical-engine.example",
             "scopes": TWELVE_SCOPES,
             "destination": destination("http://127.0.0.1:49152/callback"),
-        },
+        }
+        | NO_LINKS,
     ),
     "consent_without_scopes": (
         "consent",
@@ -82,7 +110,8 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "person": "ada",
             "scopes": [],
             "destination": destination("com.example.terminal:/callback"),
-        },
+        }
+        | NO_LINKS,
     ),
     "device_code": ("device_code", {"action": "/device", "hidden": HIDDEN, "user_code": "", "error": None}),
     "device_code_error": (

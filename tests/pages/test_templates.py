@@ -35,7 +35,7 @@ HOSTILE = st.one_of(st.sampled_from(BREAKOUTS), st.text(min_size=1), st.text(alp
 class Outline(HTMLParser):
     """Tags with the names of their attributes, in order; values and text kept aside."""
 
-    void: ClassVar[set[str]] = {"meta", "link", "input"}
+    void: ClassVar[set[str]] = {"meta", "link", "input", "img"}
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
