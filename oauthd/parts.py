@@ -44,7 +44,7 @@ from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.dpop import Nonces, Rules
 from oauthd.protocol.introspection import active
 from oauthd.protocol.lockout import Policy
-from oauthd.protocol.profile import LATE, PROMPT
+from oauthd.protocol.profile import FAPI2, LATE, PROMPT
 from oauthd.protocol.records import Client
 from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
@@ -151,7 +151,7 @@ class Parts:
         self.sign_in = SignIn(store, self.users, self.passwords, seals, events, clock, policy, world.entropy)
         self.subjects = Subjects(store, seals, world.entropy)
         self.guessing = Guessing(store, seals, settings.device, clock)
-        self.nested = NestedJwts(self.keys, _inline_keys, world.signing)
+        self.nested = NestedJwts(self.keys, _inline_keys, self.clients.open_secrets, world.signing)
         self.minting = Minting(
             issuer=world.issuer,
             settings=settings,
@@ -173,9 +173,10 @@ class Parts:
             world.events,
             world.clock,
             world.entropy(32),
+            profile=world.settings.server.profile,
         )
         self.proofs = Proofs(self._proof_rules(world), self.once, world.clock)
-        self.bindings = Bindings(self.proofs)
+        self.bindings = Bindings(self.proofs, profile=world.settings.server.profile)
         self.bearer = Bearer(self.tokens, world.cache, self.proofs, world.issuer)
         self.administrator = Administrator(self.bearer, self.users)
         self.hints = IdTokenHint(self.keys, world.issuer)
@@ -199,10 +200,21 @@ class Parts:
             AuthorizationCode(store, tokens, events, access),
             ClientCredentials(self.clients, self.scopes, entropy, longest),
             Password(store, self.clients, self.scopes, self.sign_in, entropy, longest, access),
-            Refresh(store, tokens, self.scopes, events, world.seals, lives.refresh_grace, lives.refresh_idle),
+            Refresh(
+                store=store,
+                tokens=tokens,
+                catalogue=self.scopes,
+                events=events,
+                seals=world.seals,
+                grace=lives.refresh_grace,
+                refresh_idle=lives.refresh_idle,
+                profile=world.settings.server.profile,
+            ),
             Device(store, tokens, access),
         )
-        return {grant.grant_type: grant for grant in found}
+        # FAPI 2.0 Security Profile section 5.3.2.1: nobody's password is given to a client.
+        left_out = {Password.grant_type} if world.settings.server.profile == FAPI2 else set()
+        return {grant.grant_type: grant for grant in found if grant.grant_type not in left_out}
 
 
 async def _inline_keys(client: Client) -> Sequence[Mapping[str, Any]]:

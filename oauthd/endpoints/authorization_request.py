@@ -111,7 +111,7 @@ class AuthorizationRequests:
             resources=frozenset(resources),
             redirect=redirect,
             pkce_always=self.settings.clients.pkce_required,
-            strict=profile.is_strict(client),
+            strict=profile.is_strict(client, self.settings.server.profile),
             subject_of_hint=self.hints.subject,
         )
         return authorization.check(endpoint, context)
@@ -126,7 +126,7 @@ class AuthorizationRequests:
 
     def _must_push(self, client: Client) -> bool:
         demanded = self.settings.authorization.pushed_required or client.par_required
-        return demanded or profile.is_strict(client)  # FAPI 2.0 Security Profile section 5.3.2.2
+        return demanded or profile.is_strict(client, self.settings.server.profile)  # FAPI 2.0 Security Profile section 5.3.2.2
 
     async def _pushed(self, request_uri: str, client: Client) -> Stated:
         stored = await self.pushed.open(request_uri, client.client_id)

@@ -26,7 +26,7 @@ from oauthd.endpoints.authorization_request import (
 )
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.events import Events
-from oauthd.protocol import acr, authorization, opaque, scopes
+from oauthd.protocol import acr, authorization, opaque, profile, scopes
 from oauthd.protocol.authorization import Asked, Step
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import (
@@ -181,7 +181,8 @@ class Authorize:
         pushed = pushed_requests.named(flow.notes[PUSHED]) if PUSHED in flow.notes else None
         grant_id = pushed.slot if pushed else opaque.new_grant_id(self.entropy)
         value = opaque.make(opaque.CODE, self.entropy, grant_id)
-        ends = now + self.settings.tokens.code_lifetime
+        strict = profile.is_strict(flow.client, self.settings.server.profile)
+        ends = now + profile.code_lifetime(self.settings.tokens.code_lifetime, strict)
         grant = Grant(
             client_id=flow.client.client_id,
             user_id=user.user_id,

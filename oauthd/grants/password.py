@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
 from oauthd.grants.resources import asked_audience
-from oauthd.protocol import opaque, scopes
+from oauthd.protocol import opaque, profile, scopes
 from oauthd.protocol.acr import PASSWORD
-from oauthd.protocol.errors import INVALID_GRANT
+from oauthd.protocol.errors import INVALID_GRANT, UNAUTHORIZED_CLIENT
 from oauthd.protocol.records import Grant
 from oauthd.sign_in import SignIn
 from oauthd.stores import kinds
@@ -37,6 +37,8 @@ class Password:
 
     async def redeem(self, ask: Ask) -> Redemption:
         """Tokens for the user whose password was given."""
+        if profile.is_strict(ask.client):  # FAPI 2.0 Security Profile section 5.3.2.1
+            raise UNAUTHORIZED_CLIENT("the client may not use this grant")
         username = ask.parameters.required("username")
         password = ask.parameters.required("password")
         person = await self.sign_in.by_password(username, password, ask.source)

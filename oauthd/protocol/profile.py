@@ -20,6 +20,15 @@ LATE: Final = 60
 """How many seconds ahead `iat` and `nbf` may lie for certain, and at most (section 5.3.2.1 item 13)."""
 
 
+LONGEST_CODE: Final = 60
+"""Seconds that a code may live (section 5.3.2.1 item 11)."""
+
+
+def code_lifetime(seconds: int, strict: bool) -> int:
+    """How long a code lives, given what the server's settings say."""
+    return min(seconds, LONGEST_CODE) if strict else seconds
+
+
 def is_strict(client: Client, server: str = "") -> bool:
     """Is this client held to it?
 
