@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
+from oauthd.fetcher import FetchRefused
 from oauthd.keys import Keys
 from oauthd.protocol import jose
 from oauthd.protocol.errors import INVALID_REQUEST
@@ -61,7 +62,11 @@ class NestedJwts:
         :raises OAuthError: `invalid_request` when the client has no key to encrypt to.
         """
         alg, enc = encryption
-        for key in await self.keys_of(client):
+        try:
+            keys = await self.keys_of(client)
+        except FetchRefused as error:
+            raise INVALID_REQUEST(f"the document at the client's jwks_uri {error.description}", log=error.log) from None
+        for key in keys:
             if jose.encrypts_with(key, alg):
                 try:
                     # A tenth of a millisecond: with a public key, RSA is the quick one.

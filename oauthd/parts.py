@@ -5,7 +5,7 @@ A new grant type or client authentication method is a line here. `oauthd.app` ma
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +35,7 @@ from oauthd.proofs.administrator import Administrator
 from oauthd.proofs.bearer import Bearer
 from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import ClientAuthentication
+from oauthd.proofs.client_keys import ClientKeys
 from oauthd.proofs.client_secret_basic import ClientSecretBasic
 from oauthd.proofs.client_secret_post import ClientSecretPost
 from oauthd.proofs.dpop import Proofs
@@ -45,7 +46,6 @@ from oauthd.protocol.dpop import Nonces, Rules
 from oauthd.protocol.introspection import active
 from oauthd.protocol.lockout import Policy
 from oauthd.protocol.profile import FAPI2, LATE, PROMPT
-from oauthd.protocol.records import Client
 from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
 from oauthd.stores.answers import Answers
@@ -107,6 +107,7 @@ class Parts:
         self.loopback = is_loopback(urlsplit(world.issuer).hostname or "")
         self.secure = world.issuer.startswith("https:") or self.loopback
         self._make_stores(world)
+        self._make_way_out(world)
         self._make_makers(world)
         self._make_proofs(world)
         self.grants = self._grants(world)
@@ -127,6 +128,12 @@ class Parts:
         self.pushed = PushedRequests(store, seals, clock, entropy, settings.authorization.pushed_lifetime, flow)
         browser_cookie = Cookie.named("oauthd_browser", self.secure)
         self.interactions = Interactions(store, seals, browser_cookie, clock, entropy, flow)
+
+    def _make_way_out(self, world: World) -> None:
+        """What fetches the documents of clients, and what is read from them."""
+        agent = world.agent or Outward(world.reactor, world.settings.fetch)
+        self.fetcher = Fetcher(agent, world.reactor, world.settings.fetch, world.counts.fetches)
+        self.client_keys = ClientKeys(self.fetcher, world.cache.monotonic)
 
     def _make_makers(self, world: World) -> None:
         """Keys, passwords and tokens."""
@@ -151,7 +158,7 @@ class Parts:
         self.sign_in = SignIn(store, self.users, self.passwords, seals, events, clock, policy, world.entropy)
         self.subjects = Subjects(store, seals, world.entropy)
         self.guessing = Guessing(store, seals, settings.device, clock)
-        self.nested = NestedJwts(self.keys, _inline_keys, self.clients.open_secrets, world.signing)
+        self.nested = NestedJwts(self.keys, self.client_keys.of, self.clients.open_secrets, world.signing)
         self.minting = Minting(
             issuer=world.issuer,
             settings=settings,
@@ -165,8 +172,6 @@ class Parts:
 
     def _make_proofs(self, world: World) -> None:
         """How callers show who they are."""
-        agent = world.agent or Outward(world.reactor, world.settings.fetch)
-        self.fetcher = Fetcher(agent, world.reactor, world.settings.fetch, world.counts.fetches)
         self.authentication = ClientAuthentication(
             self.clients,
             (ClientSecretBasic(self.clients), ClientSecretPost(self.clients), NoProof()),
@@ -215,12 +220,6 @@ class Parts:
         # FAPI 2.0 Security Profile section 5.3.2.1: nobody's password is given to a client.
         left_out = {Password.grant_type} if world.settings.server.profile == FAPI2 else set()
         return {grant.grant_type: grant for grant in found if grant.grant_type not in left_out}
-
-
-async def _inline_keys(client: Client) -> Sequence[Mapping[str, Any]]:
-    """The keys that a client gave with its registration."""
-    keys: Sequence[Mapping[str, Any]] = client.jwks.get("keys", ())
-    return keys
 
 
 def _hasher(settings: Settings) -> PasswordHasher:
