@@ -123,6 +123,7 @@ class Application(Parts):
                 clock=world.clock,
                 issuer=issuer,
                 counts=world.counts.introspection,
+                subjects=self.subjects,
             ),
             "revoke": self.revoke,
             "device_authorization": DeviceAuthorization(

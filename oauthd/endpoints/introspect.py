@@ -22,6 +22,7 @@ from oauthd.protocol.messages import JSON, Request, Response, Told
 from oauthd.stores.answers import Answers
 from oauthd.stores.cache import Cache, Entry
 from oauthd.stores.tokens import LONGEST_TOKEN, Tokens
+from oauthd.subjects import Subjects
 
 REFRESH = opaque.REFRESH_TOKEN.encode()
 
@@ -37,6 +38,7 @@ class Introspect:
     clock: Callable[[], float]
     issuer: str
     counts: IntrospectionCounts
+    subjects: Subjects
 
     async def __call__(self, request: Request) -> Response:
         """Answer an introspection request (RFC 7662 section 2.1)."""
@@ -65,7 +67,7 @@ class Introspect:
             # A refresh token is nobody's business but its client's (RFC 6749 section 10.4).
             if found is None or found[1].client_id != caller.client.client_id:
                 return INACTIVE
-            return introspection.active(found[1], self.issuer)
+            return introspection.active(found[1], self.issuer, self.subjects.of(caller.client, found[1].user_id))
         if len(token) > LONGEST_TOKEN:
             return INACTIVE
         return seen_by(caller, await self.answers.find(digest))

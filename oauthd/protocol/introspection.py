@@ -18,9 +18,12 @@ INACTIVE: Final = b'{"active":false}'
 _text = json.encoder.encode_basestring  # a string as JSON, for known members: a third of what an encoder takes
 
 
-def active(token: AccessToken | RefreshToken, issuer: str) -> bytes:
-    """The answer about a live token, as JSON."""
-    to, subject = token.audience or (issuer,), token.user_id or token.client_id
+def active(token: AccessToken | RefreshToken, issuer: str, told: str = "") -> bytes:
+    """The answer about a live token, as JSON.
+
+    :param told: the `sub` that a refresh token's client knows its user by; "" for the user id.
+    """
+    to, subject = token.audience or (issuer,), told or token.user_id or token.client_id
     if isinstance(token, AccessToken) and token.subject:
         subject = token.subject
     audience = _text(to[0]) if len(to) == 1 else f"[{','.join(map(_text, to))}]"
@@ -32,7 +35,7 @@ def active(token: AccessToken | RefreshToken, issuer: str) -> bytes:
     if isinstance(token, AccessToken):
         kind = "DPoP" if token.binding.jkt else "Bearer"  # RFC 9449 section 6.2
         parts.append(f',"token_type":"{kind}","nbf":{token.issued_at},"jti":{_text(token.jti)}')
-        if token.username:
+        if token.username and not token.subject:  # a name would undo what a pairwise subject is for
             parts.append(f',"username":{_text(token.username)}')
         if token.auth_time:
             parts.append(f',"auth_time":{token.auth_time}')  # RFC 9470 section 6.2

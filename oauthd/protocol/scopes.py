@@ -2,9 +2,9 @@
 
 Refuses characters that no scope token has, unknown scopes, scopes that the client may not ask for, and
 `administrators_only` ones for anybody else, all as `invalid_scope`: a scope that was asked for is never dropped in
-silence. Only a client's *default* scopes are narrowed to what exists and is allowed today, since nobody asked for
-them by name. Runs of spaces are taken as one, against the letter of the grammar: they cannot be misread. What the
-person consents to is for the pages.
+silence, but for `offline_access` of a client that gets no refresh tokens. Only a client's *default* scopes are narrowed
+to what exists and is allowed today, since nobody asked for them by name. Runs of spaces are taken as one, against the
+letter of the grammar: they cannot be misread. What the person consents to is for the pages.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from oauthd.protocol.errors import INVALID_SCOPE
 from oauthd.protocol.records import Client, Scope, Scopes
 
+OFFLINE_ACCESS = "offline_access"
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 
 
@@ -78,10 +79,14 @@ def _allowed(client: Client, known: Scopes) -> Iterable[Scope]:
 def _choose(requested: str | None, client: Client, known: Scopes, entitled: bool) -> tuple[str, ...]:
     allowed = {scope.name for scope in _allowed(client, known) if entitled or not scope.administrators_only}
     tokens = parse(requested)
-    if not tokens:
-        return tuple(dict.fromkeys(name for name in client.default_scopes if name in allowed))
-    _refuse_beyond(tokens, allowed)
-    return tokens
+    if tokens:
+        _refuse_beyond(tokens, allowed)
+    else:
+        tokens = tuple(dict.fromkeys(name for name in client.default_scopes if name in allowed))
+    if "refresh_token" in client.grant_types:
+        return tokens
+    # OpenID Connect Core section 11: ignored where no refresh token can come of it.
+    return tuple(name for name in tokens if name != OFFLINE_ACCESS)
 
 
 def _refuse_beyond(tokens: tuple[str, ...], allowed: set[str]) -> None:
