@@ -42,6 +42,7 @@ setup(
         "cryptography>=43",
         "attrs>=24",
         "msgspec>=0.19",
+        "jsonschema-rs>=0.60",  # patterns in linear time, and no reference leads out (offline)
         "zope.interface>=6",
         "argon2-cffi>=23",
         "Jinja2>=3.1.6",

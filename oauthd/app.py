@@ -91,7 +91,7 @@ class Application(Parts):
         self.session_cookie = Cookie.named("oauthd_session", self.secure)
         self.revoke = Revoke(self.authentication, self.tokens, world.events)
         self.requests = AuthorizationRequests(
-            self.clients, self.scopes, self.pushed, self.hints, world.settings
+            self.clients, self.scopes, self.pushed, self.hints, self.details, world.settings
         )
         self.endpoints: Mapping[str, Endpoint] = {
             **self._protocol_endpoints(world),
@@ -109,6 +109,7 @@ class Application(Parts):
                 authentication=self.authentication,
                 bindings=self.bindings,
                 grants=self.grants,
+                details=self.details,
                 minting=self.minting,
                 events=events,
                 clock=world.clock,
@@ -131,6 +132,7 @@ class Application(Parts):
                 authentication=self.authentication,
                 clients=self.clients,
                 scopes=self.scopes,
+                details=self.details,
                 events=events,
                 settings=settings.device,
                 issuer=issuer,
@@ -210,9 +212,19 @@ class Application(Parts):
         return {
             "home": Home(browser, world.issuer),
             "login": Login(browser, self.clients, self.sign_in, authorize, known_cookie, world.clock),
-            "consent": ConsentPage(browser, self.clients, self.scopes, self.consents, events, authorize, named),
+            "consent": ConsentPage(
+                browser, self.clients, self.scopes, self.consents, self.details, events, authorize, named
+            ),
             "device": DevicePage(
-                browser, world.store, self.clients, self.scopes, self.guessing, events, settings, world.clock
+                browser=browser,
+                store=world.store,
+                clients=self.clients,
+                scopes=self.scopes,
+                guessing=self.guessing,
+                details=self.details,
+                events=events,
+                settings=settings,
+                clock=world.clock,
             ),
             "logout": LogoutPage(browser, self.clients, events),
             "static": Static(self.pages),

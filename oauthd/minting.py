@@ -16,6 +16,7 @@ from oauthd.keys import Keys
 from oauthd.nested_jwt import NestedJwts
 from oauthd.protocol import opaque
 from oauthd.protocol.acr import AMR, PASSWORD
+from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.claims import STANDARD
 from oauthd.protocol.claims_request import requested
 from oauthd.protocol.jose import at_hash
@@ -36,6 +37,7 @@ class Order:
     :ivar grant_id: its grant, "" for none.
     :ivar ends_at: end of its grant, which no token outlives; None for no grant.
     :ivar binding: what its sender must prove to hold.
+    :ivar details: authorization details (RFC 9396).
     """
 
     client: Client
@@ -49,6 +51,7 @@ class Order:
     acr: str = ""
     ends_at: int | None = None
     binding: Binding = UNBOUND
+    details: Details = ()
 
     @property
     def subject(self) -> str:
@@ -108,6 +111,7 @@ class Minting:
             username=order.username,
             grant=order.grant_id,
             audience=order.audience,
+            details=order.details,
             auth_time=order.auth_time,
             subject=told if told != order.user_id else "",
             acr=order.acr,
@@ -179,4 +183,6 @@ class Minting:
             claims["acr"] = record.acr  # RFC 9068 section 2.2.1
         if record.binding:
             claims["cnf"] = record.binding.confirmation
+        if record.details:
+            claims["authorization_details"] = list(record.details)  # RFC 9396 section 9.1
         return claims

@@ -41,6 +41,7 @@ from oauthd.proofs.client_secret_post import ClientSecretPost
 from oauthd.proofs.dpop import Proofs
 from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.proofs.none import NoProof
+from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.dpop import Nonces, Rules
 from oauthd.protocol.introspection import active
@@ -119,6 +120,7 @@ class Parts:
         self.clients = Clients(store, world.cache, seals, clock, entropy, settings.clients.secret_overlap, longest)
         self.users = Users(store, clock, entropy)
         self.scopes = ScopeCatalogue(store, world.cache)
+        self.details = DetailsTypes.of(settings.authorization.details_types)
         self.answers = Answers(store, world.cache, world.reactor, partial(active, issuer=world.issuer))
         self.once = Once(store)
         self.tokens = Tokens(store, world.cache, clock)

@@ -13,6 +13,7 @@ from oauthd.config.listeners import listener
 from oauthd.config.redis_url import redis_address
 from oauthd.config.values import Network
 from oauthd.events import EVENTS
+from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.client_metadata import CLIENT_ID
 
 MASTER_KEY_BYTES = 32
@@ -39,6 +40,11 @@ def listeners_if_any(value: tuple[str, ...]) -> None:
     for text in value:
         listener(text)
     _all_different(value)
+
+
+def details_types(value: tuple[str, ...]) -> None:
+    """Declarations of types of authorization details, none twice."""
+    DetailsTypes.of(value)
 
 
 def events(value: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 import attrs
 
 from oauthd.config.algorithms import Signature, signature
+from oauthd.config import checks
 from oauthd.config.setting import DAY, HOUR, MINUTE, YEAR, setting
 
 
@@ -109,6 +110,16 @@ class AuthorizationSettings:
         False,
         help="Demand that authorization requests stand in a signed request object.",
         spec="RFC 9101 section 10.5",
+    )
+    details_types: tuple[str, ...] = setting(
+        (),
+        help="The types of authorization_details that clients may ask for, each a JSON text with these members: type, "
+        "its name in requests; title, what people read at consent; schema, the JSON Schema (2020-12) of its objects, "
+        "in which titles of members are what people read for their names; sentence, if wanted, what people read "
+        "besides, with values as {path.to.member}; additive, if wanted, the members whose entries add up, so that a "
+        "token request may name fewer of them.",
+        spec="RFC 9396 section 2.1",
+        check=checks.details_types,
     )
 
 

@@ -14,8 +14,9 @@ from attrs import evolve, field, frozen
 
 from oauthd.config import Settings
 from oauthd.proofs.id_token_hint import IdTokenHint
-from oauthd.protocol import authorization, profile
+from oauthd.protocol import authorization, authorization_details, profile
 from oauthd.protocol.authorization import Asked, Context
+from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.errors import (
     INVALID_REQUEST,
     INVALID_REQUEST_URI,
@@ -33,7 +34,7 @@ LONGEST_KEPT = 8192  # octets that are kept of a request: anybody can send one, 
 KEPT = frozenset(
     {"response_type", "client_id", "redirect_uri", "scope", "state", "response_mode", "nonce", "display", "prompt"}
     | {"max_age", "ui_locales", "login_hint", "acr_values", "code_challenge", "code_challenge_method", "resource"}
-    | {"claims", "claims_locales", "dpop_jkt"}
+    | {"claims", "claims_locales", "dpop_jkt", authorization_details.PARAMETER}
 )
 """What is kept of a request: not the id_token_hint, since no token is stored in clear."""
 HINTED = "hinted_subject"
@@ -63,6 +64,7 @@ class AuthorizationRequests:
     scopes: ScopeCatalogue
     pushed: PushedRequests
     hints: IdTokenHint
+    details: DetailsTypes
     settings: Settings
 
     async def brought(self, sent: Parameters, client: Client) -> Stated:
@@ -110,6 +112,7 @@ class AuthorizationRequests:
             scopes=await self.scopes.all(),
             resources=frozenset(resources),
             redirect=redirect,
+            details=self.details,
             pkce_always=self.settings.clients.pkce_required,
             strict=profile.is_strict(client, self.settings.server.profile),
             subject_of_hint=self.hints.subject,
@@ -122,6 +125,7 @@ class AuthorizationRequests:
             "require_pushed_authorization_requests": self.settings.authorization.pushed_required,
             "request_parameter_supported": False,
             "request_uri_parameter_supported": False,  # its default is true
+            **self.details.metadata(),
         }
 
     def _must_push(self, client: Client) -> bool:

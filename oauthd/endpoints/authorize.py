@@ -198,6 +198,7 @@ class Authorize:
             nonce=asked.nonce,
             acr=acr.reached(session.amr),
             claims=dict(asked.claims),
+            details=asked.details,
         )
         code = Code(
             client_id=flow.client.client_id,

@@ -14,6 +14,7 @@ from oauthd.events import Events
 from oauthd.proofs.client_authentication import ClientAuthentication
 from oauthd.protocol import authorization, opaque, user_code
 from oauthd.protocol.authorization import Context
+from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE
 from oauthd.protocol.messages import Request, Response, json_response
 from oauthd.protocol.records import DeviceCode, UserCode
@@ -33,6 +34,7 @@ class DeviceAuthorization:
     authentication: ClientAuthentication
     clients: Clients
     scopes: ScopeCatalogue
+    details: DetailsTypes
     events: Events
     settings: DeviceSettings
     issuer: str
@@ -45,7 +47,9 @@ class DeviceAuthorization:
         form.refuse_repeats(authorization.REPEATABLE)
         client = (await self.authentication.client(request)).client
         resources = await self.clients.resources() if "resource" in form else {}
-        context = Context(form, client, await self.scopes.all(), frozenset(resources))
+        context = Context(
+            form, client, await self.scopes.all(), resources=frozenset(resources), details=self.details
+        )
         asked = authorization.check(authorization.DEVICE, context)
         grant_id = opaque.new_grant_id(self.entropy)
         value = opaque.make(opaque.DEVICE_CODE, self.entropy, grant_id)
@@ -55,6 +59,7 @@ class DeviceAuthorization:
             client_id=client.client_id,
             scope=asked.scope,
             audience=asked.audience,
+            details=asked.details,
             user_code=code,
             interval=self.settings.interval,
             expires_at=expires_at,

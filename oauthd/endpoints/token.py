@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
+from msgspec.structs import replace
 from twisted.python.failure import Failure
 
 from oauthd.events import Events
@@ -19,6 +20,7 @@ from oauthd.minting import Minting, Order
 from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.protocol import opaque
+from oauthd.protocol.authorization_details import PARAMETER, DetailsTypes
 from oauthd.protocol.errors import (
     TEMPORARILY_UNAVAILABLE,
     UNAUTHORIZED_CLIENT,
@@ -48,6 +50,7 @@ class Token:
     authentication: ClientAuthentication
     bindings: Bindings
     grants: Mapping[str, GrantType]
+    details: DetailsTypes
     minting: Minting
     events: Events
     clock: Callable[[], float]
@@ -104,11 +107,23 @@ class Token:
             redemption = await grant.redeem(ask)
             if isinstance(redemption, Repeated):
                 return redemption.body, None
+            redemption = self._detailed(ask, redemption)
             body, access, writes = await self._mint(ask.client, redemption, ask.binding)
             if await self._commit(redemption, body, access, writes):
                 self._tell(grant.grant_type, access.record)
                 return body, redemption if redemption.holds is not None else None
         raise TEMPORARILY_UNAVAILABLE("the request is being repeated too often at once", headers={"Retry-After": "1"})
+
+    def _detailed(self, ask: Ask, redemption: Redemption) -> Redemption:
+        """The decision with the authorization details of its token (RFC 9396 section 6)."""
+        parameter, grant = ask.parameters.one(PARAMETER), redemption.grant or redemption.standing
+        if parameter is None and (grant is None or not grant.details):
+            return redemption
+        if grant is not None and kinds.grant(redemption.grant_id) not in redemption.commit.absent:
+            return evolve(redemption, details=self.details.narrowed(parameter, ask.client, grant.details))
+        # What begins here was agreed to by nobody.
+        details = self.details.of_client(parameter, ask.client)
+        return evolve(redemption, grant=replace(grant, details=details) if grant else None, details=details)
 
     async def _mint(
         self, client: Client, redemption: Redemption, binding: Binding = UNBOUND
@@ -199,16 +214,20 @@ def _order(client: Client, redemption: Redemption, grant: Grant | None, binding:
         acr=grant.acr if grant else "",
         ends_at=grant.ends_at if grant else None,
         binding=binding,
+        details=redemption.details,
     )
 
 
 def _answer(access_token: str, record: AccessToken) -> dict[str, Any]:
     """The first members of the answer (RFC 6749 section 5.1)."""
-    return {
+    answer: dict[str, Any] = {
         "access_token": access_token,
         "token_type": "DPoP" if record.binding.jkt else "Bearer",  # RFC 9449 section 5
         "expires_in": record.expires_at - record.issued_at,
     }
+    if record.details:
+        answer["authorization_details"] = list(record.details)  # RFC 9396 section 7
+    return answer
 
 
 @define(eq=False)

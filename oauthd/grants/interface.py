@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import UNBOUND, Binding, Client, Generations, Grant
 from oauthd.stores.interface import Commit, Write
@@ -55,6 +56,7 @@ class Redemption:
     :ivar refresh_scope: what the refresh token can give at most.
     :ivar same_refresh: the refresh token presented stays in use (no rotation).
     :ivar nonce: for the id token of this answer.
+    :ivar details: authorization details of the access token; the token endpoint settles them.
     :ivar keeps: what is written of the finished answer, too; None for nothing.
     """
 
@@ -71,6 +73,7 @@ class Redemption:
     refresh_audience: tuple[str, ...] = ()
     same_refresh: str = field(default="", repr=False)
     nonce: str = ""
+    details: Details = ()
     keeps: Callable[[bytes], Write[Any]] | None = field(default=None, repr=False)
 
 

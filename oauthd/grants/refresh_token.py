@@ -19,6 +19,7 @@ from oauthd.events import Events
 from oauthd.grants.interface import Ask, Redemption, Repeated
 from oauthd.grants.resources import narrowed_audience
 from oauthd.protocol import opaque, profile, scopes
+from oauthd.protocol.authorization_details import PARAMETER
 from oauthd.protocol.errors import INVALID_GRANT, INVALID_REQUEST
 from oauthd.protocol.json_text import text
 from oauthd.protocol.records import Answer, Client, Grant, RefreshToken, Spent
@@ -138,6 +139,9 @@ class Refresh:
 def _fingerprint(ask: Ask) -> bytes:
     """What must be equal for a repeat to be one: the client, what it asked for, and what it holds."""
     asked: list[Any] = [ask.client.client_id, ask.parameters.one("scope"), list(ask.parameters.all("resource"))]
+    details = ask.parameters.one(PARAMETER)
+    if details is not None:
+        asked.append(details)
     if ask.binding:  # the answer has tokens that are bound to it
         asked.append(ask.binding.confirmation)
     return sha256(text(asked).encode()).digest()

@@ -13,6 +13,7 @@ from oauthd.pages.rendering import destination
 from oauthd.pages.scope_list import described
 from oauthd.protocol import claims_request
 from oauthd.protocol import scopes as rules
+from oauthd.protocol.authorization_details import PARAMETER, DetailsTypes
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, User
@@ -35,6 +36,7 @@ class ConsentPage:
     clients: Clients
     scopes: ScopeCatalogue
     consents: Consents
+    details: DetailsTypes
     events: Events
     authorize: str
     identity_with_openid: bool
@@ -102,6 +104,7 @@ class ConsentPage:
             client_host=urlsplit(client.client_uri).hostname or None,
             person=user.claims.get("name") or user.username,
             scopes=described(asked, (await self.scopes.all()).scopes, self.identity_with_openid, client),
+            details=self.details.shown(self.details.asked(flow.state.parameters.get(PARAMETER), client)),
             destination=destination(redirect.value),
         )
 

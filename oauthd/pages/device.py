@@ -19,6 +19,7 @@ from oauthd.pages.browser import Browser, Flow
 from oauthd.pages.scope_list import described
 from oauthd.protocol import acr, user_code
 from oauthd.protocol import scopes as rules
+from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, DeviceCode, Grant, Session, User
@@ -40,6 +41,7 @@ class DevicePage:
     clients: Clients
     scopes: ScopeCatalogue
     guessing: Guessing
+    details: DetailsTypes
     events: Events
     settings: Settings
     clock: Callable[[], float]
@@ -159,6 +161,7 @@ class DevicePage:
             ends_at=now + self.settings.tokens.refresh_absolute,
             expires_at=device.expires_at,
             audience=device.audience,
+            details=device.details,
             auth_time=session.auth_time,
             acr=acr.reached(session.amr),
         )
@@ -201,6 +204,7 @@ class DevicePage:
             client_name=client.name,
             person=user.claims.get("name") or user.username,
             scopes=described(found.record.scope, known.scopes, self.settings.userinfo.identity_with_openid, client),
+            details=self.details.shown(found.record.details),
             user_code=user_code.shown(found.record.user_code),
         )
 

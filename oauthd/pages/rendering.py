@@ -11,9 +11,9 @@ template         context variables
 login            action, hidden, client_name (None: no client, no cancel button), login (the name typed or
                  hinted, may be empty), error (a sentence or None), logo, policy, terms
 consent          action, hidden, client_name, client_host (host of client_uri or None), person, scopes,
-                 destination, logo, policy, terms
+                 details, destination, logo, policy, terms
 device_code      action, hidden, user_code (typed or from the link, may be empty), error (a sentence or None)
-device_confirm   action, hidden, client_name, person, scopes, user_code (as the device shows it)
+device_confirm   action, hidden, client_name, person, scopes, details, user_code (as the device shows it)
 device_done      approved (a bool), client_name
 logout           action, hidden, client_name (who asks, or None), person (or None)
 signed_out       nothing
@@ -33,6 +33,9 @@ scopes
     sequence of objects or mappings with ``name`` and ``description`` (which may be empty)
 logo, policy, terms
     what the client shows of itself, from ``client_links(client)``; None for nothing
+details
+    sequence of objects or mappings with ``title`` (the operator's words), ``sentence`` (pairs of words and whether a
+    client chose them) and ``lines`` (with ``label`` and ``value``)
 destination
     a ``Destination``, from ``destination(redirect_uri)``
 

@@ -16,6 +16,7 @@ from typing import Any
 from attrs import field, frozen
 
 from oauthd.protocol import acr, claims_request, pkce, response_modes, scopes
+from oauthd.protocol.authorization_details import PARAMETER, Details, DetailsTypes
 from oauthd.protocol.errors import (
     CONSENT_REQUIRED,
     INVALID_REQUEST,
@@ -43,6 +44,7 @@ class Context:
 
     :ivar resources: the resource indicators that exist.
     :ivar redirect: where the response is to go; None where nobody is redirected.
+    :ivar details: the types of authorization details that exist.
     :ivar pkce_always: PKCE is demanded of confidential clients too.
     :ivar strict: the client is held to FAPI 2.0.
     :ivar subject_of_hint: the `sub` of an id token of ours; raises `OAuthError` for any other.
@@ -53,6 +55,7 @@ class Context:
     scopes: Scopes
     resources: Collection[str] = ()
     redirect: RedirectUri | None = None
+    details: DetailsTypes = DetailsTypes()
     pkce_always: bool = False
     strict: bool = False
     subject_of_hint: Callable[[str], str] = field(default=lambda hint: "", repr=False)
@@ -64,6 +67,7 @@ class Asked:
 
     :ivar subject: whom it must be about, by the `sub` that the client knows the person by; "" for anybody.
     :ivar claims: what the `claims` parameter asks for, as `claims_request.parse` gives it.
+    :ivar details: authorization details (RFC 9396).
     """
 
     scope: tuple[str, ...] = ()
@@ -75,6 +79,7 @@ class Asked:
     max_age: int | None = None
     subject: str = ""
     claims: Mapping[str, Any] = field(factory=dict)
+    details: Details = ()
 
     @property
     def to_agree(self) -> frozenset[str]:
@@ -161,6 +166,11 @@ def resource(c: Context) -> Found:
     return {"audience": asked}
 
 
+def details(c: Context) -> Found:
+    """RFC 9396 section 3: of declared types that this client may use."""
+    return {"details": c.details.asked(c.parameters.one(PARAMETER), c.client)}
+
+
 def prompt(c: Context) -> Found:
     """OpenID Connect Core section 3.1.2.1."""
     prompts = frozenset((c.parameters.one("prompt") or "").split())
@@ -229,6 +239,7 @@ GRID: tuple[tuple[Check, frozenset[str]], ...] = (
     (dpop_jkt, BROWSER),
     (scope, EVERY),
     (resource, EVERY),
+    (details, EVERY),
     (prompt, BROWSER),
     (max_age, BROWSER),
     (id_token_hint, BROWSER),
@@ -334,4 +345,5 @@ def _ask_consent(
         return False
     if not client.confidential and redirect.native:
         return True  # RFC 8252 section 8.6: any application on the device could be asking in its name
-    return remembered is None or not asked.to_agree <= set(remembered)
+    # A remembered consent is one to scopes: authorization details are agreed to each time (RFC 9396 section 3.1).
+    return remembered is None or bool(asked.details) or not asked.to_agree <= set(remembered)

@@ -399,6 +399,7 @@ class DeviceCode(Record, frozen=True):
     auth_time: int = field(name="at", default=0)
     settled_in: bytes = field(name="si", default=b"")
     spent: Spent | None = field(name="S", default=None)
+    details: tuple[dict[str, Any], ...] = field(name="d", default=())
 
 
 class UserCode(Record, frozen=True):

@@ -35,6 +35,7 @@ KEYBOARD = {
     "consent": ["switch", "allow", "deny"],
     "consent_links": ["switch", "policy", "terms", "allow", "deny"],
     "consent_long": ["switch", "allow", "deny"],
+    "consent_details": ["switch", "allow", "deny"],
     "consent_without_scopes": ["switch", "allow", "deny"],
     "device_code": ["user_code", "submit"],
     "device_code_error": ["user_code", "submit"],

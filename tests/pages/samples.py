@@ -34,6 +34,19 @@ SCOPES = [
 ]
 TWELVE_SCOPES = [*SCOPES, *({**scope, "name": f"{scope['name']}.archive"} for scope in SCOPES)]
 
+DETAILS = [
+    {
+        "title": "Start a payment",
+        "sentence": [("Pay ", False), ("123.50", True), (" EUR to ", False), ("Merchant A", True)],
+        "lines": [
+            {"label": "Amount", "value": "123.50"},
+            {"label": "Creditor account, IBAN", "value": "DE02100100109307118603"},
+            {"label": UNBROKEN, "value": UNBROKEN * 2},
+        ],
+    },
+    {"title": "See your accounts", "sentence": [], "lines": []},
+]
+
 # sample name: (template, context)
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": (
@@ -70,6 +83,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "client_host": "photos.example",
             "person": "Ada Lovelace",
             "scopes": SCOPES[:3],
+            "details": [],
             "destination": destination("https://photos.example/callback"),
         }
         | NO_LINKS,
@@ -83,6 +97,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "client_host": "photos.example",
             "person": "Ada Lovelace",
             "scopes": SCOPES[:3],
+            "details": [],
             "destination": destination("https://photos.example/callback"),
         }
         | LINKS,
@@ -96,7 +111,22 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "client_host": "a-rather-long-host-name.of.an.application.photos.example",
             "person": "ada.lovelace.countess.of.lovelace@analytical-engine.example",
             "scopes": TWELVE_SCOPES,
+            "details": DETAILS,
             "destination": destination("http://127.0.0.1:49152/callback"),
+        }
+        | NO_LINKS,
+    ),
+    "consent_details": (
+        "consent",
+        {
+            "action": "/consent",
+            "hidden": HIDDEN,
+            "client_name": "Money Box",
+            "client_host": None,
+            "person": "Ada Lovelace",
+            "scopes": [],
+            "details": DETAILS[:1],
+            "destination": destination("https://money.example/callback"),
         }
         | NO_LINKS,
     ),
@@ -109,6 +139,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "client_host": None,
             "person": "ada",
             "scopes": [],
+            "details": [],
             "destination": destination("com.example.terminal:/callback"),
         }
         | NO_LINKS,
@@ -131,6 +162,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "client_name": "Living Room TV",
             "person": "Ada Lovelace",
             "scopes": SCOPES[:2],
+            "details": [],
             "user_code": "BCDF-GHJK",
         },
     ),
@@ -142,6 +174,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "client_name": UNBROKEN,
             "person": "Ada Lovelace",
             "scopes": TWELVE_SCOPES,
+            "details": DETAILS,
             "user_code": "WWWW-MMMM",
         },
     ),

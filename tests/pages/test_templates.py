@@ -79,6 +79,9 @@ def replaced(value: Any, text: str) -> Any:
         return text
     if isinstance(value, Destination):
         return Destination(value.kind, text)
+    if isinstance(value, list) and value and "title" in value[0]:
+        line = {"label": text, "value": text}
+        return [{"title": text, "sentence": [(text, chosen) for chosen in (True, False)], "lines": [line]}]
     if isinstance(value, list):
         return [{"name": text, "description": text} for _ in value]
     if isinstance(value, dict):
