@@ -154,8 +154,9 @@ class Minting:
             "aud": client.client_id,
             "exp": now + self.settings.tokens.id_token_lifetime,
             "iat": now,
-            "at_hash": at_hash(access_token, algorithm),  # Core section 3.1.3.6
         }
+        if hashed := at_hash(access_token, algorithm):
+            claims["at_hash"] = hashed  # Core section 3.1.3.6
         if grant.auth_time:
             context = grant.acr or PASSWORD
             claims |= {"auth_time": grant.auth_time, "acr": context, "amr": list(AMR.get(context, ()))}

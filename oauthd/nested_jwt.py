@@ -1,13 +1,15 @@
-"""Statements to one client as tokens: signed with our key, and encrypted to the client's where it wants that.
+"""Statements to one client as tokens: signed with our key, or with the client's secret, and encrypted to its key then.
 
 RFC 7519 section 11.2 and OpenID Connect Core section 16.14: signed first, then encrypted, with `cty` saying so (RFC
 7519 section 5.2). Which algorithms a client may choose is settled when it registers. A client without a key that fits
-gets nothing instead of a token that everybody can read.
+gets nothing instead of a token that everybody can read; one without a secret that is known here, and long enough for
+HMAC (Core section 10.1), gets nothing instead of a token that is signed otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
@@ -26,11 +28,13 @@ KeysOf = Callable[[Client], Awaitable[Sequence[Mapping[str, Any]]]]
 class NestedJwts:
     """Makes tokens for clients.
 
+    :ivar secrets_of: a client's live secrets, the newest first; of those that are known as they are.
     :ivar in_thread: calls its first argument with the others, outside the reactor's thread.
     """
 
     keys: Keys
     keys_of: KeysOf
+    secrets_of: Callable[[Client], Sequence[bytes]]
     in_thread: Callable[..., Awaitable[Any]]
 
     async def signed(
@@ -44,16 +48,25 @@ class NestedJwts:
         """The claims, signed; and encrypted then, if there is an encryption.
 
         :param encryption: `alg` and `enc`, () for none.
-        :raises OAuthError: `invalid_request` when the client has no key to encrypt to.
+        :raises OAuthError: `invalid_request` when the client has no secret to sign with, or no key to encrypt to.
         """
-        signer = self.keys.signer(algorithm, typ)
-        if signer.slow:
-            # The thread does the arithmetic alone: what it does in Python would hold the reactor up.
-            data = signer.unsigned(claims)
-            token = signer.signed(data, await self.in_thread(signer.signature, data))
+        if algorithm in jose.HMAC:
+            token = self._by_secret(client, claims, algorithm, typ)
         else:
-            token = signer.sign(claims)
+            signer = self.keys.signer(algorithm, typ)
+            if signer.slow:
+                # The thread does the arithmetic alone: what it does in Python would hold the reactor up.
+                data = signer.unsigned(claims)
+                token = signer.signed(data, await self.in_thread(signer.signature, data))
+            else:
+                token = signer.sign(claims)
         return await self.encrypted(client, token, encryption, "JWT") if encryption else token
+
+    def _by_secret(self, client: Client, claims: Mapping[str, Any], algorithm: str, typ: str) -> str:
+        for secret in self.secrets_of(client)[:1]:
+            with suppress(ValueError):  # too short: RFC 7518 section 3.2
+                return jose.sign_hmac(claims, secret, algorithm, typ)
+        raise INVALID_REQUEST("the client has no secret that its tokens can be signed with")
 
     async def encrypted(self, client: Client, content: str, encryption: Sequence[str], cty: str = "") -> str:
         """The content, encrypted.
