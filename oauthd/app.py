@@ -152,19 +152,22 @@ class Application(Parts):
                 self.clients, self.administrator, events, settings.clients.registration, self.loopback
             ),
             "jwks": Jwks(self.keys),
-            "metadata": Metadata(
-                issuer=issuer,
-                endpoints={member: _advertised(name) for member, name in MEMBERS.items()},
-                grant_types=tuple(self.grants),
-                methods=[one.method for one in self.authentication.methods if one.method != "none"],
-                id_token_algorithms=self.keys.algorithms,
-                proof_algorithms=settings.dpop.algorithms,
-                acr_values=tuple(acr.AMR),
-                requests=self.requests.metadata(),
-            ),
+            "metadata": self._metadata(world),
             "health.live": Live(),
             "health.ready": Ready(world.condition, world.counts.proof),
         }
+
+    def _metadata(self, world: World) -> Metadata:
+        return Metadata(
+            issuer=world.issuer,
+            endpoints={member: _advertised(name) for member, name in MEMBERS.items()},
+            grant_types=tuple(self.grants),
+            methods=[one.method for one in self.authentication.methods if one.method != "none"],
+            id_token_algorithms=self.keys.algorithms,
+            proof_algorithms=world.settings.dpop.algorithms,
+            acr_values=tuple(acr.AMR),
+            requests=self.requests.metadata(),
+        )
 
     def _browser_endpoints(self, world: World) -> dict[str, Endpoint]:
         return {

@@ -19,6 +19,7 @@ from oauthd.protocol.acr import AMR, PASSWORD
 from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.claims import STANDARD
 from oauthd.protocol.claims_request import requested
+from oauthd.protocol.confirmation import confirmation
 from oauthd.protocol.jose import at_hash
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken
 from oauthd.stores import kinds
@@ -183,7 +184,7 @@ class Minting:
         if record.acr:
             claims["acr"] = record.acr  # RFC 9068 section 2.2.1
         if record.binding:
-            claims["cnf"] = record.binding.confirmation
+            claims["cnf"] = confirmation(record.binding)
         if record.details:
             claims["authorization_details"] = list(record.details)  # RFC 9396 section 9.1
         return claims

@@ -20,6 +20,7 @@ from oauthd.grants.interface import Ask, Redemption, Repeated
 from oauthd.grants.resources import narrowed_audience
 from oauthd.protocol import opaque, profile, scopes
 from oauthd.protocol.authorization_details import PARAMETER
+from oauthd.protocol.confirmation import confirmation, covers
 from oauthd.protocol.errors import INVALID_GRANT, INVALID_REQUEST
 from oauthd.protocol.json_text import text
 from oauthd.protocol.records import Answer, Client, Grant, RefreshToken, Spent
@@ -63,7 +64,7 @@ class Refresh:
         stored, stored_grant, answer = await self.store.get(ref, grant_ref, kinds.answer(ref))
         if stored is None or stored_grant is None or stored.record.client_id != ask.client.client_id:
             raise INVALID_GRANT(UNKNOWN)
-        if not ask.binding.shows(stored.record.binding):  # RFC 9449 section 5, RFC 8705 section 4
+        if not covers(ask.binding, stored.record.binding):  # RFC 9449 section 5, RFC 8705 section 4
             raise INVALID_GRANT("the refresh token is bound to a key that the request does not prove to hold")
         grant: Grant = stored_grant.record
         if not await self.tokens.covers(grant, ask.generations):
@@ -143,5 +144,5 @@ def _fingerprint(ask: Ask) -> bytes:
     if details is not None:
         asked.append(details)
     if ask.binding:  # the answer has tokens that are bound to it
-        asked.append(ask.binding.confirmation)
+        asked.append(confirmation(ask.binding))
     return sha256(text(asked).encode()).digest()

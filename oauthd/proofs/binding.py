@@ -35,7 +35,7 @@ class Bindings:
         :raises OAuthError: `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_request`.
         """
         strict = profile.is_strict(client, self.profile)
-        jkt = await self.proofs.key(request, jose.FAPI if strict else None)
+        jkt = await self.proofs.key(request, profile.SIGNING if strict else None)
         if client.dpop_bound and not jkt:  # RFC 9449 section 5.2
             raise INVALID_DPOP_PROOF("this client must send a DPoP proof")
         certificate = request.connection.certificate
@@ -54,7 +54,7 @@ class Bindings:
         """
         asked = asked_key(request.form.one("dpop_jkt"))
         strict = profile.is_strict(client, self.profile)
-        shown = await self.proofs.key(request, jose.FAPI if strict else None)
+        shown = await self.proofs.key(request, profile.SIGNING if strict else None)
         if asked and shown and asked != shown:
             raise INVALID_DPOP_PROOF("dpop_jkt is not the thumbprint of the DPoP proof's key")
         return shown or asked

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection
 from typing import Final
 
+from oauthd.protocol.confirmation import confirmation
 from oauthd.protocol.json_text import text
 from oauthd.protocol.records import UNBOUND, AccessToken, Client, RefreshToken
 
@@ -43,7 +44,7 @@ def active(token: AccessToken | RefreshToken, issuer: str, told: str = "") -> by
             parts.append(f',"acr":{_text(token.acr)}')  # RFC 9470 section 6.2
         if token.binding is not UNBOUND:
             # RFC 9449 section 6.2, RFC 8705 section 3.2: whether its sender holds it is for the resource server to see.
-            parts.append(f',"cnf":{text(token.binding.confirmation)}')
+            parts.append(f',"cnf":{text(confirmation(token.binding))}')
         if token.details:
             parts.append(f',"authorization_details":{text(list(token.details))}')  # RFC 9396 section 9.2
     parts.append("}")

@@ -79,15 +79,6 @@ class Binding(Record, frozen=True):
     def __bool__(self) -> bool:
         return bool(self.jkt or self.x5t)
 
-    def shows(self, wanted: Binding) -> bool:
-        """Is what is `wanted` among what was proved, `self` being that?"""
-        return wanted.jkt in ("", self.jkt) and wanted.x5t in ("", self.x5t)
-
-    @property
-    def confirmation(self) -> dict[str, str]:
-        """The value of `cnf` (RFC 7800 section 3.1)."""
-        return {name: value for name, value in (("jkt", self.jkt), ("x5t#S256", self.x5t)) if value}
-
 
 UNBOUND = Binding()
 
