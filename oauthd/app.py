@@ -91,7 +91,14 @@ class Application(Parts):
         self.session_cookie = Cookie.named("oauthd_session", self.secure)
         self.revoke = Revoke(self.authentication, self.tokens, world.events)
         self.requests = AuthorizationRequests(
-            self.clients, self.scopes, self.pushed, self.hints, self.details, world.settings
+            clients=self.clients,
+            scopes=self.scopes,
+            pushed=self.pushed,
+            objects=self.request_objects,
+            keys=self.keys,
+            hints=self.hints,
+            details=self.details,
+            settings=world.settings,
         )
         self.endpoints: Mapping[str, Endpoint] = {
             **self._protocol_endpoints(world),
@@ -195,7 +202,7 @@ class Application(Parts):
                 clock=world.clock,
                 entropy=world.entropy,
             ),
-            "par": Par(self.authentication, self.requests, self.pushed, world.events),
+            "par": Par(self.authentication, self.bindings, self.requests, self.pushed, world.events),
             "end_session": EndSession(
                 self.clients,
                 self.sessions,

@@ -41,6 +41,7 @@ from oauthd.proofs.client_secret_post import ClientSecretPost
 from oauthd.proofs.dpop import Proofs
 from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.proofs.none import NoProof
+from oauthd.proofs.request_object import RequestObjects
 from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.dpop import Nonces, Rules
@@ -187,6 +188,15 @@ class Parts:
         self.bearer = Bearer(self.tokens, world.cache, self.proofs, world.issuer)
         self.administrator = Administrator(self.bearer, self.users)
         self.hints = IdTokenHint(self.keys, world.issuer)
+        self.request_objects = RequestObjects(
+            keys=self.client_keys,
+            fetcher=self.fetcher,
+            decrypt=self.keys.decrypt,
+            once=self.once,
+            issuer=world.issuer,
+            clock=world.clock,
+            leeway=_ahead(world.settings),
+        )
 
     def _proof_rules(self, world: World) -> Rules:
         settings = world.settings.dpop
@@ -194,7 +204,7 @@ class Parts:
             origins=(world.issuer,),
             algorithms=settings.algorithms,
             lifetime=settings.proof_lifetime,
-            ahead=min(max(world.settings.tokens.leeway, PROMPT), LATE),
+            ahead=_ahead(world.settings),
             nonce=settings.nonce,
             nonces=Nonces(partial(world.seals.digests, "dpop nonce"), settings.nonce_lifetime),
         )
@@ -222,6 +232,11 @@ class Parts:
         # FAPI 2.0 Security Profile section 5.3.2.1: nobody's password is given to a client.
         left_out = {Password.grant_type} if world.settings.server.profile == FAPI2 else set()
         return {grant.grant_type: grant for grant in found if grant.grant_type not in left_out}
+
+
+def _ahead(settings: Settings) -> int:
+    """Seconds by which the clocks of clients may differ from ours."""
+    return min(max(settings.tokens.leeway, PROMPT), LATE)
 
 
 def _hasher(settings: Settings) -> PasswordHasher:

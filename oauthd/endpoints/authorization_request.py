@@ -1,8 +1,8 @@
-"""Where an authorization request's parameters stand: in the request itself, or pushed before (RFC 9126).
+"""Where an authorization request's parameters stand: in the request, in a request object (RFC 9101), pushed (RFC 9126).
 
 Here is decided what a request is, for the authorization endpoint and for the one that it is pushed to; whether it is a
-good one the grid says (`oauthd.protocol.authorization`). A pushed request is all there is: what the browser brings
-besides `client_id` and `request_uri` is not looked at (RFC 9101 section 6.3), not even where it says the same.
+good one the grid says (`oauthd.protocol.authorization`). A pushed request, or a request object, is all there is: what
+comes besides it and `client_id` is not looked at (RFC 9101 section 6.3), not even where it says the same.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from oauthd.config import Settings
+from oauthd.keys import Keys
 from oauthd.proofs.id_token_hint import IdTokenHint
-from oauthd.protocol import authorization, authorization_details, profile
+from oauthd.proofs.request_object import RequestObjects
+from oauthd.protocol import authorization, authorization_details, jose, profile
 from oauthd.protocol.authorization import Asked, Context
 from oauthd.protocol.authorization_details import DetailsTypes
-from oauthd.protocol.errors import (
-    INVALID_REQUEST,
-    INVALID_REQUEST_URI,
-    REQUEST_NOT_SUPPORTED,
-    REQUEST_URI_NOT_SUPPORTED,
-)
+from oauthd.protocol.errors import INVALID_REQUEST, INVALID_REQUEST_OBJECT, INVALID_REQUEST_URI
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client
 from oauthd.protocol.redirects import RedirectUri, choose
@@ -41,7 +38,11 @@ HINTED = "hinted_subject"
 """What is kept of that hint: whom it names. No parameter of a request is kept under this name."""
 PUSHED = "pushed_request"
 """What is kept of a request_uri: which request it was that is to be spent. The same holds of this name."""
-NOTES = frozenset({HINTED, PUSHED})
+OBJECT = "request_object"
+"""What is kept of a request object: its name and end, so that it counts once. The same holds of this name."""
+NOTES = frozenset({HINTED, PUSHED, OBJECT})
+ONCE = (PUSHED, OBJECT)
+"""The notes of what counts once."""
 NOTHING: Mapping[str, str] = {}
 
 
@@ -63,6 +64,8 @@ class AuthorizationRequests:
     clients: Clients
     scopes: ScopeCatalogue
     pushed: PushedRequests
+    objects: RequestObjects
+    keys: Keys
     hints: IdTokenHint
     details: DetailsTypes
     settings: Settings
@@ -70,7 +73,7 @@ class AuthorizationRequests:
     async def brought(self, sent: Parameters, client: Client) -> Stated:
         """The request that a browser brings.
 
-        :raises OAuthError: `invalid_request`, `invalid_request_uri`, `request_not_supported`.
+        :raises OAuthError: `invalid_request`, `invalid_request_uri`, `invalid_request_object`.
         """
         request_uri, request = sent.one("request_uri"), sent.one("request")
         if request_uri is not None and request is not None:
@@ -79,24 +82,29 @@ class AuthorizationRequests:
             return await self._pushed(request_uri, client)
         if self._must_push(client):
             raise INVALID_REQUEST("this client must push its authorization requests")  # RFC 9126 section 4
-        if request is not None:
-            raise REQUEST_NOT_SUPPORTED("the parameter request is not supported")
         if request_uri is not None:
-            raise REQUEST_URI_NOT_SUPPORTED("the request_uri is not one of a pushed request")
-        return Stated(sent)
+            request = await self.objects.fetched(client, request_uri)
+        return await self._held(request, sent, client)
 
-    async def posted(self, sent: Parameters, client: Client) -> Parameters:
+    async def posted(self, sent: Parameters, client: Client) -> Stated:
         """The request that an authenticated client pushes.
 
-        :raises OAuthError: `invalid_request`.
+        :raises OAuthError: `invalid_request`, `invalid_request_object`.
         """
         if "request_uri" in sent:
             raise INVALID_REQUEST("a request_uri cannot be pushed")  # RFC 9126 section 2.1
-        if "request" in sent:
-            raise REQUEST_NOT_SUPPORTED("the parameter request is not supported")
         # A client that authenticates otherwise than in the form may have named itself there alone.
         named = [pair for pair in sent if pair[0] != "client_id"]
-        return Parameters((("client_id", client.client_id), *named))
+        return await self._held(sent.one("request"), Parameters((("client_id", client.client_id), *named)), client)
+
+    async def count(self, notes: Mapping[str, str]) -> None:
+        """Count the request object that the request stood in; the last step before what it asks for.
+
+        :raises OAuthError: `invalid_request_object` when it was used before.
+        """
+        until, _, name = notes.get(OBJECT, "").partition(" ")
+        if name and not await self.objects.spend(name, int(until)):
+            raise INVALID_REQUEST_OBJECT("the request object was used already")
 
     async def check(
         self, endpoint: str, parameters: Parameters, client: Client, redirect: RedirectUri
@@ -114,7 +122,7 @@ class AuthorizationRequests:
             redirect=redirect,
             details=self.details,
             pkce_always=self.settings.clients.pkce_required,
-            strict=profile.is_strict(client, self.settings.server.profile),
+            strict=self._is_strict(client),
             subject_of_hint=self.hints.subject,
         )
         return authorization.check(endpoint, context)
@@ -123,14 +131,32 @@ class AuthorizationRequests:
         """What the metadata document says of requests (RFC 9126 section 5, OpenID Connect Discovery section 3)."""
         return {
             "require_pushed_authorization_requests": self.settings.authorization.pushed_required,
-            "request_parameter_supported": False,
-            "request_uri_parameter_supported": False,  # its default is true
+            "request_parameter_supported": True,
+            "request_uri_parameter_supported": True,
+            "require_request_uri_registration": True,
+            "require_signed_request_object": self.settings.authorization.signed_required,
+            "request_object_signing_alg_values_supported": list(jose.ASYMMETRIC),
+            "request_object_encryption_alg_values_supported": list(self.keys.key_encryption),
+            "request_object_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
             **self.details.metadata(),
         }
 
     def _must_push(self, client: Client) -> bool:
         demanded = self.settings.authorization.pushed_required or client.par_required
-        return demanded or profile.is_strict(client, self.settings.server.profile)  # FAPI 2.0 Security Profile section 5.3.2.2
+        return demanded or self._is_strict(client)  # FAPI 2.0 Security Profile section 5.3.2.2
+
+    def _is_strict(self, client: Client) -> bool:
+        return profile.is_strict(client, self.settings.server.profile)
+
+    async def _held(self, request: str | None, sent: Parameters, client: Client) -> Stated:
+        """What a request object holds, where there is one, and what was sent where there need be none."""
+        must_sign = client.request_signed or self.settings.authorization.signed_required
+        if request is not None:
+            opened = await self.objects.open(client, request, self._is_strict(client), must_sign)
+            return Stated(opened.parameters, {OBJECT: f"{opened.until} {opened.name}"} if opened.name else {})
+        if must_sign:
+            raise INVALID_REQUEST("this client must sign its authorization requests")  # RFC 9101 section 10.5
+        return Stated(sent)
 
     async def _pushed(self, request_uri: str, client: Client) -> Stated:
         stored = await self.pushed.open(request_uri, client.client_id)

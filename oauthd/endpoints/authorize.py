@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from oauthd.config import Settings
 from oauthd.endpoints.authorization_request import (
     HINTED,
+    ONCE,
     PUSHED,
     AuthorizationRequests,
     hinted,
@@ -208,6 +209,7 @@ class Authorize:
             jkt=asked.jkt,
         )
         writes = (Write(kinds.grant(grant_id), grant), Write(kinds.code(grant_id, value), code))
+        await self.requests.count(flow.notes)
         if pushed is None:
             await self.store.commit(Commit(absent=(kinds.grant(grant_id),), writes=writes))
         elif not await self.requests.pushed.spend(pushed, writes):
@@ -218,8 +220,8 @@ class Authorize:
 
     async def _settle(self, flow: Flow) -> None:
         """The answer is given: whoever presses a button of this flow twice may have another, by the same request."""
-        if flow.stored is not None and PUSHED in flow.notes:
-            await self.interactions.leave_out(flow.stored, PUSHED)
+        if flow.stored is not None and not flow.notes.keys().isdisjoint(ONCE):
+            await self.interactions.leave_out(flow.stored, *ONCE)
 
     async def _refuse(self, flow: Flow, error: OAuthError) -> Response:
         """Tell the client by redirect (RFC 6749 section 4.1.2.1); the flow is over."""

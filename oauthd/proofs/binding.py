@@ -13,7 +13,6 @@ from attrs import frozen
 
 from oauthd.proofs.dpop import Proofs
 from oauthd.protocol import jose, profile
-from oauthd.protocol.dpop import asked_key
 from oauthd.protocol.errors import INVALID_DPOP_PROOF, INVALID_REQUEST
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import UNBOUND, Binding, Client
@@ -47,12 +46,12 @@ class Bindings:
         x5t = thumbprint(certificate) if bound else ""
         return Binding(jkt, x5t) if jkt or x5t else UNBOUND
 
-    async def pushed(self, request: Request, client: Client) -> str:
+    async def pushed(self, request: Request, client: Client, asked: str) -> str:
         """The key that a pushed authorization request binds its code to, "" for none (RFC 9449 section 10.1).
 
-        :raises OAuthError: `invalid_dpop_proof`, `use_dpop_nonce`; `invalid_request` for a bad `dpop_jkt`.
+        :param asked: the `dpop_jkt` of that request, wherever it stood.
+        :raises OAuthError: `invalid_dpop_proof`, `use_dpop_nonce`.
         """
-        asked = asked_key(request.form.one("dpop_jkt"))
         strict = profile.is_strict(client, self.profile)
         shown = await self.proofs.key(request, profile.SIGNING if strict else None)
         if asked and shown and asked != shown:

@@ -8,7 +8,6 @@ that are not known are ignored (RFC 6749 section 3.1).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import Any
@@ -17,6 +16,7 @@ from attrs import field, frozen
 
 from oauthd.protocol import acr, claims_request, pkce, response_modes, scopes
 from oauthd.protocol.authorization_details import PARAMETER, Details, DetailsTypes
+from oauthd.protocol.dpop import asked_key
 from oauthd.protocol.errors import (
     CONSENT_REQUIRED,
     INVALID_REQUEST,
@@ -35,7 +35,6 @@ REPEATABLE = ("resource",)  # RFC 8707 section 2
 PROMPTS = ("none", "login", "consent", "select_account")  # OpenID Connect Core section 3.1.2.1
 DISPLAYS = ("page", "popup", "touch", "wap")
 LONGEST_MAX_AGE = 10**10
-_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @frozen
@@ -143,10 +142,7 @@ def code_challenge(c: Context) -> Found:
 
 def dpop_jkt(c: Context) -> Found:
     """RFC 9449 section 10: the thumbprint of the key that the code's tokens will be bound to."""
-    thumbprint = c.parameters.one("dpop_jkt")
-    if thumbprint is not None and not _THUMBPRINT.fullmatch(thumbprint):
-        raise INVALID_REQUEST("dpop_jkt is not a SHA-256 thumbprint")
-    return {"jkt": thumbprint or ""}
+    return {"jkt": asked_key(c.parameters.one("dpop_jkt"))}
 
 
 def scope(c: Context) -> Found:

@@ -337,10 +337,10 @@ class RequestTests(CoreCase):
 
     async def test_section_3_1_2_6_not_supported(self) -> None:
         """Section 3.1.2.6: request, request_uri and registration have errors of their own."""
-        for name in ("request", "request_uri", "registration"):
+        errors = {"request": "invalid_request_object", "request_uri": "invalid_request_uri"}
+        for name, error in (errors | {"registration": "registration_not_supported"}).items():
             wanted: dict[str, Any] = {name: "https://app.example/x"}
-            told = (await self.ask(**wanted)).redirected
-            self.refused_by_redirect(told, f"{name}_not_supported")
+            self.refused_by_redirect((await self.ask(**wanted)).redirected, error)
 
     async def test_section_15_1_unknown_parameters(self) -> None:
         """Section 15.1: parameters that are not known are ignored, on every step of the way."""

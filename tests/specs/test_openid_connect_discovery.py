@@ -41,8 +41,8 @@ class DiscoveryTests(ServerCase):
     async def test_section_3_request_objects(self) -> None:
         """Section 3: what the document says of request objects, and of the claims parameter."""
         document = await self.document()
-        self.assertIs(document["request_uri_parameter_supported"], False)
-        self.assertIs(document["request_parameter_supported"], False)
+        self.assertIs(document["request_uri_parameter_supported"], True)
+        self.assertIs(document["request_parameter_supported"], True)
         self.assertIs(document["claims_parameter_supported"], True)
 
     async def test_prompts(self) -> None:
