@@ -22,6 +22,7 @@ from oauthd.config import Settings
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
+from oauthd.endpoints.client_configuration import ClientConfiguration
 from oauthd.endpoints.device_authorization import DeviceAuthorization
 from oauthd.endpoints.end_session import EndSession
 from oauthd.endpoints.health import Live, Ready
@@ -30,7 +31,9 @@ from oauthd.endpoints.introspect import Introspect
 from oauthd.endpoints.jwks import Jwks
 from oauthd.endpoints.metadata import Metadata
 from oauthd.endpoints.par import Par
+from oauthd.endpoints.register import Register
 from oauthd.endpoints.register_client import RegisterClient
+from oauthd.endpoints.registration import Registration
 from oauthd.endpoints.revoke import Revoke
 from oauthd.endpoints.token import Token
 from oauthd.endpoints.userinfo import Userinfo
@@ -45,12 +48,15 @@ from oauthd.pages.logout import LogoutPage
 from oauthd.pages.rendering import Pages
 from oauthd.pages.static import Static
 from oauthd.parts import Parts, World
-from oauthd.protocol import acr
+from oauthd.proofs.registrant import Registrants
+from oauthd.proofs.software_statement import SoftwareStatements
+from oauthd.protocol import acr, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
 from oauthd.runtime.threads import PoolFull
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.writing import Writing
+from oauthd.subjects import TYPES
 from oauthd.web.application import Edge, build
 from oauthd.web.channel import Limits
 from oauthd.web.errors import Errors
@@ -100,8 +106,13 @@ class Application(Parts):
             details=self.details,
             settings=world.settings,
         )
+        self.registrants = Registrants(
+            self.initial_access, self.administrator, world.settings.registration.allow, self.loopback
+        )
+        self.offered = self._offered()
         self.endpoints: Mapping[str, Endpoint] = {
             **self._protocol_endpoints(world),
+            **self._registration(world),
             **self._browser_endpoints(world),
             **self._pages(world),
             **self._admin(world),
@@ -167,7 +178,7 @@ class Application(Parts):
     def _metadata(self, world: World) -> Metadata:
         return Metadata(
             issuer=world.issuer,
-            endpoints={member: _advertised(name) for member, name in MEMBERS.items()},
+            endpoints={member: _advertised(name) for member, name in self._members().items()},
             grant_types=tuple(self.grants),
             methods=[one.method for one in self.authentication.methods if one.method != "none"],
             id_token_algorithms=self.keys.algorithms,
@@ -175,6 +186,71 @@ class Application(Parts):
             acr_values=tuple(acr.AMR),
             requests=self.requests.metadata(),
         )
+
+    def _members(self) -> Mapping[str, str]:
+        return {**MEMBERS, **({"registration_endpoint": "register"} if self.registrants.on else {})}
+
+    def _offered(self) -> client_metadata.Offered:
+        """What clients may say that they use: whatever is on."""
+        methods = tuple(one.method for one in self.authentication.methods)
+        assertions = {"client_secret_jwt", "private_key_jwt"} & set(methods)
+        algorithms = tuple(self.keys.algorithms)
+        requests = self.requests.metadata().get("request_object_signing_alg_values_supported", ())
+        return client_metadata.Offered(
+            grant_types=tuple(self.grants),
+            auth_methods=methods,
+            auth_algorithms=jose.SIGNING if assertions else (),
+            id_token_algorithms=algorithms,
+            userinfo_algorithms=algorithms,
+            response_algorithms=algorithms,
+            request_algorithms=tuple(requests),
+            key_encryption=tuple(jose.KEY_ENCRYPTION),
+            content_encryption=tuple(jose.CONTENT_ENCRYPTION),
+            subject_types=TYPES,
+            details_types=tuple(self.details.types),
+        )
+
+    def _registration(self, world: World) -> dict[str, Endpoint]:
+        settings, events = world.settings.registration, world.events
+        registration = Registration(
+            scopes=self.scopes,
+            statements=SoftwareStatements(
+                issuers=dict(pair.split(" ", 1) for pair in settings.statement_issuers),
+                fetch=self.fetcher.get,
+                once=self.once,
+                issuer=world.issuer,
+                each_once=settings.statements_once,
+                clock=world.clock,
+            ),
+            fetch=self.fetcher.get,
+            offered=self.offered,
+            table=client_metadata.rows(self.offered),
+        )
+        address = world.issuer + _advertised("register")
+        return {
+            "register": Register(
+                registration=registration,
+                registrants=self.registrants,
+                clients=self.clients,
+                store=world.store,
+                seals=world.seals,
+                events=events,
+                settings=settings,
+                address=address,
+                clock=world.clock,
+                entropy=world.entropy,
+            ),
+            "client_configuration": ClientConfiguration(
+                registration=registration,
+                clients=self.clients,
+                scopes=self.scopes,
+                tokens=self.tokens,
+                events=events,
+                settings=settings,
+                address=address,
+                entropy=world.entropy,
+            ),
+        }
 
     def _browser_endpoints(self, world: World) -> dict[str, Endpoint]:
         return {

@@ -35,6 +35,7 @@ EVENTS: Mapping[str, str] = {
     "client.updated": "a client was changed",
     "client.deleted": "a client was deleted and its tokens with it",
     "client.secret_rotated": "a client got a new secret",
+    "client.expired": "a client that had registered itself and was not used any more was deleted",
     "client.refused": "a client failed to authenticate",
     "user.created": "a user was created",
     "user.updated": "a user was changed",

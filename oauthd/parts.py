@@ -54,6 +54,7 @@ from oauthd.stores.answers import Answers
 from oauthd.stores.cache import Cache
 from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
+from oauthd.stores.initial_access import InitialAccessTokens
 from oauthd.stores.interface import IStore
 from oauthd.stores.once import Once
 from oauthd.stores.pushed_requests import PushedRequests
@@ -118,7 +119,17 @@ class Parts:
         settings, store, seals = world.settings, world.store, world.seals
         clock, entropy, sessions = world.clock, world.entropy, settings.sessions
         longest = max(settings.tokens.refresh_absolute, LONGEST_MEMORY)
-        self.clients = Clients(store, world.cache, seals, clock, entropy, settings.clients.secret_overlap, longest)
+        self.clients = Clients(
+            store=store,
+            cache=world.cache,
+            seals=seals,
+            clock=clock,
+            entropy=entropy,
+            secret_overlap=settings.clients.secret_overlap,
+            keep=longest,
+            unused_after=settings.registration.unused_after,
+        )
+        self.initial_access = InitialAccessTokens(store, clock, entropy)
         self.users = Users(store, clock, entropy)
         self.scopes = ScopeCatalogue(store, world.cache)
         self.details = DetailsTypes.of(settings.authorization.details_types)

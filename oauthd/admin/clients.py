@@ -17,6 +17,7 @@ from oauthd.admin.client_members import CLIENT_ID, ClientMembers, fields, shown
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
 from oauthd.events import Events
 from oauthd.protocol import client_metadata as metadata
+from oauthd.protocol.client_rules import loses_scope
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import Client, Scopes
@@ -235,8 +236,5 @@ def _administers(client: Client) -> set[str]:
 
 def _loses(before: Client, after: Client, known: Scopes) -> bool:
     """Is something taken from the client that its tokens may still carry?"""
-    if not after.is_active:
-        return True  # also if it was not active before: ending again costs nothing, and the last try may have failed
-    everything = {scope.name for scope in known.scopes if not scope.reserved}
-    had = everything if before.scopes is None else set(before.scopes)
-    return not had <= (everything if after.scopes is None else set(after.scopes))
+    # Also if it was not active before: ending again costs nothing, and the last try may have failed.
+    return not after.is_active or loses_scope(before, after, known)

@@ -1,8 +1,8 @@
 """The simple registration of the API document: a name, a type, redirect URIs, and a client comes back.
 
-Less than RFC 7591, whose errors it uses; members that it does not know are ignored, as section 2 of that says. The
-grants are those that the document shows, for confidential clients client_credentials too, with a refresh token in its
-answer, against RFC 6749 section 4.4.3, as printed. Never password.
+Less than RFC 7591 (`register`), whose forms and errors it uses; members that it does not know are ignored, as section 2
+of that says. The grants are those that the document shows, for confidential clients client_credentials too, with a
+refresh token in its answer, against RFC 6749 section 4.4.3, as printed. Never password.
 
 Open to whoever sits at this machine (issuer, listener and peer are loopback, nothing was forwarded, and no page in a
 browser asks) if the settings say so, otherwise for administrators, or for nobody.
@@ -10,14 +10,13 @@ browser asks) if the settings say so, otherwise for administrators, or for nobod
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from attrs import frozen
 
-from oauthd.config.listeners import is_loopback
 from oauthd.events import Events
 from oauthd.proofs.administrator import Administrator
+from oauthd.proofs.registrant import is_of_this_machine
 from oauthd.protocol import client_metadata as metadata
 from oauthd.protocol.errors import FORBIDDEN, INVALID_CLIENT_METADATA, INVALID_REDIRECT_URI
 from oauthd.protocol.json_body import read_json
@@ -27,7 +26,6 @@ from oauthd.stores.clients import Clients
 
 GRANT_TYPES: Final = ("authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code")
 CONFIDENTIAL_GRANT_TYPES: Final = (*GRANT_TYPES, "client_credentials")
-_HOST = re.compile(r"\[?(.*?)\]?(?::[0-9]*)?")
 
 
 @frozen
@@ -68,21 +66,10 @@ class RegisterClient:
         """Who registers, as events tell of it; refuses whoever may not."""
         if self.registration == "off":
             raise FORBIDDEN("clients are not registered here")
-        local = request.connection.local and not _from_a_page(request)
-        if self.registration == "loopback" and self.issuer_is_loopback and local:
+        if self.registration == "loopback" and self.issuer_is_loopback and is_of_this_machine(request):
             return {}
         token = await self.administrator.token(request)
         return {"by_client": token.client_id, "by_user": token.user_id or None}
-
-
-def _from_a_page(request: Request) -> bool:
-    """Could a page of any site have sent this from a browser on this machine?
-
-    With a POST browsers say whose page it is. A name that somebody has made point to this machine (DNS rebinding)
-    stands in Host.
-    """
-    host = _HOST.fullmatch(request.headers.one("host") or "")
-    return request.headers.one("origin") is not None or host is None or not is_loopback(host[1].lower())
 
 
 def _client(body: dict[str, Any]) -> Client:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from oauthd.protocol import key_sets
 from oauthd.protocol.client_metadata import CONFIDENTIAL_ONLY
-from oauthd.protocol.records import Client
+from oauthd.protocol.records import Client, Scopes
 from oauthd.protocol.redirects import RedirectUri
 
 SECRET_METHODS: Final = frozenset({"", "client_secret_basic", "client_secret_post", "client_secret_jwt"})
@@ -52,6 +52,13 @@ def _algorithms(client: Client) -> tuple[str, ...]:
         client.request_algorithm,
         client.response_algorithm,
     )
+
+
+def loses_scope(before: Client, after: Client, known: Scopes) -> bool:
+    """Is a scope taken from a client that its tokens may still carry?"""
+    everything = {scope.name for scope in known.scopes if not scope.reserved}
+    had = everything if before.scopes is None else set(before.scopes)
+    return not had <= (everything if after.scopes is None else set(after.scopes))
 
 
 def completed(client: Client, application_type: str | None = None) -> Client:

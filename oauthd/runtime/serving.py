@@ -232,10 +232,12 @@ class Serving:
             made = await application.keys.tend()
             if made:
                 self.events.tell("keys.rotated", kids=" ".join(made))
+            for client_id in await application.clients.sweep():
+                self.events.tell("client.expired", client_id=client_id)
         except StoreUnavailable:
-            log.info("the signing keys could not be looked at: the store is away")
+            log.info("signing keys and unused clients could not be looked at: the store is away")
         except Exception:  # the timer must live on
-            log.failure("tending the signing keys failed")
+            log.failure("tending the signing keys and the unused clients failed")
 
 
 def _settle() -> None:

@@ -1,0 +1,110 @@
+"""The client registration endpoint (RFC 7591 section 3, OpenID Connect Registration section 3).
+
+Order: who registers, what, how often, what can only be seen elsewhere; then a use of the initial access token is spent
+and the client stored. A stranger is counted by the source address before anything is fetched for it. A client that
+registered itself ends when nobody uses it, and there is an end to how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+from msgspec.structs import replace
+
+from oauthd.config import RegistrationSettings
+from oauthd.endpoints.registration import STATEMENT, Registration
+from oauthd.events import Events
+from oauthd.proofs.registrant import Registrant, Registrants
+from oauthd.protocol import opaque
+from oauthd.protocol.errors import TOO_MANY_REQUESTS
+from oauthd.protocol.json_body import read_json
+from oauthd.protocol.lockout import canonical_source
+from oauthd.protocol.messages import Request, Response, json_response
+from oauthd.protocol.records import Client
+from oauthd.protocol.registration_policy import RegistrationPolicy
+from oauthd.protocol.seals import Seals
+from oauthd.stores import kinds, tallies
+from oauthd.stores.clients import Clients
+from oauthd.stores.interface import IStore
+
+HOUR = 3600
+
+
+@frozen
+class Register:
+    """Registers clients.
+
+    :ivar address: of this endpoint, absolute; that of a client's configuration is below it.
+    """
+
+    registration: Registration
+    registrants: Registrants
+    clients: Clients
+    store: IStore
+    seals: Seals
+    events: Events
+    settings: RegistrationSettings
+    address: str
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a registration request."""
+        registrant = await self.registrants.of(request)
+        request.query.refuse_repeats()
+        body = read_json(request)
+        client = await self.registration.read(body, self._policy(registrant))
+        await self._count(request, registrant)
+        await self.registration.check_sector(client)
+        if registrant.initial is not None:
+            await self.registrants.tokens.spend(registrant.initial.token_id)
+        token = opaque.make(opaque.REGISTRATION, self.entropy)
+        ends = int(self.clock()) + self.settings.unclaimed_after if self.settings.unclaimed_after else None
+        new = replace(client, registration=kinds.digest(token), unused_until=ends)
+        made, secret = await self.clients.register(new)
+        self.events.tell("client.created", client_id=made.client_id, **(registrant.facts or {}))
+        answer = self.registration.told(made) | configuration(self.address, made, token) | told_secret(secret)
+        if body.get(STATEMENT) is not None:
+            answer[STATEMENT] = body[STATEMENT]  # RFC 7591 section 3.2.1: unmodified
+        return json_response(answer, 201)
+
+    def _policy(self, registrant: Registrant) -> RegistrationPolicy:
+        if registrant.administrator:
+            return RegistrationPolicy(reserved=True)
+        policy = policy_of(self.settings)
+        return policy if registrant.initial is None else policy.under(registrant.initial)
+
+    async def _count(self, request: Request, registrant: Registrant) -> None:
+        """Count a client of a stranger's, and refuse one too many.
+
+        :raises OAuthError: `too_many_requests`.
+        """
+        if not registrant.administrator and await self.clients.registered() >= self.settings.most:
+            raise TOO_MANY_REQUESTS("there are too many registered clients", headers={"Retry-After": str(HOUR)})
+        if registrant.stranger:
+            source = canonical_source(request.connection.source).encode()
+            ref = kinds.TALLY.at(self.seals.digest("registrations", source)[:16])
+            now, what = int(self.clock()), "clients were registered from this address"
+            await tallies.change(self.store, ref, 1, self.settings.per_source, now, what, HOUR)
+
+
+def policy_of(settings: RegistrationSettings) -> RegistrationPolicy:
+    """The operator's limits."""
+    return RegistrationPolicy(
+        scopes=settings.scopes or None,
+        grant_types=settings.grant_types,
+        auth_methods=settings.auth_methods or None,
+        require=settings.require,
+    )
+
+
+def configuration(address: str, client: Client, token: str) -> dict[str, Any]:
+    """Where a client changes its registration, and by what right (RFC 7592 section 3)."""
+    return {"registration_client_uri": f"{address}/{client.client_id}", "registration_access_token": token}
+
+
+def told_secret(secret: str | None) -> dict[str, Any]:
+    """A new secret, which has no end (RFC 7591 section 3.2.1)."""
+    return {} if secret is None else {"client_secret": secret, "client_secret_expires_at": 0}

@@ -1,0 +1,166 @@
+"""A client's registration: the members that it sent, as a record, and the record as it is told (RFC 7591 section 3).
+
+The same for a new client (`register`) and one that changes itself (`client_configuration`). Members that nothing here
+knows are ignored (section 2), those of this server's own making as well. Not carried out is the SHOULD of section 5 to
+compare the hosts of pages and pictures with those of redirect URIs: what people see at sign-in and consent is the host
+of the redirect URI itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from msgspec.structs import replace
+
+from oauthd.fetcher import FetchRefused
+from oauthd.proofs.software_statement import Fetch, SoftwareStatements
+from oauthd.protocol import client_metadata as metadata
+from oauthd.protocol.client_rules import completed, flaws
+from oauthd.protocol.errors import INVALID_CLIENT_METADATA, INVALID_REDIRECT_URI, OAuthError
+from oauthd.protocol.json_body import strict
+from oauthd.protocol.records import Client, Scopes
+from oauthd.protocol.registration_policy import RegistrationPolicy
+from oauthd.protocol.scopes import joined, parse
+from oauthd.stores.scopes import ScopeCatalogue
+
+NEW: Final = Client("", 0, "", "confidential", 0, 0, introspects=False)
+"""What a client is before it says anything: one that nobody knows does not ask about other clients' tokens."""
+METHOD: Final = "token_endpoint_auth_method"
+PUBLIC: Final = "none"
+DEFAULT_METHOD: Final = "client_secret_basic"  # RFC 7591 section 2
+DEFAULT_ALGORITHM: Final = "RS256"  # OpenID Connect Registration section 2
+STATEMENT: Final = "software_statement"
+_JSON = ("application/json",)
+_REDIRECTS = re.compile(r"(?:post_logout_)?redirect_uris\b")
+
+
+@frozen
+class Registration:
+    """Reads and tells registrations.
+
+    :ivar offered: what this server offers; `table`: the members that go with it.
+    :ivar fetch: fetches documents that clients name.
+    """
+
+    scopes: ScopeCatalogue
+    statements: SoftwareStatements
+    fetch: Fetch
+    offered: metadata.Offered
+    table: tuple[metadata.Row, ...]
+
+    async def read(self, body: Mapping[str, Any], policy: RegistrationPolicy, before: Client = NEW) -> Client:
+        """The client that a body describes, as `before` where a client has no say.
+
+        :raises OAuthError: `invalid_redirect_uri`, `invalid_client_metadata`, and those of software statements.
+        """
+        if body.get(STATEMENT) is not None:
+            body = {**body, **await self.statements.members(body[STATEMENT])}  # RFC 7591 section 2.3
+        method = body.get(METHOD) or DEFAULT_METHOD
+        public = method == PUBLIC and PUBLIC in self.offered.auth_methods
+        members, problems = metadata.problems_of({**body, METHOD: None} if public else body, self.table)
+        fields = metadata.fields(members, self.table)
+        fields["grant_types"] = tuple(fields["grant_types"] or ("authorization_code",))  # RFC 7591 section 2
+        fields["name"] = fields["name"] or _unnamed(fields["redirect_uris"])
+        if not fields["id_token_algorithm"] and DEFAULT_ALGORITHM in self.offered.id_token_algorithms:
+            fields["id_token_algorithm"] = DEFAULT_ALGORITHM
+        kind = "public" if public else "confidential"
+        client = replace(before, client_type=kind, scopes=None, **fields) if not problems else before
+        if not problems:
+            client = completed(client, members["application_type"])
+            problems = _of_response_types(body.get("response_types"), client) | flaws(client)
+            known = await self.scopes.all()
+            client = _with_scopes(client, body.get("scope"), policy, known, before, problems)
+            problems |= policy.problems(client, method, body)
+            if "authorization_code" in client.grant_types and not client.redirect_uris:
+                problems.setdefault("redirect_uris", "is missing")  # RFC 7591 section 2
+        if problems:
+            raise _refused(problems)
+        return client
+
+    async def check_sector(self, client: Client) -> None:
+        """Make sure that the document at its sector identifier names all its redirect URIs.
+
+        :raises OAuthError: `invalid_client_metadata`. OpenID Connect Registration section 5.
+        """
+        if not client.sector_identifier_uri:
+            return
+        try:
+            text = (await self.fetch(client.sector_identifier_uri, _JSON)).decode()
+            listed = strict(text, "what it leads to")
+        except FetchRefused as error:
+            raise _refused({"sector_identifier_uri": f"cannot be used: {error.description}"}) from None
+        except UnicodeDecodeError:
+            raise _refused({"sector_identifier_uri": "leads to what is not UTF-8"}) from None
+        except OAuthError as error:
+            raise _refused({"sector_identifier_uri": f"is of no use: {error.description}"}) from None
+        if not isinstance(listed, list) or not set(client.redirect_uris) <= {one for one in listed if type(one) is str}:
+            raise _refused({"sector_identifier_uri": "must lead to a JSON array that holds every redirect URI"})
+
+    def changed(self, client: Client, wanted: Client) -> Client:
+        """A client as it is now, with all that `read` has made of it a moment ago."""
+        names = {row.field for row in self.table} | {"scopes", "sector", "application_type"}
+        return replace(client, **{name: getattr(wanted, name) for name in names})
+
+    def told(self, client: Client) -> dict[str, Any]:
+        """All that is registered of a client (RFC 7591 section 3.2.1), without what it proves itself by."""
+        told = {name: value for name, value in metadata.told(client, self.table).items() if value not in (None, [])}
+        code = "authorization_code" in client.grant_types
+        return {
+            "client_id": client.client_id,
+            "client_id_issued_at": client.created_at,
+            **told,
+            "redirect_uris": list(client.redirect_uris),
+            "grant_types": list(client.grant_types),
+            "response_types": ["code"] if code else [],
+            METHOD: method_of(client),
+            **({} if client.scopes is None else {"scope": joined(client.scopes)}),
+        }
+
+
+def method_of(client: Client) -> str:
+    """How a client authenticates, by the name that it has on the wire."""
+    return (client.auth_method or DEFAULT_METHOD) if client.confidential else PUBLIC
+
+
+def _unnamed(redirect_uris: tuple[str, ...]) -> str:
+    """What people see of a client that has not said its name."""
+    host = urlsplit(redirect_uris[0]).hostname if redirect_uris else None
+    return host or "Application without a name"
+
+
+def _of_response_types(given: object, client: Client) -> dict[str, str]:
+    """What is wrong with the response types; only `code` is served here."""
+    if given is None:
+        return {}
+    if not isinstance(given, list) or any(one != "code" for one in given):
+        return {"response_types": "must be a list of nothing but code"}
+    if bool(given) != ("authorization_code" in client.grant_types):  # RFC 7591 section 2.1
+        return {"response_types": "code goes with the grant type authorization_code, and with it alone"}
+    return {}
+
+
+def _with_scopes(
+    client: Client, asked: object, policy: RegistrationPolicy, known: Scopes, before: Client, problems: dict[str, str]
+) -> Client:
+    """The client with the scopes that it asks for, or with all that the policy allows."""
+    if asked in (None, ""):
+        return client if policy.scopes is None else replace(client, scopes=tuple(sorted(policy.allowed(known))))
+    try:
+        wanted = parse(asked if isinstance(asked, str) else '"')
+    except OAuthError as error:
+        problems["scope"] = error.description
+        return client
+    beyond = [one for one in wanted if one not in policy.allowed(known, before.scopes or ())]
+    if beyond:
+        problems["scope"] = f"{beyond[0][:64]} is unknown, or not for clients that register themselves"
+    return replace(client, scopes=wanted)
+
+
+def _refused(problems: Mapping[str, str]) -> OAuthError:
+    name, why = next(iter(problems.items()))
+    kind = INVALID_REDIRECT_URI if _REDIRECTS.match(name) else INVALID_CLIENT_METADATA
+    return kind(f"{name} {why}", fields=dict(problems))
