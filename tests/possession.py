@@ -18,6 +18,7 @@ _numbers = itertools.count()
 _made: dict[tuple[str, int], Any] = {}
 _KINDS: dict[str, tuple[Any, Any]] = {
     "ES256": (ECKey, "P-256"),
+    "ES384": (ECKey, "P-384"),
     "Ed25519": (OKPKey, "Ed25519"),
     "PS256": (RSAKey, 2048),
     "RS256": (RSAKey, 2048),

@@ -12,9 +12,9 @@ from functools import partial
 
 from attrs import frozen
 
-from oauthd.proofs.binding import thumbprint
 from oauthd.proofs.dpop import Proofs
 from oauthd.protocol import basic
+from oauthd.protocol.certificates import thumbprint
 from oauthd.protocol.errors import INSUFFICIENT_SCOPE, INVALID_REQUEST, INVALID_TOKEN
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import AccessToken, Binding

@@ -7,12 +7,11 @@ finds it could use.
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from attrs import frozen
 
 from oauthd.proofs.dpop import Proofs
-from oauthd.protocol import jose, profile
+from oauthd.protocol import profile
+from oauthd.protocol.certificates import thumbprint
 from oauthd.protocol.errors import INVALID_DPOP_PROOF, INVALID_REQUEST
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import UNBOUND, Binding, Client
@@ -61,8 +60,3 @@ class Bindings:
     def fields(self, binding: Binding) -> tuple[tuple[str, str], ...]:
         """What the answer to a request that proved this adds to its head."""
         return self.proofs.fields() if binding.jkt else ()
-
-
-def thumbprint(certificate: bytes) -> str:
-    """The `x5t#S256` of a certificate in DER (RFC 8705 section 3.1)."""
-    return jose.encode(sha256(certificate).digest())

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from msgspec.structs import replace
+
 from oauthd.config import TokenSettings
+from oauthd.grants.interface import Ask, Redemption
+from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Answer
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
@@ -245,3 +251,41 @@ class WithoutRotationTests(ServerCase):
         self.server.clock.advance(60)
         self.refused(await self.server.refresh(app, tokens["refresh_token"]), "invalid_grant")
         self.assertFalse(await self.server.active(new["access_token"]))
+
+
+class KeptTests(ServerCase):
+    """Refresh tokens that only who holds a key can use (RFC 9700 section 4.14.2)."""
+
+    async def rotates(self, **fields: Any) -> bool:
+        """Is the token of a client like that exchanged for another one?"""
+        app = await self.server.client()
+        token = (await self.server.signed_in(app, await self.server.user()))["refresh_token"]
+        parameters = Parameters((("refresh_token", token),))
+        generations = await self.server.store.generations(app.client_id)
+        client = replace(app.record, **fields)
+        ask = Ask(client, parameters, generations, int(NOW), NOW, "attempt", "")
+        redemption = await self.server.application.grants["refresh_token"].redeem(ask)
+        if not isinstance(redemption, Redemption):
+            raise TypeError("it was repeated")
+        self.assertEqual(redemption.same_refresh, "" if redemption.refresh else token)
+        return redemption.refresh
+
+    async def test_by_secret(self) -> None:
+        """A client with a secret, and one that is registered for nothing in particular: exchanged."""
+        self.assertTrue(await self.rotates(auth_method="client_secret_basic"))
+
+    async def test_by_shared_key(self) -> None:
+        """A secret that signs is a secret still: exchanged."""
+        self.assertTrue(await self.rotates(auth_method="client_secret_jwt"))
+
+    async def test_by_key(self) -> None:
+        """A client that proves to hold a private key: kept."""
+        self.assertFalse(await self.rotates(auth_method="private_key_jwt"))
+
+    async def test_by_certificate(self) -> None:
+        """The same by a certificate: kept."""
+        self.assertFalse(await self.rotates(auth_method="self_signed_tls_client_auth"))
+
+    async def test_strict_client(self) -> None:
+        """A client that is held to FAPI 2.0 (section 5.3.2.1 item 9): kept."""
+        self.assertFalse(await self.rotates(profile="fapi2"))
