@@ -335,7 +335,7 @@ class Application(Parts):
             ProfileResource(self.users, self.tokens, self.passwords, events, rule, knows),
             ScopesResource(self.scopes, events),
             TokensResource(self.tokens, self.clients, self.users, events, access, self.revoke.end, self.revoke),
-            KeysResource(self.keys, events),
+            KeysResource(self.keys, self.clients, events),
         )
         places = [(path, route.endpoints) for route in ROUTES for path in route.paths]
         return admin.endpoints(resources, access, issuer, places)

@@ -49,6 +49,8 @@ EVENTS: Mapping[str, str] = {
     "revoked.client": "every token of a client was revoked",
     "revoked.user": "every token of a user was revoked",
     "keys.rotated": "new signing keys were announced",
+    "keys.dropped": "a key was taken out at once",
+    "keys.resealed": "keys and secrets were sealed with the first master key",
 }
 
 

@@ -76,6 +76,7 @@ Plan = Callable[[KeyRing, float], _Plan]
 class KeyState:
     """A key as people are shown it; times in seconds since the epoch.
 
+    :ivar public: its public JWK.
     :ivar retires_at: when it leaves the published set; None while it has no successor.
     """
 
@@ -85,6 +86,7 @@ class KeyState:
     created_at: int
     signs_from: int
     retires_at: int | None
+    public: Mapping[str, Any]
 
 
 @frozen
@@ -273,6 +275,7 @@ class Keys:
                 created_at=key.created_at,
                 signs_from=key.signs_from,
                 retires_at=key.retires_at,
+                public=self._opened[key.kid].public,
             )
             for key in self._published()
         )

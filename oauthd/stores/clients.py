@@ -175,6 +175,37 @@ class Clients:
                 return new
         raise CONFLICT("the client is being changed by others; try again")
 
+    async def reseal(self) -> int:
+        """Seal with the first master key the secrets that an older one sealed; how many there were.
+
+        Of a secret that is not sealed there is a digest alone, which nobody can make again: it ends with its key.
+
+        :raises SealBroken: when no master key at hand opens one.
+        """
+        count, cursor = 0, None
+        while True:
+            page = await self.page(cursor, 100)
+            for stored in page.items:
+                if old := sum(map(self._outdated, stored.record.secrets)):
+                    await self.update(stored.record.client_id, self._resealed)
+                    count += old
+            cursor = page.cursor
+            if cursor is None:
+                return count
+
+    def _outdated(self, secret: ClientSecret) -> bool:
+        return bool(secret.sealed) and not self.seals.is_current(secret.sealed)
+
+    def _resealed(self, client: Client) -> Client:
+        return replace(client, secrets=tuple(map(self._anew, client.secrets)))
+
+    def _anew(self, secret: ClientSecret) -> ClientSecret:
+        if not self._outdated(secret):
+            return secret
+        plain = self.seals.open(SECRET_PURPOSE, secret.sealed)
+        digest, sealed = self.seals.digest(SECRET_PURPOSE, plain), self.seals.seal(SECRET_PURPOSE, plain)
+        return replace(secret, digest=digest, sealed=sealed)
+
     async def rotate_secret(self, client_id: str, overlap: int | None = None) -> tuple[Client, str]:
         """Give the client a new secret; the former one works for `overlap` seconds more, older ones end now."""
         secret = opaque.make(opaque.CLIENT_SECRET, self.entropy)

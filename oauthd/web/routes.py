@@ -87,4 +87,6 @@ ROUTES: tuple[Route, ...] = (
     _row("/api/v1/users/<user_id>/password", PUT="users.password"),
     _row("/api/v1/keys", GET="keys.list"),
     _row("/api/v1/keys/rotate", POST="keys.rotate"),
+    _row("/api/v1/keys/reseal", POST="keys.reseal"),
+    _row("/api/v1/keys/<kid>", DELETE="keys.drop"),
 )

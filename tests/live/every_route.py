@@ -206,6 +206,10 @@ class Scene:
         yield api("POST", "/users/<user_id>/reactivate", 200, WRITES, user_id=user)
         yield api("GET", "/keys", 200, READS)
         yield api("POST", "/keys/rotate", 200, WRITES, {"announce": 86400})
+        yield api("POST", "/keys/reseal", 200, READS)
+        keys = self.visitor.api("GET", "/keys")["keys"]
+        kid = next(key["kid"] for key in keys if (key["algorithm"], key["stage"]) == ("ES256", "signing"))
+        yield api("DELETE", "/keys/<kid>", 200, WRITES, kid=kid)
 
     def _profile(self) -> Iterator[Ask]:
         bearer, path = {"bearer": self._tokens("account")["access_token"]}, "/api/v1/users/profile"

@@ -325,12 +325,23 @@ class KeyTests(CommandCase):
         self.assertNotIn('"d"', json.dumps(before))
         rows = self.oauthd("keys", "list").rows
         self.assertEqual([row[:3] for row in rows], [[key["kid"], key["algorithm"], "signing"] for key in before])
-        announced = [row[0] for row in self.oauthd("keys", "rotate").rows if row[2] == "announced"]
+        announced = [row[:2] for row in self.oauthd("keys", "rotate").rows if row[2] == "announced"]
         self.assertEqual(len(announced), len(before))
         published = {key["kid"] for key in expect(self.http.get("/oauth2/jwks")).json()["keys"]}
-        self.assertLessEqual(set(announced), published)
+        self.assertLessEqual({kid for kid, algorithm in announced if algorithm == "ES256"}, published)
         stages = {key["kid"]: key["stage"] for key in self.json("keys", "rotate", "--announce", "0")}
         self.assertEqual({stages[key["kid"]] for key in before}, {"retired"})
+
+
+    def test_reseal_and_drop(self) -> None:
+        """With one master key nothing is sealed anew; a key that is dropped is published no more, whatever its name."""
+        self.serve()
+        self.assertEqual(self.json("keys", "reseal"), {"keys": 0, "secrets": 0})
+        leaked = self.json("keys", "list")[0]["kid"]
+        self.assertNotIn(leaked, [key["kid"] for key in self.json("keys", "drop", leaked)])
+        published = [key["kid"] for key in expect(self.http.get("/oauth2/jwks")).json()["keys"]]
+        self.assertNotIn(leaked, published)
+        self.assertIn("404", self.refused("keys", "drop", "-no-such-key"))
 
 
 class ConfigTests(CommandCase):
