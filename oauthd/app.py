@@ -180,7 +180,7 @@ class Application(Parts):
             issuer=world.issuer,
             endpoints={member: _advertised(name) for member, name in self._members().items()},
             grant_types=tuple(self.grants),
-            methods=[one.method for one in self.authentication.methods if one.method != "none"],
+            authentication=self.authentication.metadata(),
             id_token_algorithms=self.keys.algorithms,
             proof_algorithms=world.settings.dpop.algorithms,
             acr_values=tuple(acr.AMR),

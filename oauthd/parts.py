@@ -32,16 +32,21 @@ from oauthd.minting import Minting
 from oauthd.nested_jwt import NestedJwts
 from oauthd.passwords import Passwords
 from oauthd.proofs.administrator import Administrator
+from oauthd.proofs.assertions import Assertions
 from oauthd.proofs.bearer import Bearer
 from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import ClientAuthentication
 from oauthd.proofs.client_keys import ClientKeys
 from oauthd.proofs.client_secret_basic import ClientSecretBasic
+from oauthd.proofs.client_secret_jwt import ClientSecretJwt
 from oauthd.proofs.client_secret_post import ClientSecretPost
 from oauthd.proofs.dpop import Proofs
 from oauthd.proofs.id_token_hint import IdTokenHint
+from oauthd.proofs.interface import Method
 from oauthd.proofs.none import NoProof
+from oauthd.proofs.private_key_jwt import PrivateKeyJwt
 from oauthd.proofs.request_object import RequestObjects
+from oauthd.protocol import jose
 from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.dpop import Nonces, Rules
@@ -63,6 +68,7 @@ from oauthd.stores.sessions import Interactions, Sessions
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
+from oauthd.web.routes import ROUTES
 
 InThread = Callable[..., Awaitable[Any]]
 
@@ -188,7 +194,7 @@ class Parts:
         """How callers show who they are."""
         self.authentication = ClientAuthentication(
             self.clients,
-            (ClientSecretBasic(self.clients), ClientSecretPost(self.clients), NoProof()),
+            self._methods(world),
             world.events,
             world.clock,
             world.entropy(32),
@@ -208,6 +214,30 @@ class Parts:
             clock=world.clock,
             leeway=_ahead(world.settings),
         )
+
+    def _methods(self, world: World) -> tuple[Method, ...]:
+        """The client authentication methods that are on."""
+        settings = world.settings.authentication
+        signatures = tuple(name for name in settings.algorithms if name in jose.ASYMMETRIC)
+        hmacs = tuple(name for name in settings.algorithms if name in jose.HMAC)
+        assertions = Assertions(
+            bases=(world.issuer,),
+            token_paths=next(route.paths for route in ROUTES if "token" in route.endpoints.values()),
+            once=self.once,
+            clock=world.clock,
+            algorithms=settings.algorithms,
+            leeway=world.settings.tokens.leeway,
+            longest=settings.assertion_lifetime,
+            profile=world.settings.server.profile,
+        )
+        found: tuple[Method, ...] = (
+            ClientSecretBasic(self.clients),
+            ClientSecretPost(self.clients),
+            PrivateKeyJwt(self.client_keys, assertions, signatures),
+            ClientSecretJwt(self.clients, assertions, hmacs),
+            NoProof(),
+        )
+        return tuple(method for method in found if method.method not in settings.off)
 
     def _proof_rules(self, world: World) -> Rules:
         settings = world.settings.dpop

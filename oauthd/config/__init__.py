@@ -10,6 +10,7 @@ from oauthd.config.derived import key_retirement, master_keys
 from oauthd.config.issuer import issuer_of
 from oauthd.config.listeners import Listener, listener
 from oauthd.config.policy import (
+    AuthenticationSettings,
     AuthorizationSettings,
     ClientSettings,
     DeviceSettings,
@@ -36,6 +37,7 @@ from oauthd.config.writing import reference_markdown, sample_toml, shown
 
 __all__ = [
     "AdministratorSettings",
+    "AuthenticationSettings",
     "AuthorizationSettings",
     "CacheSettings",
     "ClientSettings",

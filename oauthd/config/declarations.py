@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 
 from oauthd.config.policy import (
+    AuthenticationSettings,
     AuthorizationSettings,
     ClientSettings,
     DeviceSettings,
@@ -46,6 +47,7 @@ class Settings:
     sessions: SessionSettings = attrs.Factory(SessionSettings)
     keys: KeySettings = attrs.Factory(KeySettings)
     clients: ClientSettings = attrs.Factory(ClientSettings)
+    authentication: AuthenticationSettings = attrs.Factory(AuthenticationSettings)
     registration: RegistrationSettings = attrs.Factory(RegistrationSettings)
     users: UserSettings = attrs.Factory(UserSettings)
     userinfo: UserinfoSettings = attrs.Factory(UserinfoSettings)

@@ -9,8 +9,8 @@ from typing import Literal
 
 import attrs
 
-from oauthd.config.algorithms import Signature, signature
 from oauthd.config import checks
+from oauthd.config.algorithms import Signature, signature
 from oauthd.config.setting import DAY, HOUR, MINUTE, YEAR, setting
 
 
@@ -256,6 +256,41 @@ class ClientSettings:
         help="Give refresh tokens for client_credentials also to clients made by the admin API. Clients registered at "
         "/oauth2/register_client get them in any case.",
         spec="RFC 6749 section 4.4.3",
+    )
+
+
+@attrs.frozen
+class AuthenticationSettings:
+    """How applications prove who they are, at the token endpoint and at all others that they call."""
+
+    off: tuple[
+        Literal[
+            "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth",
+            "self_signed_tls_client_auth", "none",
+        ],
+        ...,
+    ] = setting(
+        (),
+        help="The methods that are off: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, "
+        "tls_client_auth, self_signed_tls_client_auth, none. Those with certificates work where a listener, or a "
+        'proxy, asks for them. Under server.profile = "fapi2" those with secrets, and none, are off in any case.',
+        spec="OpenID Connect Core section 9",
+        check=checks.different,
+    )  # fmt: skip
+    algorithms: tuple[str, ...] = setting(
+        ("PS256", "ES256", "EdDSA", "Ed25519", "RS256", "ES384", "ES512", "PS384", "PS512", "HS256"),
+        help="The algorithms that may sign client assertions: HS256 and its like for client_secret_jwt, the others for "
+        "private_key_jwt. Under FAPI 2.0 only PS256, ES256 and EdDSA (Ed25519) of them work.",
+        spec="RFC 8414 section 2",
+        check=checks.signature_algorithms,
+    )
+    assertion_lifetime: int = setting(
+        5 * MINUTE,
+        help="How long a client assertion counts at most from when it was issued (its iat), whatever its exp says; "
+        "without iat its exp may lie no farther ahead than this.",
+        unit="seconds",
+        spec="RFC 7523 section 3",
+        between=(10, 1 * HOUR),
     )
 
 

@@ -22,7 +22,7 @@ class Metadata:
 
     :ivar endpoints: name of the metadata member to path, from the route table.
     :ivar grant_types: those that are on.
-    :ivar methods: client authentication methods, without `none`.
+    :ivar authentication: members that tell how clients authenticate.
     :ivar id_token_algorithms: those that there are keys for.
     :ivar requests: the members about authorization requests.
     :ivar proof_algorithms: those of DPoP proofs; () where there is no DPoP.
@@ -31,7 +31,7 @@ class Metadata:
     issuer: str
     endpoints: Mapping[str, str]
     grant_types: Sequence[str]
-    methods: Sequence[str]
+    authentication: Mapping[str, Any]
     id_token_algorithms: Sequence[str]
     acr_values: Sequence[str]
     requests: Mapping[str, Any]
@@ -50,7 +50,6 @@ class Metadata:
 
     def document(self) -> dict[str, Any]:
         """The members of the document."""
-        secret_methods = list(self.methods)
         claims = sorted({name for names in CLAIMS_OF.values() for name in names} | {"username"})
         # RFC 9449 section 5.1
         proofs = {"dpop_signing_alg_values_supported": list(self.proof_algorithms)} if self.proof_algorithms else {}
@@ -71,9 +70,7 @@ class Metadata:
             "userinfo_signing_alg_values_supported": list(self.id_token_algorithms),
             "userinfo_encryption_alg_values_supported": list(jose.KEY_ENCRYPTION),
             "userinfo_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
-            "token_endpoint_auth_methods_supported": [*secret_methods, "none"],
-            "introspection_endpoint_auth_methods_supported": secret_methods,
-            "revocation_endpoint_auth_methods_supported": [*secret_methods, "none"],
+            **self.authentication,
             **proofs,
             "code_challenge_methods_supported": ["S256"],  # RFC 8414 section 2
             "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],

@@ -73,6 +73,22 @@ class ClientAuthentication:
             places.setdefault(method.place, []).append(method)
         return places
 
+    def metadata(self) -> dict[str, list[str]]:
+        """What is on, as members of the metadata document (RFC 8414 section 2)."""
+        strict = self.profile == profile.FAPI2
+        on = [one for one in self.methods if not strict or one.method in profile.CLIENT_AUTHENTICATION]
+        proving = [one.method for one in on if one.method != "none"]
+        signing = dict.fromkeys(name for one in on for name in one.algorithms if not strict or name in profile.SIGNING)
+        found = {
+            "token_endpoint": [one.method for one in on],
+            "revocation_endpoint": [one.method for one in on],
+            "introspection_endpoint": proving,  # nobody is told of tokens who has proved nothing (RFC 7662 section 2.1)
+        }
+        members = {f"{endpoint}_auth_methods_supported": methods for endpoint, methods in found.items()}
+        if signing:
+            members |= {f"{endpoint}_auth_signing_alg_values_supported": list(signing) for endpoint in found}
+        return members
+
     async def client(self, request: Request) -> Caller:
         """The authenticated client.
 

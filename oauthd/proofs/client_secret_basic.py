@@ -21,6 +21,7 @@ class ClientSecretBasic:
     place = HEADER
     unregistered = True
     lasts = True
+    algorithms = ()
 
     def presented(self, request: Request) -> Credentials | None:
         """The Basic credentials of the request."""

@@ -20,6 +20,7 @@ class ClientSecretPost:
     place = SECRET
     unregistered = True
     lasts = True
+    algorithms = ()
 
     def presented(self, request: Request) -> Credentials | None:
         """The secret in the form, with the client_id beside it."""

@@ -43,12 +43,14 @@ class Credentials:
 
     :ivar secret: a secret or an assertion.
     :ivar certificate: DER of the certificate shown by mutual TLS, empty for none.
+    :ivar vouched: has an authority that is trusted issued it?
     :ivar path: where the request went.
     """
 
     client_id: str
     secret: str = field(default="", repr=False)
     certificate: bytes = field(default=b"", repr=False)
+    vouched: bool = False
     path: str = ""
 
 
@@ -60,12 +62,18 @@ class Method(Protocol):
     :ivar unregistered: it also works for clients that have registered no method.
     :ivar lasts: what has proved once goes on to prove it, as long as the client stays as it is. What does not last is
         looked at each time, and no answer to it teaches anybody anything.
+    :ivar algorithms: those that may sign it; () for what is not signed.
     """
 
     method: str
     place: str
     unregistered: bool
     lasts: bool
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """As above."""
+        ...
 
     def presented(self, request: Request) -> Credentials | None:
         """The credentials of this place in the request, None when it has none; refuses malformed ones."""

@@ -42,6 +42,7 @@ class Counted:
     place = ClientSecretBasic.place
     unregistered = True
     lasts = True
+    algorithms = ()
 
     def presented(self, request: Request) -> Credentials | None:
         """The credentials."""

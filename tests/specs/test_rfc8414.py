@@ -59,7 +59,7 @@ class MetadataTests(ServerCase):
             set(document["grant_types_supported"]),
             {"authorization_code", "client_credentials", "password", "refresh_token", DEVICE_GRANT},
         )
-        methods = {"client_secret_basic", "client_secret_post"}
+        methods = {"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"}
         self.assertEqual(set(document["token_endpoint_auth_methods_supported"]), methods | {"none"})
         self.assertEqual(set(document["revocation_endpoint_auth_methods_supported"]), methods | {"none"})
         self.assertEqual(set(document["introspection_endpoint_auth_methods_supported"]), methods)
