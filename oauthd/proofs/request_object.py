@@ -22,6 +22,7 @@ from oauthd.protocol import jose, request_object
 from oauthd.protocol.errors import INVALID_REQUEST_OBJECT, INVALID_REQUEST_URI
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client
+from oauthd.stores import kinds
 from oauthd.stores.once import Once
 
 PURPOSE = "request object"
@@ -94,7 +95,8 @@ class RequestObjects:
         name, ends = claims.get("jti"), claims.get("exp")
         if not isinstance(name, str) or ends is None:
             return Opened(parameters)
-        return Opened(parameters, f"{client.client_id}\0{name}", int(ends + self.leeway) + 1)
+        digest = kinds.digest(f"{client.client_id}\0{name}").hex()  # it is kept, and may be anything
+        return Opened(parameters, digest, int(ends + self.leeway) + 1)
 
     async def spend(self, name: str, until: int) -> bool:
         """Count an object; False when it was used before."""

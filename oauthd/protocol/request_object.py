@@ -13,6 +13,7 @@ verified, and what was used is remembered, by `oauthd.proofs.request_object`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ LONGEST_URI: Final = 512  # section 5.2
 LONGEST_LIFE: Final = 3600
 """Seconds between `nbf` and `exp`, and between `nbf` and now, for clients that must sign."""
 
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _OF_THE_TOKEN = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 
 
@@ -81,8 +83,15 @@ def judge(claims: Mapping[str, Any], client_id: str, issuer: str, now: float, le
 
 
 def parameters(claims: Mapping[str, Any]) -> Parameters:
-    """The request that an object stands for (RFC 9101 section 4)."""
-    return Parameters(tuple(_pairs(claims)))
+    """The request that an object stands for (RFC 9101 section 4).
+
+    :raises OAuthError: `invalid_request_object` for numbers that are too large to be any, and for characters that no
+        query could bring.
+    """
+    pairs = tuple(_pairs(claims))
+    if any(_UNFIT.search(part) for pair in pairs for part in pair):
+        raise INVALID_REQUEST_OBJECT("a claim of the request object holds a control character, or half of one")
+    return Parameters(pairs)
 
 
 def _pairs(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -97,7 +106,10 @@ def _pairs(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _word(value: object) -> str:
     """A value as it stands in a query: strings as they are, `claims` and all else that has structure as JSON."""
-    return value if isinstance(value, str) else text(value)
+    try:
+        return value if isinstance(value, str) else text(value)
+    except ValueError:  # 1e999 is JSON, and no number
+        raise INVALID_REQUEST_OBJECT("a claim of the request object holds a number that is none") from None
 
 
 def _judge_times(claims: Mapping[str, Any], now: float, leeway: float, strict: bool) -> None:

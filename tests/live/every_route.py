@@ -127,6 +127,7 @@ class Scene:
         yield from post("/oauth2/revoke", {"token": self._machine()}, REMOVES)
         yield from post("/oauth/revoke", {"token": self._tokens()["refresh_token"]}, REMOVES)
         yield from post("/oauth2/device_authorize /oauth/device_authorize", {"scope": "openid"}, WRITES)
+        yield from post("/oauth2/par /oauth/par", self._asked(app), WRITES, 201)
         bearer = {"bearer": self._tokens()["access_token"]}
         for path in ("/oauth2/userinfo", "/oauth/userinfo"):
             yield Ask("GET", path, 200, READS, path, bearer)

@@ -42,6 +42,7 @@ class MetadataTests(ServerCase):
             "introspection_endpoint": "/oauth2/introspect",
             "revocation_endpoint": "/oauth2/revoke",
             "device_authorization_endpoint": "/oauth2/device_authorize",
+            "pushed_authorization_request_endpoint": "/oauth2/par",
             "userinfo_endpoint": "/oauth2/userinfo",
             "end_session_endpoint": "/oauth2/logout",
             "jwks_uri": "/oauth2/jwks",

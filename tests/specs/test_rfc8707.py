@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tests.server import REDIRECT, ServerCase, ok
+from tests.specs.holders import Holder
 from tests.wire import Answer
 
 FILES, MAIL = "https://files.example/v1", "https://mail.example"
@@ -67,6 +68,52 @@ class ResourceTests(ServerCase):
             answer = await self.server.get("/oauth2/authorize", self.server.asking(self.app, resource=uri))
             self.refused_by_redirect(answer.redirected, "invalid_target")
             self.refused(await self.server.token(self.app, "client_credentials", resource=uri), "invalid_target")
+
+    async def test_section_2_1_pushed(self) -> None:
+        """Section 2.1: what is pushed (RFC 9126) asks for resources alike, and is told at once what is unknown."""
+        form = [*self.server.asking(self.app).items(), ("resource", MAIL), ("resource", FILES)]
+        pushed = await self.server.post("/oauth2/par", form, basic=self.app.basic)
+        query = {"client_id": self.app.client_id, "request_uri": pushed.json()["request_uri"], "resource": FILES}
+        browser = self.server.browser()
+        told = (await browser.finish(await browser.get("/oauth2/authorize", query), self.alice)).redirected
+        self.assertEqual(await self.audience(ok(await self.redeem(told["code"]))), [MAIL, FILES])
+        form.append(("resource", "https://nobody.example"))
+        self.refused(await self.server.post("/oauth2/par", form, basic=self.app.basic), "invalid_target")
+
+    async def test_section_2_1_in_an_object(self) -> None:
+        """Section 2.1: in a request object (RFC 9101) one resource is a string, several are a list of strings."""
+        holder = Holder()
+        app = await self.server.client("signing", jwks=holder.jwks)
+        asked: list[tuple[Any, Any]] = [(FILES, FILES), ([FILES], FILES), ([MAIL, FILES], [MAIL, FILES])]
+        for resource, audience in asked:
+            request = holder.sign(self.server.asking(app) | {"resource": resource})
+            browser = self.server.browser()
+            answer = await browser.get("/oauth2/authorize", {"client_id": "signing", "request": request})
+            told = (await browser.finish(answer, self.alice)).redirected
+            self.assertEqual(await self.audience(ok(await self.server.redeem(app, told["code"]))), audience)
+        for wrong in ([FILES, "https://nobody.example"], [[FILES]], [1], {"a": FILES}, f"{MAIL} {FILES}"):
+            request = holder.sign(self.server.asking(app) | {"resource": wrong})
+            answer = await self.server.browser().get("/oauth2/authorize", {"client_id": "signing", "request": request})
+            self.refused_by_redirect(answer.redirected, "invalid_target")
+
+    async def test_section_2_1_devices(self) -> None:
+        """A device (RFC 8628) asks for resources as a browser does, and is refused those that are unknown."""
+        for uri, error in ((FILES, ""), ("https://nobody.example", "invalid_target")):
+            answer = await self.server.post("/oauth2/device_authorize", {"resource": uri}, basic=self.app.basic)
+            self.assertEqual(answer.error, error)
+
+    async def test_section_2_nothing_hidden(self) -> None:
+        """A resource cannot carry another past the check: the value is one URI, compared whole."""
+        for uri in (f"{FILES} {MAIL}", f" {FILES}", f"{FILES}#"):
+            query = [*self.server.asking(self.app).items(), ("resource", uri)]
+            answer = await self.server.get("/oauth2/authorize", query)
+            self.refused_by_redirect(answer.redirected, "invalid_target")
+
+    async def test_section_3_operators_alone(self) -> None:
+        """Resources are declared by operators: who registers itself can declare none."""
+        body = {"name": "Own", "client_type": "confidential", "redirect_uris": REDIRECT, "resources": ["https://x.example"]}
+        await self.server.http.request("POST", "/oauth2/register_client", json_body=body)
+        self.assertEqual(set(await self.server.application.clients.resources()), {FILES, MAIL})
 
     async def test_repeated(self) -> None:
         """Section 2: the same resource twice counts once."""

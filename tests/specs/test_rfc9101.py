@@ -464,6 +464,17 @@ class BadInputTests(ObjectCase):
         ):  # fmt: skip
             await self.is_refused(token)
 
+    async def test_odd_claims(self) -> None:
+        """Claims that no query could bring are refused, and a jti may be anything."""
+        for more in ({"state": "a\r\nb"}, {"nonce": "\ud800"}, {"x": ["\udfff"]}):
+            body = json.dumps(self.claims(**more)).encode()
+            await self.is_refused(HOLDER.sign_bytes(body))
+        body = json.dumps(self.claims()).encode()[:-1] + b', "x": 1e999}'
+        await self.is_refused(HOLDER.sign_bytes(body))
+        token = HOLDER.sign_bytes(json.dumps(self.claims(jti="\ud800" + "x" * 3000)).encode())
+        self.assertIn("code", await self.answered(token))
+        self.refused_by_redirect(await self.answered(token), "invalid_request_object")
+
     async def test_headers(self) -> None:
         """Headers that bring a key, point to one or change the meaning are refused, and HMAC with a public key."""
         key = HOLDER.key.as_dict(private=False)

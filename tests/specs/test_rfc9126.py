@@ -16,6 +16,7 @@ from oauthd.protocol.redirects import RedirectUri
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
 from oauthd.stores.pushed_requests import PushedRequests
+from tests.possession import Holder
 from tests.server import ISSUER, REDIRECT, VERIFIER, App, Browser, ServerCase, ok, together
 from tests.wire import Answer
 
@@ -386,6 +387,64 @@ class DemandedTests(PushedCase):
         pushed = await self.push()
         self.assertEqual(pushed.json()["expires_in"], 90)
         self.assertIn("code", await self.answered(pushed.json()["request_uri"]))
+
+
+class PossessionTests(PushedCase):
+    """RFC 9449 section 10.1: a DPoP proof with the push."""
+
+    async def prepare(self) -> None:
+        """Two keys."""
+        await super().prepare()
+        self.holder, self.thief = Holder(), Holder(1)
+
+    def proof(self, holder: Holder, path: str = "/oauth2/par") -> tuple[str, str]:
+        """The field of a proof of now."""
+        return "DPoP", holder.proof("POST", path, self.server.clock.seconds())
+
+    async def proved(self, *holders: Holder, **more: str) -> Answer:
+        """Push with proofs."""
+        headers = [self.proof(holder) for holder in holders]
+        return await self.server.post(
+            "/oauth2/par", self.server.asking(self.app, **more), basic=self.app.basic, headers=headers
+        )
+
+    async def redeemed(self, code: str, *holders: Holder) -> Answer:
+        """Redeem with proofs."""
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT}
+        headers = [self.proof(holder, "/oauth2/token") for holder in holders]
+        return await self.server.post("/oauth2/token", form, basic=self.app.basic, headers=headers)
+
+    async def test_section_10_1(self) -> None:
+        """The code of a request that was pushed with a proof is redeemed by the holder of that key alone."""
+        answer = await self.proved(self.holder)
+        told = await self.answered(answer.json()["request_uri"], dpop_jkt=self.thief.jkt)
+        for holders in ((), (self.thief,)):
+            self.refused(await self.redeemed(told["code"], *holders), "invalid_grant")
+        self.assertEqual(ok(await self.redeemed(told["code"], self.holder))["token_type"], "DPoP")
+
+    async def test_section_10_1_both(self) -> None:
+        """Proof and dpop_jkt name the same key, or the request is refused."""
+        answer = await self.proved(self.holder, dpop_jkt=self.holder.jkt)
+        told = await self.answered(answer.json()["request_uri"])
+        self.refused(await self.redeemed(told["code"], self.thief), "invalid_grant")
+        ok(await self.redeemed(told["code"], self.holder))
+        self.refused(await self.proved(self.thief, dpop_jkt=self.holder.jkt), "invalid_dpop_proof")
+
+    async def test_section_10_1_proofs(self) -> None:
+        """A proof is judged as at the token endpoint: one, for this address, once."""
+        self.refused(await self.proved(self.holder, self.holder), "invalid_dpop_proof")
+        for path, error in (("/oauth2/token", "invalid_dpop_proof"), ("/oauth2/par", "")):
+            field = self.proof(self.holder, path)
+            form = self.server.asking(self.app)
+            answers = [
+                await self.server.post("/oauth2/par", form, basic=self.app.basic, headers=[field]) for _ in range(2)
+            ]
+            self.assertEqual([answer.error for answer in answers], [error, "invalid_dpop_proof"])
+
+    async def test_section_5_2_a_client_that_must_prove(self) -> None:
+        """Section 5.2 of it is about tokens: a client whose tokens are always bound may push without a proof."""
+        await self.server.application.clients.update("app", lambda client: replace(client, dpop_bound=True))
+        self.assertEqual((await self.proved()).status, 201)
 
 
 class FloodTests(PushedCase):
