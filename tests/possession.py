@@ -78,9 +78,12 @@ class Holder:
             usual["ath"] = ath(token)
         said = {name: value for name, value in (usual | claims).items() if value is not None}
         head = {"typ": "dpop+jwt", "alg": self.algorithm, "jwk": self.jwk} | (header or {})
+        return self.signed({name: value for name, value in head.items() if value is not None}, said)
+
+    def signed(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
+        """A token of these parts, signed with the key."""
         registry = jws.JWSRegistry(algorithms=[self.algorithm], strict_check_header=False)
-        head = {name: value for name, value in head.items() if value is not None}
-        return jws.serialize_compact(head, json.dumps(said).encode(), self.key, registry=registry)
+        return jws.serialize_compact(header, json.dumps(claims).encode(), self.key, registry=registry)
 
 
 def ath(token: str) -> str:

@@ -23,7 +23,7 @@ def introspection(stage: Stage) -> Ask:
 
 def tokens_of(bench: Bench, kind: str, count: int) -> Path:
     """Tokens of a client for itself."""
-    app = bench.stage.jwt if kind == "jwt" else bench.stage.opaque
+    app = bench.stage.opaque if kind == "opaque" else bench.stage.jwt
     return bench.stage.tokens(kind, count, app)
 
 
@@ -115,11 +115,21 @@ def flood(bench: Bench) -> Iterator[Result]:
     yield Figure("flood of unique header blocks: itself", found)
 
 
+def bound(bench: Bench) -> Iterator[Result]:
+    """Tokens that are bound to a key: the answer is longer, and nothing else is different."""
+    token = first(tokens_of(bench, "bound", 1))
+    yield bench.compare("hit, a DPoP-bound token", Goal(nginx=1.7), introspection(bench.stage), token, klein=False)
+    yield missing(bench, "bound")
+
+
+NAMES = {"jwt": "JWT", "bound": "DPoP-bound"}
+
+
 def missing(bench: Bench, kind: str, klein: bool = False) -> Rate:
     """Each token is asked about once, and the process has never heard of it."""
     part = round(MISSES * bench.seconds)
     tokens = tokens_of(bench, kind, part * bench.rounds + 1)
-    what = f"miss, {'JWT' if kind == 'jwt' else 'opaque'} tokens"
+    what = f"miss, {NAMES.get(kind, 'opaque')} tokens"
     rate = bench.compare(
         what,
         Goal(nginx=5),

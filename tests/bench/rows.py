@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import frozen
 
-from tests.bench import capacity, introspection, issuing, peer, revocation, undisturbed
+from tests.bench import capacity, introspection, issuing, peer, proving, revocation, undisturbed
 from tests.bench.comparing import Bench
 from tests.bench.results import Result
 
@@ -39,6 +39,7 @@ ROWS: tuple[Row, ...] = (
     Row("flood", "a flood of unique header blocks", "hits and the ordinary path as they were", introspection.flood),
     Row("miss", "every token new to the process, warm store", "at most 5 x nginx, Valkey aside", introspection.miss),
     Row("formats", "JWT tokens against opaque ones", "the same within 20 %", introspection.formats),
+    Row("bound", "introspection of DPoP-bound tokens, hit and miss", "as other tokens", introspection.bound),
     Row(
         "client_credentials",
         "client_credentials with Basic, stored before the answer",
@@ -46,6 +47,13 @@ ROWS: tuple[Row, ...] = (
         issuing.client_credentials,
     ),
     Row("refresh", "refresh rotation, each connection along its own chain", "at most 25 x nginx", issuing.refresh),
+    Row("dpop", "client_credentials with Basic and a DPoP proof, each proof once", "reported", proving.dpop),
+    Row(
+        "private_key_jwt",
+        "client_credentials, and introspection of one token, by private_key_jwt, each assertion once",
+        "reported",
+        proving.private_key_jwt,
+    ),
     Row(
         "undisturbed",
         "introspection p99 while 5 logins/s hash passwords and 100 tokens/s are signed RS256",

@@ -25,7 +25,7 @@ from oauthd.keys import Keys
 from oauthd.minting import Minting, Order
 from oauthd.nested_jwt import NestedJwts
 from oauthd.protocol import opaque
-from oauthd.protocol.records import Client, Generations, Grant
+from oauthd.protocol.records import UNBOUND, Binding, Client, Generations, Grant
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds
 from oauthd.stores.connection import RedisConnection
@@ -36,13 +36,14 @@ from oauthd.subjects import Subjects
 
 BATCH = 250
 REFRESH_LIFE = 7 * 86400
+KEY = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"  # the thumbprint of RFC 9449 section 6.1
 
 
 @frozen
 class Seeds:
     """What is wanted.
 
-    :ivar kind: `opaque`, `jwt` or `refresh`.
+    :ivar kind: `opaque`, `jwt`, `bound` (to a key, as JWTs) or `refresh`.
     :ivar socket: Valkey's.
     :ivar issuer: of the server whose tokens they are to be.
     :ivar user_id: whose tokens; "" for the client's own.
@@ -91,6 +92,7 @@ class Sower:
             user_id=seeds.user_id,
             username=seeds.username,
             auth_time=int(time.time()) if seeds.user_id else 0,
+            binding=Binding(jkt=KEY) if seeds.kind == "bound" else UNBOUND,
         )
         token, write = await self.minting.access_token(order)
         return token, [write]
@@ -141,7 +143,7 @@ async def sower(seeds: Seeds, store: RedisStore) -> Sower:
     generations: Generations = await store.generations(seeds.client_id, seeds.user_id)
     subjects = Subjects(store, keys.seals, secrets.token_bytes)
     users = Users(store, time.time, secrets.token_bytes)
-    nested = NestedJwts(keys, no_keys, in_place)
+    nested = NestedJwts(keys, no_keys, lambda client: (), in_place)
     minting = Minting(seeds.issuer, settings, keys, time.time, secrets.token_bytes, nested, users, subjects)
     return Sower(seeds, store, minting, client, generations)
 

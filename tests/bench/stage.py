@@ -46,12 +46,13 @@ def setting(section: str, name: str, value: str) -> dict[str, str]:
 class Ask:
     """A request as wrk's scripts read it.
 
-    :ivar auth: Basic credentials.
+    :ivar auth: Basic credentials; None for a client that authenticates otherwise.
     :ivar body: with %s where a token goes.
+    :ivar fields: further header fields; %s in them is the same.
     """
 
     path: str
-    auth: tuple[str, str]
+    auth: tuple[str, str] | None
     body: str
     fields: tuple[tuple[str, str], ...] = ()
 
@@ -59,7 +60,7 @@ class Ask:
     def text(self) -> str:
         """What stands in its file."""
         fields = (
-            ("Authorization", basic(*self.auth)),
+            *([("Authorization", basic(*self.auth))] if self.auth else []),
             ("Content-Type", "application/x-www-form-urlencoded"),
             ("Accept", "application/json"),
             ("User-Agent", "resource-server/1.0"),
@@ -251,7 +252,7 @@ def answer_to(port: int, ask: Ask, token: str = "") -> Answer:
     """
     head, _, body = ask.text.partition("\n\n")
     path, *fields = head.split("\n")
-    headers = dict(one.split(": ", 1) for one in fields)
+    headers = dict(one.replace("%s", token).split(": ", 1) for one in fields)
     answer = answer_of(port, path, "POST", headers, body.replace("%s", token).encode())
     if answer.status != 200:
         raise RuntimeError(f"{path} answers {answer.status}: {answer.body[:300]!r}")

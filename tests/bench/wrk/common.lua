@@ -1,5 +1,5 @@
 -- What the scripts share. A request is a file: its path, then header fields, an empty line and the body; "%s" in the
--- body is where a token goes.
+-- body or in a header field is where a token goes.
 
 function contents(path)
    local file = assert(io.open(path, "rb"))
@@ -29,6 +29,7 @@ end
 
 function filled(head, body, token)
    local whole = body:gsub("%%s", function() return token end)
+   if head:find("%s", 1, true) then head = head:gsub("%%s", function() return token end) end
    return head .. "Content-Length: " .. #whole .. "\r\n\r\n" .. whole
 end
 
