@@ -355,7 +355,8 @@ class Application(Parts):
         :param heard: told of those that it answers from memory; None for nobody.
         """
         errors = Errors(ErrorPage(self.pages), UNAVAILABLE, settings.dpop.algorithms)
-        sources = Sources(settings.server.trusted_proxies)
+        certificates = self.world.certificates
+        sources = Sources(settings.server.trusted_proxies, settings.server.trust_unix, certificates)
         shield = Shield(reactor, errors.unheard, settings.server.answer_timeout)
         edge = Edge(errors, sources, shield, access, reactor)
         limits, lane = _limits(settings), None
@@ -368,6 +369,7 @@ class Application(Parts):
                 readers=readers(reactor),
                 heard=heard,
                 counts=self.world.counts.lane,
+                never=frozenset({certificates.header.name.encode()} if certificates.header is not None else ()),
             )
         return Site(build(ROUTES, self.endpoints, edge), shield, reactor, limits, access, lane)
 

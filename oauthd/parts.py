@@ -68,6 +68,7 @@ from oauthd.stores.sessions import Interactions, Sessions
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
+from oauthd.web.client_certificates import Certificates
 from oauthd.web.routes import ROUTES
 
 InThread = Callable[..., Awaitable[Any]]
@@ -87,6 +88,7 @@ class World:
     :ivar hashing: runs password hashes.
     :ivar signing: runs RSA signatures.
     :ivar agent: what documents of clients are fetched with; None: whatever calls public hosts.
+    :ivar certificates: finds the certificates of callers.
     :ivar counts: what this process counts.
     :ivar condition: what it knows of itself.
     """
@@ -103,6 +105,7 @@ class World:
     hashing: InThread
     signing: InThread
     agent: Any = None
+    certificates: Certificates = Certificates()
     counts: Counts = field(factory=Counts)
     condition: Condition = field(factory=Condition)
 

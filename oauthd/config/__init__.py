@@ -30,6 +30,7 @@ from oauthd.config.service import (
     KeySettings,
     LogSettings,
     MetricsSettings,
+    MtlsSettings,
     ServerSettings,
     StoreSettings,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "Listener",
     "LogSettings",
     "MetricsSettings",
+    "MtlsSettings",
     "RedisAddress",
     "RegistrationSettings",
     "ServerSettings",

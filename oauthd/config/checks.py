@@ -18,6 +18,12 @@ from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.client_metadata import CLIENT_ID
 
 MASTER_KEY_BYTES = 32
+_MEANT = frozenset(
+    (
+        "authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "dpop", "expect",
+        "forwarded", "host", "origin", "transfer-encoding", "x-forwarded-for", "x-forwarded-proto",
+    )
+)  # fmt: skip
 _VISIBLE = re.compile(r"[\x20-\x7e]+")
 
 
@@ -61,6 +67,28 @@ def listeners_if_any(value: tuple[str, ...]) -> None:
 def details_types(value: tuple[str, ...]) -> None:
     """Declarations of types of authorization details, none twice."""
     DetailsTypes.of(value)
+
+
+def tls_listeners(value: tuple[str, ...]) -> None:
+    """Listeners at which TLS ends here; there may be none."""
+    listeners_if_any(value)
+    for text in value:
+        if listener(text).kind != "ssl":
+            raise ValueError(f"must be ssl: listeners, unlike {text!r}")
+
+
+def tls_base(value: str) -> None:
+    """An https URL of scheme, host and perhaps a port."""
+    well_formed(value)
+    if not value.startswith("https:"):
+        raise ValueError("must begin with https://")
+
+
+def header(value: str) -> None:
+    """The name of a header field that means nothing else here."""
+    # RFC 9110 section 5.6.2; an underscore is a hyphen to some servers
+    if not re.fullmatch(r"[A-Za-z0-9-]+", value) or value.lower() in _MEANT:
+        raise ValueError("must be the name of a header of letters, digits and hyphens that has no other meaning")
 
 
 def events(value: tuple[str, ...]) -> None:

@@ -27,6 +27,7 @@ from oauthd.config.service import (
     KeySettings,
     LogSettings,
     MetricsSettings,
+    MtlsSettings,
     ServerSettings,
     StoreSettings,
 )
@@ -40,6 +41,7 @@ class Settings:
     store: StoreSettings = attrs.Factory(StoreSettings)
     cache: CacheSettings = attrs.Factory(CacheSettings)
     fetch: FetchSettings = attrs.Factory(FetchSettings)
+    mtls: MtlsSettings = attrs.Factory(MtlsSettings)
     tokens: TokenSettings = attrs.Factory(TokenSettings)
     authorization: AuthorizationSettings = attrs.Factory(AuthorizationSettings)
     dpop: DpopSettings = attrs.Factory(DpopSettings)

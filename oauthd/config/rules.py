@@ -47,6 +47,24 @@ def _issuer(settings: Settings) -> None:
         raise ValueError(f"server.issuer {reason}") from None
 
 
+def _listeners(settings: Settings) -> None:
+    for text in settings.mtls.listen:
+        if text in settings.server.listen:
+            raise ValueError(f"mtls.listen must not name {text}, which is in server.listen")
+
+
+def _mtls_base(settings: Settings) -> None:
+    mtls = settings.mtls
+    if mtls.base is not None and not mtls.listen and mtls.proxy_header is None:
+        raise ValueError("mtls.base needs mtls.listen or mtls.proxy_header: nobody asks for certificates there")
+
+
+def _proxy_header(settings: Settings) -> None:
+    server = settings.server
+    if settings.mtls.proxy_header is not None and not server.trusted_proxies and not server.trust_unix:
+        raise ValueError("mtls.proxy_header needs server.trusted_proxies or server.trust_unix: nobody is believed")
+
+
 def _rotation(settings: Settings) -> None:
     keys = settings.keys
     if 0 < keys.rotation_period <= keys.announce:
@@ -86,6 +104,10 @@ def _administrator_password(settings: Settings) -> None:
 
 RULES: tuple[Rule, ...] = (
     Rule(("server.issuer", "server.listen", "server.insecure_issuer"), _issuer),
+    Rule(("mtls.listen", "server.listen"), _listeners),
+    Rule(("mtls.base", "mtls.listen", "mtls.proxy_header"), _mtls_base),
+    # RFC 9440 section 4: from a trusted proxy alone
+    Rule(("mtls.proxy_header", "server.trusted_proxies", "server.trust_unix"), _proxy_header),
     # A store that does not reply must be noticed before the request itself is given up.
     not_above("store.reply_timeout", "server.answer_timeout", equal=False),
     not_above("store.revocation_wait_timeout", "server.answer_timeout", equal=False),

@@ -65,6 +65,10 @@ class ServerSettings:
         help="Addresses or networks of the proxies whose forwarded headers count. From anybody else they are ignored.",
         check=checks.proxies,
     )
+    trust_unix: bool = setting(
+        False,
+        help="Take whoever connects through a unix socket for such a proxy, too. The socket's mode says who can.",
+    )
     header_timeout: float = setting(
         10.0,
         help="How long a client may take from the first byte of a request to the end of its headers.",
@@ -111,6 +115,56 @@ class ServerSettings:
         help="How many connections a worker may have open at once. Keep it below the process's limit of open files.",
         unit="connections",
         between=(1, 1000000),
+    )
+
+
+@attrs.frozen
+class MtlsSettings:
+    """Client certificates: clients that prove themselves, or bind their tokens, by mutual TLS.
+
+    Either TLS ends here, at a listener of its own, or at a trusted proxy, which writes the certificate into a header.
+    """
+
+    listen: tuple[str, ...] = setting(
+        (),
+        help="Where to listen for clients with certificates, as Twisted endpoint strings, ssl: alone. A certificate is "
+        "asked for there and need not be shown; one that the client has made itself will do.",
+        spec="RFC 8705 section 5",
+        check=checks.tls_listeners,
+    )
+    base: str | None = setting(
+        None,
+        help="Scheme and host, with a port where it is not 443, under which clients reach these listeners, or the "
+        "proxy that asks for certificates. The metadata name the endpoints there, too (mtls_endpoint_aliases). Not "
+        "needed where certificates are asked for under the issuer itself.",
+        spec="RFC 8705 section 5",
+        check=checks.tls_base,
+    )
+    ca_file: str | None = setting(
+        None,
+        help="The path of the authorities (PEM) whose certificates clients of tls_client_auth may have: only those "
+        "that issue to nobody else under such names. Without it certificates prove keys and not names.",
+        spec="RFC 8705 section 7.4",
+        check=checks.folder,
+    )
+    proxy_header: str | None = setting(
+        None,
+        help="The header in which trusted proxies write the client's certificate, such as Client-Cert or "
+        "X-Ssl-Client-Cert. From anybody else it is ignored. The proxy must remove it from what clients send.",
+        spec="RFC 9440 section 2.2",
+        check=checks.header,
+    )
+    proxy_form: Literal["rfc9440", "pem", "base64"] = setting(
+        "rfc9440",
+        help="How they write it: as RFC 9440 says; as PEM, percent-encoded or with blanks for its line ends (nginx's "
+        "$ssl_client_escaped_cert); or as the base64 of the DER.",
+        spec="RFC 9440 section 2.1",
+    )
+    proxy_vouches: bool = setting(
+        False,
+        help="The proxy passes on only certificates of authorities that clients of tls_client_auth may have. Otherwise "
+        "they are checked here against mtls.ca_file, which then holds the intermediate authorities as well.",
+        spec="RFC 9440 section 2.4",
     )
 
 

@@ -1,8 +1,8 @@
 """Client certificates: their thumbprint, their names, and how proxies write them (RFC 8705, RFC 9440).
 
 A certificate is its DER here, and one that cannot be read is none: everything that reads one answers as if it had not
-been shown. Whether an authority that is trusted has issued it is found out elsewhere, by a library that validates chains
-(RFC 8705 section 7.5); the names in a certificate of anybody else mean nothing.
+been shown. Whether a trusted authority has issued it is found out elsewhere, by a library that validates chains (RFC
+8705 section 7.5); the names in a certificate of anybody else mean nothing.
 
 Refused: certificates that are too long; names that match in a wider sense than the registered one, wildcards included.
 """
@@ -156,8 +156,8 @@ def distinguished_name(text: str) -> _Name:
 
 
 def _name(name: x509.Name) -> _Name:
-    """A name as distinguishedNameMatch sees it (RFC 4517 section 4.2.15): the order of its parts counts, that within one
-    does not; neither does the type of a string.
+    """A name as distinguishedNameMatch sees it (RFC 4517 section 4.2.15): the order of its parts counts, that within
+    one does not; neither does the type of a string.
     """
     return tuple(
         frozenset((attribute.oid.dotted_string, _prepared(attribute.value)) for attribute in part) for part in name.rdns

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field
+from OpenSSL.SSL import OP_NO_TICKET, SESS_CACHE_OFF, VERIFY_PEER
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -30,6 +32,7 @@ from oauthd.runtime.sockets import UnixPort, adopted, group, withhold
 from oauthd.web.site import Site
 
 QUEUE = 1024  # connections that may wait in a port's queue, unless the endpoint says otherwise
+DEPTH = 8  # certificates between a client's and one that is trusted
 FILES = ("privateKey", "certKey", "extraCertChain", "dhParameters")  # arguments of ssl: that name files
 
 
@@ -56,11 +59,13 @@ class Listening:
     :ivar text: the endpoint.
     :ivar ports: Twisted's; one, or as many as there are workers.
     :ivar files: what the files of an `ssl:` endpoint hold, by argument.
+    :ivar asks: are clients asked for certificates?
     """
 
     text: str
     ports: list[Any]
     files: Mapping[str, str] = field(factory=dict, repr=False)
+    asks: bool = False
 
     def open(self) -> None:
         """Begin to accept."""
@@ -99,6 +104,7 @@ class _Binding:
 
     reactor: Any
     workers: int
+    asks: bool
 
     def listenTCP(self, port: int, factory: Any, backlog: int = QUEUE, interface: str = "") -> list[Any]:  # noqa: N802
         if self.workers == 1:
@@ -112,6 +118,8 @@ class _Binding:
     def listenSSL(  # noqa: N802
         self, port: int, factory: Any, contextFactory: Any, backlog: int = QUEUE, interface: str = ""  # noqa: N803
     ) -> list[Any]:
+        if self.asks:
+            ask(contextFactory)
         if self.workers == 1:
             return [self.reactor.listenSSL(port, factory, contextFactory, backlog, interface)]
         return self.listenTCP(port, factory, backlog, interface)  # each worker speaks TLS itself
@@ -127,9 +135,24 @@ class _Binding:
         return [adopted(self.reactor, descriptor, factory)]
 
 
-def bind(reactor: Any, text: str, door: Door, workers: int = 1) -> Listening:
+def ask(options: CertificateOptions) -> None:
+    """Ask clients for a certificate, and take any or none.
+
+    Who shows one has proved to hold its key; OpenSSL sees to that whatever is said here. Whether anybody has vouched
+    for it is found out for those who must know (RFC 8705 sections 2.2 and 4). No authorities are named to the client,
+    or it would not offer what it has made itself. No session is resumed, so each connection has a proof of its own.
+    """
+    context = options.getContext()
+    context.set_verify(VERIFY_PEER, lambda *_: True)
+    context.set_verify_depth(DEPTH)
+    context.set_session_cache_mode(SESS_CACHE_OFF)
+    context.set_options(OP_NO_TICKET)
+
+
+def bind(reactor: Any, text: str, door: Door, workers: int = 1, asks: bool = False) -> Listening:
     """Listen, at once, as each of our kinds of endpoint can, and accept nothing yet.
 
+    :param asks: ask clients for certificates; of an `ssl:` endpoint.
     :raises CannotStart: with the endpoint and the reason.
     """
     outcome: list[Any] = []
@@ -137,7 +160,7 @@ def bind(reactor: Any, text: str, door: Door, workers: int = 1) -> Listening:
     if kind != "systemd":
         arguments.setdefault("backlog", str(QUEUE))
     try:
-        binding = _Binding(reactor, workers)
+        binding = _Binding(reactor, workers, asks)
         serverFromString(binding, endpoint_string(kind, arguments)).listen(door).addBoth(outcome.append)
         files = {name: Path(arguments[name]).read_text() for name in FILES if name in arguments}
     except LookupError:  # a systemd: endpoint without activation
@@ -150,7 +173,7 @@ def bind(reactor: Any, text: str, door: Door, workers: int = 1) -> Listening:
         raise CannotStart(f"cannot listen on {text}: {reason}")
     for port in ports:
         port.stopReading()  # connections wait in the queue until we are ready
-    return Listening(text, ports, files)
+    return Listening(text, ports, files, asks)
 
 
 @define(eq=False)
@@ -159,24 +182,29 @@ class _Adopting:
 
     reactor: Any
     descriptor: int
+    asks: bool
 
     def listenSSL(self, port: int, factory: Any, contextFactory: Any, **others: Any) -> Any:  # noqa: N802, N803
+        if self.asks:
+            ask(contextFactory)
         return adopted(self.reactor, self.descriptor, TLSMemoryBIOFactory(contextFactory, False, factory))
 
 
-def adopt(reactor: Any, text: str, descriptor: int, files: Mapping[str, str], door: Door) -> Listening:
+def adopt(
+    reactor: Any, text: str, descriptor: int, files: Mapping[str, str], door: Door, asks: bool = False
+) -> Listening:
     """Accept at a socket that another process has bound for an endpoint, and closes in the end."""
     kind, arguments = endpoint_arguments(text)
     if kind != "ssl":
         return Listening(text, [adopted(reactor, descriptor, door)])
     arguments |= {name: _in_memory(content) for name, content in files.items()}
     outcome: list[Any] = []
-    serverFromString(_Adopting(reactor, descriptor), endpoint_string(kind, arguments)).listen(door).addBoth(
+    serverFromString(_Adopting(reactor, descriptor, asks), endpoint_string(kind, arguments)).listen(door).addBoth(
         outcome.append
     )
     if isinstance(outcome[0], Failure):
         outcome[0].raiseException()
-    return Listening(text, outcome)
+    return Listening(text, outcome, asks=asks)
 
 
 def _in_memory(content: str) -> str:

@@ -94,6 +94,8 @@ class Node(Service):
             self.data.prepare(self.uid, self.gid)
             for text in self.settings.server.listen:
                 self._listening.append(bind(self.reactor, text, self._door, self._workers))
+            for text in self.settings.mtls.listen:
+                self._listening.append(bind(self.reactor, text, self._door, self._workers, asks=True))
             self._scraping.bind(self.settings.metrics.listen)
         except (CannotStart, DataFolderError) as error:
             if self.daemon:  # twistd passes it on to whoever waits for the daemon to start
@@ -160,7 +162,8 @@ class Node(Service):
         listeners, first = [], 0
         for listening in self._listening:
             mine = first + (worker - 1) % len(listening.ports)
-            listeners.append({"endpoint": listening.text, "files": dict(listening.files), "socket": mine})
+            files = dict(listening.files)
+            listeners.append({"endpoint": listening.text, "files": files, "socket": mine, "asks": listening.asks})
             first += len(listening.ports)
         return {
             "worker": worker,
@@ -187,7 +190,7 @@ class Node(Service):
         self._told_address = True
         self.data.write(self.data.server_address, json.dumps(told).encode() + b"\n")
         log.info("oauthd serves {issuer}", issuer=issuer)
-        for text in self.settings.server.listen:
+        for text in (*self.settings.server.listen, *self.settings.mtls.listen):
             log.info("listening on {endpoint}", endpoint=text)
         log.info("data lies in {path}", path=str(self.data.path))
         if self.data.admin_credentials.exists():

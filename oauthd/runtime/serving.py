@@ -40,6 +40,7 @@ from oauthd.runtime.threads import Pool
 from oauthd.runtime.watching import LoopProbe, Watch, condition, of_pool
 from oauthd.stores import naming
 from oauthd.stores.interface import StoreUnavailable
+from oauthd.web.client_certificates import Authorities, Certificates, ProxyHeader
 from oauthd.web.routes import ROUTES
 from oauthd.web.site import Access, Site
 
@@ -186,9 +187,19 @@ class Serving:
             hashing=hashing,
             signing=signing,
             agent=self._way_out(),
+            certificates=self._certificates(),
             counts=self.counts,
             condition=condition(reach.connection, lambda: self.stopping),
         )
+
+    def _certificates(self) -> Certificates:
+        mtls, header = self.settings.mtls, None
+        if mtls.proxy_header is not None:
+            header = ProxyHeader(mtls.proxy_header.lower(), mtls.proxy_form, mtls.proxy_vouches)
+        try:
+            return Certificates(Authorities.from_file(mtls.ca_file) if mtls.ca_file is not None else None, header)
+        except (OSError, ValueError) as error:
+            raise CannotStart(f"mtls.ca_file cannot be used: {error}") from None
 
     def _way_out(self) -> Outward:
         try:

@@ -95,7 +95,8 @@ class Worker:
         door = Door()
         door.site = await serving.start()
         for one in orders["listeners"]:
-            listening = adopt(self.reactor, one["endpoint"], SOCKETS + one["socket"], one["files"], door)
+            descriptor = SOCKETS + one["socket"]
+            listening = adopt(self.reactor, one["endpoint"], descriptor, one["files"], door, one["asks"])
             self._listening.append(listening)
         for number in range(orders["sockets"]):
             os.close(SOCKETS + number)

@@ -41,6 +41,7 @@ from oauthd.protocol.errors import (
 from oauthd.protocol.messages import Response
 from oauthd.web import parsing
 from oauthd.web.answering import serialized
+from oauthd.web.client_certificates import Shown, shown_by
 from oauthd.web.errors import json_error
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class Channel(HTTPChannel):
         self._on_the_wire = 0
         self._deadline: IDelayedCall | None = None
         self._linger: IDelayedCall | None = None
+        self._shown: Shown | None = None
 
     @property
     def reading(self) -> bool:
@@ -153,6 +155,13 @@ class Channel(HTTPChannel):
     def idle(self) -> bool:
         """Is nothing under way on this connection?"""
         return not (self.refused or self.paused or self._handlingRequest or self._begun or self._buffer)
+
+    @property
+    def shown(self) -> Shown:
+        """What the peer has shown in TLS. Each connection has a handshake of its own, and no second one."""
+        if self._shown is None:
+            self._shown = shown_by(self.transport)
+        return self._shown
 
     # What arrives
 

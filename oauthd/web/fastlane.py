@@ -33,7 +33,8 @@ from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.messages import Lesson, Response
 from oauthd.web.answering import fields, serialized
 from oauthd.web.channel import Channel, Limits
-from oauthd.web.memo import Facts, Memo, Taught, around, is_asserted, is_clean
+from oauthd.web.client_certificates import asks
+from oauthd.web.memo import NEVER, Facts, Memo, Taught, around, is_asserted, is_clean
 from oauthd.web.readers import Readers
 
 Access = Callable[[str, str, int, float], None]
@@ -62,6 +63,7 @@ class Lane:
     :ivar clock: wall-clock seconds, for the date in answers.
     :ivar trusts: is this peer a proxy whose forwarded headers count?
     :ivar readers: reads the connections; None where the reactor does.
+    :ivar never: fields whose blocks are never remembered, besides those that never are.
     :ivar asked: told of each request that took a look into the store: method, path, status, seconds.
     :ivar heard: told of each answer from memory in the same way; None where nobody wants to know.
     """
@@ -73,6 +75,7 @@ class Lane:
     readers: Readers | None = None
     heard: Access | None = None
     counts: LaneCounts = field(factory=LaneCounts)
+    never: frozenset[bytes] = frozenset()
     _memos: dict[Facts, Memo] = field(factory=dict)
     _dated: bytes = b""
     _date_until: float = 0.0
@@ -81,7 +84,9 @@ class Lane:
         """What is remembered for connections like this."""
         memo = self._memos.get(facts)
         if memo is None:
-            memo = self._memos[facts] = Memo(facts, self.limits.fields, self.limits.head, self.limits.body)
+            limits = self.limits
+            memo = Memo(facts, limits.fields, limits.head, limits.body, NEVER | self.never)
+            self._memos[facts] = memo
         return memo
 
     def dated(self, now: float) -> bytes:
@@ -123,7 +128,9 @@ class LaneChannel(Channel):
     def connectionMade(self) -> None:
         """Find out what kind of connection it is."""
         super().connectionMade()
-        self._memo = self.lane.memo(Facts(self.isSecure(), self.lane.trusts(self.transport.getPeer())))
+        facts = Facts(self.isSecure(), self.lane.trusts(self.transport.getPeer()))
+        # Whoever may show a certificate is not known by the bytes of a request alone.
+        self._memo = Memo(facts, 0, 0, 0) if facts.secure and asks(self.transport) else self.lane.memo(facts)
         self._straight = type(self.transport) in _STRAIGHT
         if self._straight:
             self.transport.bufferSize = READ  # a buffer of 64 KiB for each read costs more than most requests

@@ -38,7 +38,8 @@ NEVER = frozenset(
     (
         b"dpop", b"cookie", b"expect", b"transfer-encoding", b"te", b"trailer", b"upgrade", b"content-encoding",
         b"range", b"client-cert", b"client-assertion", b"x-client-cert", b"x-forwarded-client-cert", b"signature",
-        b"signature-input",
+        b"signature-input", b"client-cert-chain", b"x-ssl-client-cert", b"ssl-client-cert", b"x-ssl-cert",
+        b"x-forwarded-tls-client-cert", b"x-amzn-mtls-clientcert", b"x-amzn-mtls-clientcert-leaf",
     )
 )  # fmt: skip
 
@@ -110,6 +111,7 @@ class Block:
 class Memo:
     """What is remembered for connections with the same facts.
 
+    :ivar never: fields that no block has which is remembered.
     :ivar heads: block and length of the body, by the exact bytes of the head.
     """
 
@@ -117,6 +119,7 @@ class Memo:
     most_fields: int
     most_bytes: int
     most_body: int
+    never: frozenset[bytes] = NEVER
     heads: dict[bytes, tuple[Block, int]] = field(factory=dict)
     _shapes: dict[bytes, Block] = field(factory=dict)
     _left_out: re.Pattern[bytes] = field(init=False, repr=False)
@@ -171,7 +174,7 @@ class Memo:
                     self._seen.clear()
                 self._seen.add(seen)
                 return False
-            if not _learnable(head):
+            if not _learnable(head, self.never):
                 return False
             block = self._shapes[shape] = Block([taught])
             self._seen.discard(seen)
@@ -222,13 +225,13 @@ class Memo:
         return (b"\r\n".join(kept), length, whole) if 0 <= length <= self.most_body else None
 
 
-def _learnable(head: bytes) -> bool:
+def _learnable(head: bytes, never: frozenset[bytes]) -> bool:
     """May a head be remembered at all?"""
     first, *lines = head.split(b"\r\n")
     if not (first.startswith(b"POST ") and first.endswith(b" HTTP/1.1")):
         return False
     names = [line.partition(b":")[0].lower() for line in lines]
-    if len(set(names)) != len(names) or not NEVER.isdisjoint(names):
+    if len(set(names)) != len(names) or not never.isdisjoint(names):
         return False
     for name, line in zip(names, lines, strict=True):
         if name == b"connection" and line.partition(b":")[2].strip(b" \t").lower() != b"keep-alive":

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from twisted.web.server import Request as WebRequest
 
 from oauthd.protocol.errors import UNSUPPORTED_MEDIA_TYPE
-from oauthd.protocol.messages import Headers, Parameters, Request
+from oauthd.protocol.messages import Connection, Headers, Parameters, Request
 from oauthd.web import parsing
+from oauthd.web.client_certificates import NOTHING, Shown
 from oauthd.web.sources import Sources
 
 
@@ -44,9 +45,14 @@ def read(web: WebRequest, sources: Sources, arguments: Mapping[str, str]) -> Req
         headers=headers,
         body=body,
         content_type=content_type,
-        connection=sources.connection(web.getClientAddress(), web.getHost(), bool(web.isSecure()), headers),
+        connection=_connection(web, sources, headers),
         arguments=dict(arguments),
     )
+
+
+def _connection(web: WebRequest, sources: Sources, headers: Headers) -> Connection:
+    shown: Shown = getattr(web.channel, "shown", NOTHING)  # a channel that is not ours knows nothing of certificates
+    return sources.connection(web.getClientAddress(), web.getHost(), bool(web.isSecure()), headers, shown)
 
 
 def _headers(web: WebRequest) -> Headers:

@@ -1,4 +1,4 @@
-"""Who called: the address of the caller and whether TLS protected the way, in the presence of proxies.
+"""Who called: the caller's address, whether TLS protected the way, and its certificate, in the presence of proxies.
 
 Forwarded headers count only from a trusted peer, and of `X-Forwarded-For` only the rightmost address that is not itself
 a trusted proxy: what stands left of it was written by the caller. What is malformed counts as not sent. The `Forwarded`
@@ -15,6 +15,7 @@ from attrs import frozen
 from twisted.internet.interfaces import IAddress
 
 from oauthd.protocol.messages import Connection, Headers
+from oauthd.web.client_certificates import NOTHING, Certificates, Shown
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -30,25 +31,34 @@ class Sources:
 
     :ivar trusted: addresses of the proxies whose forwarded headers count.
     :ivar unix: is a peer on a unix socket such a proxy?
+    :ivar certificates: finds the certificate of the caller.
     """
 
     trusted: tuple[Network, ...] = ()
     unix: bool = False
+    certificates: Certificates = Certificates()
 
-    def connection(self, peer: IAddress, listener: IAddress, tls: bool, headers: Headers) -> Connection:
+    def connection(
+        self, peer: IAddress, listener: IAddress, tls: bool, headers: Headers, shown: Shown = NOTHING
+    ) -> Connection:
         """The facts of a connection as `Connection` explains them.
 
         :param peer: where the bytes came from.
         :param listener: our own end.
         :param tls: did TLS end here?
+        :param shown: what the peer has shown in TLS.
         """
         near, own = _of(peer), _of(listener)
         local = near is not None and own is not None and near.is_loopback and own.is_loopback
-        source, secure = near, tls
         if self._trusts(near):
             source = self._forwarded_for(headers) or near
             secure = _forwarded_proto(headers, tls)
-        return Connection(secure, "" if source is None else str(source), local and not _was_forwarded(headers))
+            certificate, vouched = self.certificates.of_proxy(headers)
+        else:
+            source, secure = near, tls
+            certificate, vouched = self.certificates.of_peer(shown) if shown.der else (b"", False)
+        local = local and not _was_forwarded(headers)
+        return Connection(secure, "" if source is None else str(source), local, certificate, vouched)
 
     def trusts(self, peer: IAddress) -> bool:
         """Is it a proxy whose forwarded headers count?"""

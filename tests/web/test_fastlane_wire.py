@@ -17,6 +17,7 @@ from twisted.internet.tcp import Server as TCPServer
 from twisted.internet.unix import Server as UNIXServer
 from twisted.protocols.portforward import ProxyClient, ProxyClientFactory, ProxyFactory, ProxyServer
 
+from oauthd.runtime.listening import ask
 from oauthd.web.channel import Channel
 from oauthd.web.readers import Readers
 from tests.web.certificate import self_signed
@@ -302,6 +303,35 @@ class TLSTests(WireCase):
         self.site = encrypted
         self.assertEqual(fast, ordinary)
         self.assertEqual([facts.secure for facts in self.lane._memos], [True])
+
+
+class AskingTests(TLSTests):
+    """A listener that asks for client certificates: what a request means is not told by its bytes alone."""
+
+    def listen(self) -> Any:
+        """The listener."""
+        self.certificate = self_signed()
+        options = self.certificate.options()
+        ask(options)
+        return reactor.listenSSL(0, self.site, options, interface="127.0.0.1")
+
+    async def test_no_clear_text(self) -> None:
+        """Nothing is learned there."""
+        wire = await self.wire()
+        first, *others = [(await self.asked(wire, self.asking))[0] for _ in range(5)]
+        self.assertEqual(others, [first] * 4)
+        self.assertEqual((self.counts.learned, self.counts.hits), (0, 0))
+
+    async def test_same_bytes(self) -> None:
+        """Nor used, though it was learned elsewhere."""
+        line = self.line()
+        answers = [await line.ask(self.asking) for _ in range(4)]
+        hits = self.counts.hits
+        self.assertGreater(hits, 0)
+        line.transport.loseConnection()
+        wire = await self.wire()
+        [answer] = await self.asked(wire, self.asking)
+        self.assertEqual((answer, self.counts.hits), (answers[0], hits))
 
 
 class ReadersTests(WireCase):

@@ -110,6 +110,14 @@ class LearningTests(MemoCase):
             self.assertFalse(self.learned(head(first=first)), first)
         self.assertEqual((self.memo.blocks, self.memo.heads), (0, {}))
 
+    def test_a_name_of_their_own(self) -> None:
+        """Nor are fields that the settings name: a proxy's for the client's certificate."""
+        more = head(b"X-Corp-Certificate: a")
+        self.assertTrue(self.learned(more, memo=self.made()))
+        memo = self.made()
+        memo.never |= {b"x-corp-certificate"}
+        self.assertFalse(self.learned(more, memo=memo))
+
     def test_keep_alive(self) -> None:
         """A connection that says in any case that it stays open may be learned."""
         for value in (b"keep-alive", b" Keep-Alive ", b"KEEP-ALIVE"):
