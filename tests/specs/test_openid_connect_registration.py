@@ -1,0 +1,183 @@
+"""OpenID Connect Dynamic Client Registration 1.0: section by section, what holds of the running server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from oauthd.config import RegistrationSettings
+from tests.server import CHEAP, REDIRECT
+from tests.specs.registering import KEY, PATH, RegisteringCase, public
+
+SECTOR = "https://sector.example/uris.json"
+TWO = ["https://one.example/cb", "https://two.example/cb"]
+
+
+class MetadataTests(RegisteringCase):
+    """Section 2: client metadata."""
+
+    async def test_section_2_defaults(self) -> None:
+        """Section 2: what a client does not say is told as the specification defines it."""
+        told = await self.registered({"redirect_uris": [REDIRECT]})
+        for name, value in {
+            "application_type": "web",
+            "response_types": ["code"],
+            "grant_types": ["authorization_code"],
+            "id_token_signed_response_alg": "RS256",
+            "token_endpoint_auth_method": "client_secret_basic",
+            "subject_type": "public",
+            "require_auth_time": False,
+        }.items():
+            self.assertEqual(told[name], value, name)
+
+    async def test_section_2_every_member(self) -> None:
+        """Section 2: every member that goes with what is on comes back as it was sent."""
+        offered = self.endpoint.registration.offered
+        sent: dict[str, Any] = {
+            "redirect_uris": [REDIRECT],
+            "application_type": "web",
+            "subject_type": "public",
+            "id_token_signed_response_alg": "ES256",
+            "userinfo_signed_response_alg": "ES256",
+            "jwks": {"keys": [public(KEY)]},
+            "default_max_age": 3600,
+            "require_auth_time": True,
+            "default_acr_values": ["urn:one", "urn:two"],
+            "initiate_login_uri": "https://app.example/login",
+            "request_uris": ["https://app.example/request#GkurKxf5T0Y-mnPFCHqWOMiZi4VS138cQO_V7PZHAdM"],
+            "post_logout_redirect_uris": ["https://app.example/bye"],
+            "require_signed_request_object": False,
+            "require_pushed_authorization_requests": True,
+            "dpop_bound_access_tokens": True,
+            "tls_client_certificate_bound_access_tokens": False,
+            "authorization_signed_response_alg": "ES256",
+        }
+        for name in ("id_token_encrypted_response", "userinfo_encrypted_response", "authorization_encrypted_response"):
+            sent[f"{name}_alg"], sent[f"{name}_enc"] = "ECDH-ES", "A128GCM"
+        if "ES256" in offered.request_algorithms:
+            sent["request_object_signing_alg"] = "ES256"
+        told = await self.registered(sent)
+        self.assertEqual({name: told[name] for name in sent}, sent)
+        read = await self.server.http.request(
+            "GET", f"{PATH}/{told['client_id']}", bearer=told["registration_access_token"]
+        )
+        self.assertEqual({name: read.json()[name] for name in sent}, sent)
+
+    async def test_section_2_encryption(self) -> None:
+        """Section 2: enc has a default where there is alg, and is refused without; there is a key to encrypt to."""
+        keys = {"redirect_uris": [REDIRECT], "jwks": {"keys": [public(KEY)]}}
+        told = await self.registered({**keys, "id_token_encrypted_response_alg": "ECDH-ES"})
+        self.assertEqual(told["id_token_encrypted_response_enc"], "A128CBC-HS256")
+        self.assertNotIn("userinfo_encrypted_response_alg", told)
+        for sent in (
+            {**keys, "id_token_encrypted_response_enc": "A128GCM"},
+            {**keys, "id_token_encrypted_response_alg": "RSA1_5"},
+            {**keys, "id_token_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_enc": "A128"},
+            {"redirect_uris": [REDIRECT], "userinfo_encrypted_response_alg": "ECDH-ES"},
+        ):
+            self.refused(await self.register(sent), "invalid_client_metadata")
+
+    async def test_section_2_refused(self) -> None:
+        """Section 2: whatever is out of its form, or not offered here, is refused."""
+        for name, value in (
+            ("application_type", "desktop"),
+            ("subject_type", "secret"),
+            ("id_token_signed_response_alg", "none"),
+            ("id_token_signed_response_alg", "RS1"),
+            ("userinfo_signed_response_alg", "none"),
+            ("default_max_age", -1),
+            ("default_max_age", "3600"),
+            ("default_max_age", True),
+            ("require_auth_time", "true"),
+            ("default_acr_values", "urn:one"),
+            ("initiate_login_uri", "http://app.example/login"),
+            ("initiate_login_uri", "javascript:alert(1)"),
+            ("request_uris", ["http://app.example/request"]),
+            ("request_uris", ["file:///etc/passwd"]),
+            ("request_uris", [f"https://app.example/{n}" for n in range(51)]),
+            ("sector_identifier_uri", "http://app.example/uris.json"),
+        ):
+            self.refused(await self.register({"redirect_uris": [REDIRECT], name: value}), "invalid_client_metadata")
+        self.assertEqual(self.documents.asked, [])
+
+    async def test_section_2_native(self) -> None:
+        """Section 2: native applications have loopback addresses, schemes of their own, and claimed https addresses."""
+        for uri in ("http://127.0.0.1:4000/cb", "http://[::1]/cb", "com.example.app:/cb", REDIRECT):
+            told = await self.registered({"redirect_uris": [uri], "application_type": "native"})
+            self.assertEqual(told["application_type"], "native")
+        sent = {"redirect_uris": ["http://app.example/cb"], "application_type": "native"}
+        self.refused(await self.register(sent), "invalid_redirect_uri")
+
+
+class SectorTests(RegisteringCase):
+    """Section 5: sector identifiers."""
+
+    async def test_section_5_pairwise(self) -> None:
+        """Section 5: the host of the redirect URIs, or of the document that names them, stands for the client."""
+        one = await self.record(await self.registered({"redirect_uris": [REDIRECT], "subject_type": "pairwise"}))
+        self.assertEqual(one.sector, "app.example")
+        self.documents.at[SECTOR] = json.dumps([*TWO, "https://three.example/"]).encode()
+        sent = {"redirect_uris": TWO, "subject_type": "pairwise", "sector_identifier_uri": SECTOR}
+        two = await self.record(await self.registered(sent))
+        self.assertEqual(two.sector, "sector.example")
+
+    async def test_section_5_several_hosts(self) -> None:
+        """Section 5: with several hosts, or none, a pairwise client must say which one stands for it."""
+        for uris in (TWO, ["com.example.app:/cb"]):
+            answer = await self.register({"redirect_uris": uris, "subject_type": "pairwise"})
+            self.refused(answer, "invalid_client_metadata")
+            self.assertIn("sector_identifier_uri", answer.json()["errors"])
+
+    async def test_section_5_document(self) -> None:
+        """Section 5: the document is looked at whenever it is named, and must be an array with every redirect URI."""
+        sent = {"redirect_uris": TWO, "sector_identifier_uri": SECTOR}
+        for number, document in enumerate(
+            (
+                b"",
+                b"[]",
+                b'["https://one.example/cb"]',
+                b'["https://one.example/cb", "https://two.example/cb/"]',
+                b'{"https://one.example/cb": 1, "https://two.example/cb": 2}',
+                b'["https://one.example/cb", ["https://two.example/cb"]]',
+                b"[" * 30000,
+                b'["\xff"]',
+                json.dumps(TWO).encode() + b"x",
+                b" " * 70000 + json.dumps(TWO).encode(),
+            )
+        ):
+            uri = f"https://sector.example/{number}"
+            self.documents.at[uri] = document
+            answer = await self.register({**sent, "sector_identifier_uri": uri})
+            self.refused(answer, "invalid_client_metadata")
+            self.assertEqual(list(answer.json()["errors"]), ["sector_identifier_uri"])
+        answer = await self.register({**sent, "sector_identifier_uri": "https://sector.example/nothing"})
+        self.refused(answer, "invalid_client_metadata")
+        self.assertEqual(self.server.told("client.created"), [])
+
+
+class InnerNetworkTests(RegisteringCase):
+    """Section 9: what a client names is not looked up where only this server could see it."""
+
+    async def prepare(self) -> None:
+        """Leave the server its own way out."""
+
+    async def test_refused_addresses(self) -> None:
+        """Sector identifiers on this machine and inner networks are refused without a call."""
+        for host in ("127.0.0.1", "[::1]", "localhost", "10.0.0.1", "169.254.169.254", "[fe80::1]", "0.0.0.0"):
+            sent = {"redirect_uris": [REDIRECT], "sector_identifier_uri": f"https://{host}/uris.json"}
+            answer = await self.register(sent)
+            self.refused(answer, "invalid_client_metadata")
+            self.assertEqual(list(answer.json()["errors"]), ["sector_identifier_uri"])
+
+
+class CountedFirstTests(RegisteringCase):
+    """Nobody makes this server call others without end."""
+
+    sections = {"users": CHEAP, "registration": RegistrationSettings(allow="open", per_source=3)}
+
+    async def test_calls_are_counted(self) -> None:
+        """A stranger's registrations count before anything is fetched for them."""
+        for number in range(10):
+            uri = f"https://victim.example/{number}"
+            await self.register({"redirect_uris": [REDIRECT], "sector_identifier_uri": uri})
+        self.assertEqual(len(self.documents.asked), 3)
