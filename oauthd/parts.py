@@ -46,6 +46,8 @@ from oauthd.proofs.interface import Method
 from oauthd.proofs.none import NoProof
 from oauthd.proofs.private_key_jwt import PrivateKeyJwt
 from oauthd.proofs.request_object import RequestObjects
+from oauthd.proofs.self_signed_tls_client_auth import SelfSignedTlsClientAuth
+from oauthd.proofs.tls_client_auth import TlsClientAuth
 from oauthd.protocol import jose
 from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.cookies import Cookie
@@ -224,7 +226,7 @@ class Parts:
         signatures = tuple(name for name in settings.algorithms if name in jose.ASYMMETRIC)
         hmacs = tuple(name for name in settings.algorithms if name in jose.HMAC)
         assertions = Assertions(
-            bases=(world.issuer,),
+            bases=tuple(filter(None, (world.issuer, world.settings.mtls.base))),
             token_paths=next(route.paths for route in ROUTES if "token" in route.endpoints.values()),
             once=self.once,
             clock=world.clock,
@@ -239,8 +241,17 @@ class Parts:
             PrivateKeyJwt(self.client_keys, assertions, signatures),
             ClientSecretJwt(self.clients, assertions, hmacs),
             NoProof(),
+            *self._methods_with_certificates(world),
         )
         return tuple(method for method in found if method.method not in settings.off)
+
+    def _methods_with_certificates(self, world: World) -> tuple[Method, ...]:
+        mtls = world.settings.mtls
+        if not mtls.listen and mtls.proxy_header is None:
+            return ()
+        by_own = SelfSignedTlsClientAuth(self.client_keys)
+        # RFC 8705 section 2.1: somebody must vouch for the names in a certificate
+        return (TlsClientAuth(), by_own) if mtls.ca_file is not None or mtls.proxy_vouches else (by_own,)
 
     def _proof_rules(self, world: World) -> Rules:
         settings = world.settings.dpop
