@@ -269,6 +269,7 @@ class Application(Parts):
                     algorithm=world.settings.tokens.id_token_algorithm,
                     form=FormPost(self.pages),
                     clock=world.clock,
+                    profile=world.settings.server.profile,
                 ),
                 subjects=self.subjects,
                 events=world.events,

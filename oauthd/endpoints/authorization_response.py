@@ -13,7 +13,7 @@ from attrs import frozen
 
 from oauthd.keys import NoSigningKey
 from oauthd.nested_jwt import NestedJwts
-from oauthd.protocol import response_modes
+from oauthd.protocol import profile, response_modes
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Parameters, Response, see_other
 from oauthd.protocol.records import Client
@@ -25,6 +25,7 @@ class AuthorizationResponses:
     """Sends responses to clients.
 
     :ivar algorithm: signs for clients that ask for none in particular.
+    :ivar profile: what the server holds all clients to.
     :ivar form: makes the page that posts parameters to a redirect URI.
     """
 
@@ -33,6 +34,7 @@ class AuthorizationResponses:
     algorithm: str
     form: Callable[[RedirectUri, Iterable[tuple[str, str]]], Response]
     clock: Callable[[], float]
+    profile: str = ""
 
     async def send(
         self, client: Client, redirect: RedirectUri, parameters: Parameters, *pairs: tuple[str, str]
@@ -54,8 +56,14 @@ class AuthorizationResponses:
     async def _signed(self, client: Client, pairs: Iterable[tuple[str, str]]) -> str:
         """The response as a JWT, encrypted where the client wants it so (JARM section 2.2)."""
         claims = response_modes.claims(self.issuer, client.client_id, int(self.clock()), pairs)
-        algorithm = client.response_algorithm or self.algorithm
         try:
-            return await self.nested.signed(client, claims, algorithm, client.response_encryption)
+            return await self.nested.signed(client, claims, self._algorithm(client), client.response_encryption)
         except NoSigningKey:
             raise INVALID_REQUEST("no key signs as the application wants it; tell its makers") from None
+
+    def _algorithm(self, client: Client) -> str:
+        wanted = client.response_algorithm or self.algorithm
+        if profile.is_strict(client, self.profile) and wanted not in profile.SIGNING:
+            # FAPI 2.0 Security Profile section 5.4.1; the default is one for OpenID Connect.
+            return next((name for name in profile.SIGNING if name in self.nested.keys.algorithms), wanted)
+        return wanted

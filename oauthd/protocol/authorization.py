@@ -120,8 +120,13 @@ def response_type(c: Context) -> Found:
 
 
 def response_mode(c: Context) -> Found:
-    """OAuth 2.0 Multiple Response Types section 2.1; `query` is the default for a code."""
-    response_modes.chosen(c.parameters, c.redirect)
+    """OAuth 2.0 Multiple Response Types section 2.1; `query` is the default for a code.
+
+    JARM section 3: a client that registered how its responses are signed or encrypted gets no others.
+    """
+    mode = response_modes.chosen(c.parameters, c.redirect)
+    if not mode.signed and (c.client.response_algorithm or c.client.response_encryption):
+        raise INVALID_REQUEST("this client is registered for signed responses, and must ask for them by response_mode")
     return {}
 
 

@@ -6,6 +6,9 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from joserfc import jwt
+from joserfc.errors import BadSignatureError
+from joserfc.jwk import OctKey
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
@@ -96,6 +99,21 @@ class SignedTests(_Flow):
             read = await self.read(await self.refused_by(app, "jwt"), algorithm=algorithm)
             self.assertEqual(read.header["alg"], algorithm)
 
+    async def test_section_3_under_fapi(self) -> None:
+        """FAPI 2.0 Security Profile section 5.4.1: a client that is held to it is never answered with RS256."""
+        app = await self.server.client("strict", profile="fapi2")
+        read = await self.read(await self.refused_by(app, "jwt"), algorithm="PS256")
+        self.assertEqual(read.header["alg"], "PS256")
+
+    async def test_section_2_2_by_secret(self) -> None:
+        """Section 2.2: a MAC is made with the client's own secret (OpenID Connect Core section 10.1)."""
+        app = await self.server.client("mac", response_algorithm="HS256")
+        token = self.response(await self.refused_by(app, "jwt"), "query")
+        claims = jwt.decode(token, OctKey.import_key(app.secret), algorithms=["HS256"]).claims
+        self.assertEqual((claims["error"], claims["aud"]), ("login_required", "mac"))
+        wrong = OctKey.import_key(self.app.secret)
+        self.assertRaises(BadSignatureError, jwt.decode, token, wrong, algorithms=["HS256"])
+
     async def test_no_key_no_answer_in_clear(self) -> None:
         """An algorithm that no key here signs with is told to the person: nothing is sent unsigned."""
         app = await self.server.client("odd", response_algorithm="ES512")
@@ -171,7 +189,15 @@ class EncryptedTests(_Flow):
         app = await self.encrypting("ECDH-ES", "A128GCM", signing, "sealed")
         self.refused_page(await self.refused_by(app, "jwt"))
 
-    async def test_other_modes_stay_as_they_are(self) -> None:
-        """A mode that is not signed is not encrypted."""
-        app = await self.encrypting("ECDH-ES", "A128GCM", self.key, "sealed")
-        self.refused_by_redirect((await self.refused_by(app, "query")).redirected, "login_required")
+    async def test_section_3_no_other_modes(self) -> None:
+        """Section 3: a client that wants its responses signed or encrypted gets none that are not."""
+        for app in (
+            await self.encrypting("ECDH-ES", "A128GCM", self.key, "sealed"),
+            await self.server.client("signed", response_algorithm="ES256"),
+        ):
+            for mode in ("query", None):
+                asking = self.server.asking(app, response_mode=mode)
+                answer = await self.server.get("/oauth2/authorize", asking)
+                self.refused_by_redirect(answer.redirected, "invalid_request")
+            form = self.server.asking(app, response_mode="form_post")
+            self.refused(await self.server.post("/oauth2/par", form, basic=app.basic), "invalid_request")
