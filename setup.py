@@ -38,8 +38,8 @@ setup(
         "txredisapi>=1.6",
         "hiredis>=3",  # hard dependency, so one reply parser is tested
         "treq>=24.9",
-        "jwcrypto>=1.5.7",  # 1.5.7: decompression and PBES2 advisories
-        "cryptography>=43",
+        "jwcrypto>=1.6",  # 1.6: keys of ML-DSA; decompression and PBES2 advisories before 1.5.7
+        "cryptography>=48",  # 48: ML-DSA with the OpenSSL in it
         "attrs>=24",
         "msgspec>=0.19",
         "jsonschema-rs>=0.60",  # patterns in linear time, and no reference leads out (offline)

@@ -1,0 +1,44 @@
+"""JWK thumbprints: the example, and what goes into one (sections 3.1 to 3.3)."""
+
+from __future__ import annotations
+
+from jwcrypto.jwk import JWK
+from twisted.trial.unittest import SynchronousTestCase
+
+from oauthd.protocol import jose
+
+EXAMPLE = {
+    "kty": "RSA",
+    "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3"
+    "oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdA"
+    "ZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-"
+    "kEgU8awapJzKnqDKgw",
+    "e": "AQAB",
+    "alg": "RS256",
+    "kid": "2011-04-29",
+}
+
+
+class ThumbprintTests(SynchronousTestCase):
+    """Section 3."""
+
+    def test_section_3_1_example(self) -> None:
+        """Section 3.1: the example's."""
+        self.assertEqual(jose.thumbprint(EXAMPLE), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")
+
+    def test_section_3_2_required_members_alone(self) -> None:
+        """Sections 3.2, 3.2.1: order and optional members change nothing; a private key has its public key's."""
+        turned = dict(reversed(EXAMPLE.items())) | {"use": "sig", "d": "AAAA", "x5c": ["x"]}
+        del turned["alg"], turned["kid"]
+        self.assertEqual(jose.thumbprint(turned), jose.thumbprint(EXAMPLE))
+
+    def test_another_library(self) -> None:
+        """jwcrypto finds the same for a key of each kind."""
+        for algorithm in (*jose.ASYMMETRIC, *jose.DECRYPTION):
+            public = jose.generate(algorithm).public
+            self.assertEqual(jose.thumbprint(public), JWK(**public).thumbprint(), algorithm)
+
+    def test_what_is_no_key(self) -> None:
+        """A member that is missing or no string, a type that is not known, a secret: none has a thumbprint here."""
+        for key in ({}, {"kty": "RSA", "e": "AQAB"}, {**EXAMPLE, "n": 5}, {"kty": "oct", "k": "AAAA"}, {"kty": ["EC"]}):
+            self.assertRaises(jose.TokenRefused, jose.thumbprint, key)
