@@ -81,6 +81,9 @@ MEMBERS: Mapping[str, str] = {
 }
 """Member of the metadata document -> endpoint, whose advertised path it names."""
 
+DIRECT = frozenset(MEMBERS) - {"authorization_endpoint", "end_session_endpoint", "jwks_uri"}
+"""Those that clients call themselves, and with a certificate where they have one (RFC 8705 section 5)."""
+
 UNAVAILABLE: Mapping[type[Exception], ErrorKind] = {
     StoreUnavailable: TEMPORARILY_UNAVAILABLE,
     PoolFull: TEMPORARILY_UNAVAILABLE,
@@ -176,9 +179,14 @@ class Application(Parts):
         }
 
     def _metadata(self, world: World) -> Metadata:
+        mtls = world.settings.mtls
+        endpoints = {member: _advertised(name) for member, name in self._members().items()}
+        aliases = {} if mtls.base is None else {name: f"{mtls.base}{endpoints[name]}" for name in DIRECT & {*endpoints}}
         return Metadata(
             issuer=world.issuer,
-            endpoints={member: _advertised(name) for member, name in self._members().items()},
+            endpoints=endpoints,
+            certificates=bool(mtls.listen or mtls.proxy_header),
+            aliases=dict(sorted(aliases.items())),
             grant_types=tuple(self.grants),
             authentication=self.authentication.metadata(),
             id_token_algorithms=self.keys.algorithms,

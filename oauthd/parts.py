@@ -226,7 +226,7 @@ class Parts:
         signatures = tuple(name for name in settings.algorithms if name in jose.ASYMMETRIC)
         hmacs = tuple(name for name in settings.algorithms if name in jose.HMAC)
         assertions = Assertions(
-            bases=tuple(filter(None, (world.issuer, world.settings.mtls.base))),
+            bases=_bases(world),
             token_paths=next(route.paths for route in ROUTES if "token" in route.endpoints.values()),
             once=self.once,
             clock=world.clock,
@@ -256,7 +256,7 @@ class Parts:
     def _proof_rules(self, world: World) -> Rules:
         settings = world.settings.dpop
         return Rules(
-            origins=(world.issuer,),
+            origins=_bases(world),
             algorithms=settings.algorithms,
             lifetime=settings.proof_lifetime,
             ahead=_ahead(world.settings),
@@ -292,6 +292,12 @@ class Parts:
 def _ahead(settings: Settings) -> int:
     """Seconds by which the clocks of clients may differ from ours."""
     return min(max(settings.tokens.leeway, PROMPT), LATE)
+
+
+def _bases(world: World) -> tuple[str, ...]:
+    """Where our endpoints are, as clients know them; the issuer first."""
+    base = world.settings.mtls.base
+    return (world.issuer,) if base is None or base == world.issuer else (world.issuer, base)
 
 
 def _hasher(settings: Settings) -> PasswordHasher:

@@ -25,6 +25,9 @@ class Metadata:
     :ivar authentication: members that tell how clients authenticate.
     :ivar id_token_algorithms: those that there are keys for.
     :ivar requests: the members about authorization requests.
+    :ivar certificates: are clients asked for certificates anywhere?
+    :ivar aliases: members of `endpoints`, and where clients with certificates find them; empty where they find them at
+        the same place.
     :ivar proof_algorithms: those of DPoP proofs; () where there is no DPoP.
     """
 
@@ -36,6 +39,8 @@ class Metadata:
     acr_values: Sequence[str]
     requests: Mapping[str, Any]
     proof_algorithms: Sequence[str] = ()
+    certificates: bool = False
+    aliases: Mapping[str, str] = field(factory=dict)
     prompts: Sequence[str] = ("none", "login", "consent", "select_account")
     body: bytes = field(init=False, repr=False)
 
@@ -72,6 +77,7 @@ class Metadata:
             "userinfo_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
             **self.authentication,
             **proofs,
+            **self._mutual_tls(),
             "code_challenge_methods_supported": ["S256"],  # RFC 8414 section 2
             "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
             "claims_supported": [
@@ -86,3 +92,8 @@ class Metadata:
             **self.requests,
             "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         }
+
+    def _mutual_tls(self) -> dict[str, Any]:
+        # RFC 8705 sections 3.3 and 5
+        bound = {"tls_client_certificate_bound_access_tokens": True} if self.certificates else {}
+        return bound | ({"mtls_endpoint_aliases": dict(self.aliases)} if self.aliases else {})

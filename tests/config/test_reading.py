@@ -221,6 +221,16 @@ class RuleTests(Sources):
                 "store.reply_timeout (1.0) must be below server.answer_timeout (1.0)",
             ),
             ("[store]\nreply_timeout = 2\n", "store.reply_timeout (2.0) must be below cache.max_staleness (2.0)"),
+            ("[fetch]\ntimeout = 10\n", "fetch.timeout (10.0) must be below server.answer_timeout (10.0)"),
+            ("[fetch]\nlongest = 30\n", "fetch.shortest (60.0) must not be above fetch.longest (30.0)"),
+            (
+                '[mtls]\nbase = "https://mtls.example"\n',
+                "mtls.base needs mtls.listen or mtls.proxy_header: nobody asks for certificates there",
+            ),
+            (
+                '[mtls]\nproxy_header = "Client-Cert"\n',
+                "mtls.proxy_header needs server.trusted_proxies or server.trust_unix: nobody is believed",
+            ),
             (
                 "[tokens]\nrefresh_absolute = 60\n",
                 "tokens.refresh_idle (604800) must not be above tokens.refresh_absolute (60)",
@@ -463,6 +473,56 @@ class ServerTests(Sources):
             self.assertEqual(
                 self.problems(f"[server]\ntrusted_proxies = [{networks}]\n"),
                 [f"oauthd.toml: server.trusted_proxies: {expected}"],
+            )
+
+
+class OutsideTests(Sources):
+    """Settings of what the server fetches, and of client certificates."""
+
+    def refused(self, toml: str, expected: str) -> None:
+        """It is refused for this reason."""
+        section = toml[1 : toml.index("]")]
+        name = toml.partition("\n")[2].partition(" ")[0]
+        self.assertEqual(self.problems(toml), [f"oauthd.toml: {section}.{name}: {expected}"])
+
+    def test_hosts(self) -> None:
+        """Hosts that are opened are plain names or IPv4 addresses, without a port, in lower case."""
+        read = self.read('[fetch]\nopen_hosts = ["keys.corp.example", "localhost", "10.0.0.1"]\n')
+        self.assertEqual(read.fetch.open_hosts, ("keys.corp.example", "localhost", "10.0.0.1"))
+        for host in ("a.example:8443", "https://a.example", "A.example", "*.example", "a.example/", "::1", "", "127.1"):
+            expected = f"must be host names or IPv4 addresses in lower case, without a port, unlike {host!r}"
+            self.refused(f'[fetch]\nopen_hosts = ["{host}"]\n', expected)
+
+    def test_ports(self) -> None:
+        """Ports are ports, and each is named once."""
+        self.refused("[fetch]\nports = [0]\n", "must be from 1 to 65535")
+        self.refused("[fetch]\nports = [443, 65536]\n", "must be from 1 to 65535")
+        self.refused("[fetch]\nports = [443, 443]\n", "must not name the same one twice")
+
+    def test_listeners_with_certificates(self) -> None:
+        """Certificates are shown in TLS, so a listener that asks for them is an ssl: one, and for nothing else."""
+        one = "ssl:8443:privateKey=/k.pem:certKey=/c.pem"
+        self.assertEqual(self.read(f'[mtls]\nlisten = ["{one}"]\n').mtls.listen, (one,))
+        self.refused('[mtls]\nlisten = ["tcp:8443"]\n', "must be ssl: listeners, unlike 'tcp:8443'")
+        server = f'[server]\nlisten = ["{one}"]\nissuer = "https://a.example"\n'
+        both = self.problems(f'{server}[mtls]\nlisten = ["{one}"]\n')
+        self.assertTrue(both[0].endswith(f"mtls.listen must not name {one}, which is in server.listen"), both)
+
+    def test_where_clients_reach_them(self) -> None:
+        """That is an https URL of a host, as the issuer is."""
+        self.refused('[mtls]\nbase = "http://localhost"\n', "must begin with https://")
+        expected = "must end after host and port: no slash at the end, no path"
+        self.refused('[mtls]\nbase = "https://a.example/"\n', expected)
+
+    def test_headers_of_proxies(self) -> None:
+        """A header with a meaning of its own cannot carry a certificate, nor can one that servers spell in two ways."""
+        text = '[server]\ntrusted_proxies = ["10.0.0.1"]\n[mtls]\nproxy_header = "X-Ssl-Client-Cert"\n'
+        self.assertEqual(self.read(text).mtls.proxy_header, "X-Ssl-Client-Cert")
+        self.read('[server]\ntrust_unix = true\n[mtls]\nproxy_header = "Client-Cert"\n')
+        for name in ("Authorization", "cookie", "X-Forwarded-For", "Client_Cert", "Client Cert", "a:b", "DPoP"):
+            self.refused(
+                f'[mtls]\nproxy_header = "{name}"\n',
+                "must be the name of a header of letters, digits and hyphens that has no other meaning",
             )
 
 
