@@ -9,7 +9,9 @@ from twisted.internet.interfaces import IAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.protocol.messages import Connection, Headers
+from oauthd.web.client_certificates import Certificates, ProxyHeader
 from oauthd.web.sources import Sources
+from tests.web.issued import Pair
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), ip_network("127.0.0.1/32"))
 
@@ -34,6 +36,27 @@ def seen(
 def forwarded(peer: str, *values: str) -> str:
     """The source of a request with those X-Forwarded-For fields."""
     return seen(peer, *(("x-forwarded-for", value) for value in values)).source
+
+
+class Certificate(SynchronousTestCase):
+    """What is told of the caller's certificate in a header; TLS has tests with handshakes elsewhere."""
+
+    def told(self, peer: IAddress | str, unix: bool) -> bytes:
+        """What is believed."""
+        header = ProxyHeader("client-cert", vouches=True)
+        sources = Sources(TRUSTED, unix, Certificates(None, header))
+        end = at(peer) if isinstance(peer, str) else peer
+        found = sources.connection(end, at("192.0.2.1"), False, Headers((("client-cert", self.pair.field),)))
+        self.assertEqual(found.vouched, bool(found.certificate))
+        return found.certificate
+
+    def test_who_is_believed(self) -> None:
+        """A trusted proxy is, and one on a unix socket where that is set; nobody else."""
+        self.pair = Pair.self_made("CN=app")
+        self.assertEqual(self.told("10.0.0.1", False), self.pair.der)
+        self.assertEqual(self.told(UNIXAddress(None), True), self.pair.der)
+        self.assertEqual(self.told(UNIXAddress(None), False), b"")
+        self.assertEqual(self.told("203.0.113.9", True), b"")
 
 
 class ForwardedFor(SynchronousTestCase):
