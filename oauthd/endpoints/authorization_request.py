@@ -130,7 +130,7 @@ class AuthorizationRequests:
     def metadata(self) -> Mapping[str, Any]:
         """What the metadata document says of requests (RFC 9126 section 5, OpenID Connect Discovery section 3)."""
         return {
-            "require_pushed_authorization_requests": self.settings.authorization.pushed_required,
+            "require_pushed_authorization_requests": self._all_must_push(),
             "request_parameter_supported": True,
             "request_uri_parameter_supported": True,
             "require_request_uri_registration": True,
@@ -142,8 +142,11 @@ class AuthorizationRequests:
         }
 
     def _must_push(self, client: Client) -> bool:
-        demanded = self.settings.authorization.pushed_required or client.par_required
-        return demanded or self._is_strict(client)  # FAPI 2.0 Security Profile section 5.3.2.2
+        # FAPI 2.0 Security Profile section 5.3.2.2
+        return self._all_must_push() or client.par_required or self._is_strict(client)
+
+    def _all_must_push(self) -> bool:
+        return self.settings.authorization.pushed_required or self.settings.server.profile == profile.FAPI2
 
     def _is_strict(self, client: Client) -> bool:
         return profile.is_strict(client, self.settings.server.profile)

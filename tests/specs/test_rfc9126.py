@@ -6,18 +6,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from oauthd.config import AuthorizationSettings
+from oauthd.config import AuthorizationSettings, ServerSettings
 from oauthd.protocol import opaque
-from oauthd.protocol.authorization import PAR
-from oauthd.protocol.errors import OAuthError
-from oauthd.protocol.messages import Parameters
 from oauthd.protocol.pkce import challenge_of
-from oauthd.protocol.redirects import RedirectUri
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
 from oauthd.stores.pushed_requests import PushedRequests
 from tests.possession import Holder
 from tests.server import ISSUER, REDIRECT, VERIFIER, App, Browser, ServerCase, ok, together
+from tests.specs import holders
 from tests.wire import Answer
 
 URN = "urn:ietf:params:oauth:request_uri:"
@@ -357,20 +354,74 @@ class Section5Tests(PushedCase):
             self.refused_by_redirect(answer.redirected, "invalid_request")
         self.assertIn("code", await self.answered(await self.pushed()))
 
-    async def test_fapi(self) -> None:
-        """FAPI 2.0 Security Profile section 5.3.2.2: PKCE and redirect_uri are demanded of those held to it."""
-        app = await self.server.client("strict", profile="fapi2")
-        pkce = {"code_challenge": challenge_of(VERIFIER), "code_challenge_method": "S256"}
-        good = self.server.asking(app, scope="read") | pkce
-        for missing in ("code_challenge", "redirect_uri", ""):
-            pairs = tuple((name, value) for name, value in good.items() if name != missing)
-            check = self.server.application.requests.check
-            checked = check(PAR, Parameters(pairs), app.record, RedirectUri(app.redirect_uri))
-            if missing:
-                with self.assertRaises(OAuthError):
-                    await checked
-            else:
-                self.assertEqual((await checked).scope, ("read",))
+
+class StrictTests(PushedCase):
+    """FAPI 2.0 Security Profile section 5.3.2.2 for one client that is held to it; it authenticates by its key."""
+
+    signer = holders.Holder("PS256")
+
+    async def prepare(self) -> None:
+        """Register it."""
+        await super().prepare()
+        self.app = await self.server.client(
+            "strict", profile="fapi2", auth_method="private_key_jwt", jwks=self.signer.jwks, dpop_bound=True
+        )
+        self.pkce = {"code_challenge": challenge_of(VERIFIER), "code_challenge_method": "S256"}
+        self.proofs = 0
+
+    def proved(self, form: dict[str, str]) -> dict[str, str]:
+        """A form with the client's assertion."""
+        self.proofs += 1
+        now, name = int(self.server.clock.seconds()), self.app.client_id
+        claims = {"iss": name, "sub": name, "aud": ISSUER, "exp": now + 60, "iat": now, "jti": f"{self.proofs}"}
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        return form | {"client_assertion": self.signer.sign(claims), "client_assertion_type": kind}
+
+    async def push_form(self, form: dict[str, str]) -> Answer:
+        """Push as that client does."""
+        return await self.server.post("/oauth2/par", self.proved(form))
+
+    async def test_section_5_3_2_2(self) -> None:
+        """A whole flow: pushed by an assertion, signed in, redeemed with verifier, assertion and proof."""
+        holder = Holder()
+        answer = await self.push_form(self.server.asking(self.app) | self.pkce)
+        told = await self.answered(answer.json()["request_uri"])
+        form = {"grant_type": "authorization_code", "code": told["code"], "redirect_uri": REDIRECT}
+        proof = ("DPoP", holder.proof("POST", "/oauth2/token", self.server.clock.seconds()))
+        redeemed = await self.server.post(
+            "/oauth2/token", self.proved(form | {"code_verifier": VERIFIER}), headers=[proof]
+        )
+        self.assertEqual(ok(redeemed)["token_type"], "DPoP")
+
+    async def test_section_5_3_2_2_what_is_demanded(self) -> None:
+        """PKCE by S256 and redirect_uri are, and that the request is pushed."""
+        good = self.server.asking(self.app, scope="read") | self.pkce
+        for name in ("code_challenge", "redirect_uri"):
+            left = {one: value for one, value in good.items() if one != name}
+            self.refused(await self.push_form(left), "invalid_request")
+        self.refused(await self.push_form(good | {"code_challenge_method": "plain"}), "invalid_request")
+        self.assertEqual((await self.push_form(good)).status, 201)
+        answer = await self.server.browser().get("/oauth2/authorize", good)
+        self.refused_by_redirect(answer.redirected, "invalid_request")
+
+    async def test_no_assertion_is_kept(self) -> None:
+        """RFC 9126 section 2.1: the assertion that authenticates is not kept with the request."""
+        form = self.proved(self.server.asking(self.app) | self.pkce)
+        self.assertEqual((await self.server.post("/oauth2/par", form)).status, 201)
+        self.assertNotIn(form["client_assertion"].encode(), b"".join((await self.server.dump()).values()))
+
+
+class StrictServerTests(PushedCase):
+    """The same of a server that holds all its clients to it."""
+
+    sections = {"server": ServerSettings(profile="fapi2")}
+
+    async def test_every_client_must_push(self) -> None:
+        """Every client must push, and the metadata says so."""
+        answer = await self.server.browser().get("/oauth2/authorize", self.server.asking(self.app))
+        self.refused_by_redirect(answer.redirected, "invalid_request")
+        document = ok(await self.server.get("/.well-known/oauth-authorization-server"))
+        self.assertIs(document["require_pushed_authorization_requests"], True)
 
 
 class DemandedTests(PushedCase):
@@ -418,8 +469,8 @@ class PossessionTests(PushedCase):
         """The code of a request that was pushed with a proof is redeemed by the holder of that key alone."""
         answer = await self.proved(self.holder)
         told = await self.answered(answer.json()["request_uri"], dpop_jkt=self.thief.jkt)
-        for holders in ((), (self.thief,)):
-            self.refused(await self.redeemed(told["code"], *holders), "invalid_grant")
+        for proving in ((), (self.thief,)):
+            self.refused(await self.redeemed(told["code"], *proving), "invalid_grant")
         self.assertEqual(ok(await self.redeemed(told["code"], self.holder))["token_type"], "DPoP")
 
     async def test_section_10_1_both(self) -> None:
