@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -554,6 +556,19 @@ class TellingTests(Sources):
             self.assertEqual(
                 self.problems(f"[log]\nleave_out = [{names}]\n"), [f"oauthd.toml: log.leave_out: {expected}"]
             )
+
+    def test_types_of_authorization_details(self) -> None:
+        """Declarations are read when the settings are, the one of the documentation among them."""
+        page = Path(__file__).parent.parent.parent / "etc" / "docs" / "authorization-details.md"
+        (example,) = re.findall(r"```toml\n(.*?)```", page.read_text(), re.S)
+        self.assertEqual(len(self.read(example).authorization.details_types), 1)
+        for declaration, expected in (
+            ("x", "must be JSON"),
+            ('{"type": "a b", "title": "A", "schema": {}}', "type must be 1 to 200 visible ASCII"),
+            ('{"type": "a", "title": "A", "schema": {"type": "b"}}', "schema of a: "),
+        ):
+            (problem,) = self.problems(f"[authorization]\ndetails_types = ['{declaration}']\n")
+            self.assertTrue(problem.startswith(f"oauthd.toml: authorization.details_types: {expected}"), problem)
 
 
 class DerivedTests(Sources):

@@ -9,6 +9,7 @@ from typing import Any
 from oauthd.config import AuthorizationSettings
 from tests.details import DECLARATIONS, PAY, PAYMENT_TYPE, SEE, sent
 from tests.server import App, ServerCase, form_of, ok, together, with_fields
+from tests.specs.test_rfc9101 import ObjectCase
 from tests.specs.tokens import verified
 from tests.wire import Answer
 
@@ -252,6 +253,17 @@ class TokenRequestTests(_Details):
         anybody = await self.server.token(self.app, "client_credentials", authorization_details=parameter)
         self.refused(anybody, REFUSED)
 
+    async def test_password(self) -> None:
+        """Where the person is not asked, the same holds as for a client by itself."""
+        for types, answer in ((None, None), (("account_information",), [SEE])):
+            app = await self.server.client(f"old-{answer is None}", grant_types=("password",), details_types=types)
+            form = {"username": self.alice.username, "password": self.alice.password}
+            told = await self.server.token(app, "password", **form, authorization_details=sent(SEE))
+            if answer is None:
+                self.refused(told, REFUSED)
+            else:
+                self.assertEqual(ok(told)["authorization_details"], answer)
+
     async def test_client_credentials_with_refresh(self) -> None:
         """A machine's refresh token keeps the details of its first request."""
         facts: dict[str, Any] = {"details_types": ("account_information",), "machine_refresh": True}
@@ -298,6 +310,25 @@ class DeviceTests(_Details):
         """What is wrong is told to the device before anybody is shown anything."""
         form = {"authorization_details": sent({**PAY, "more": 1})}
         self.refused(await self.server.post("/oauth2/device_authorize", form, basic=self.app.basic), REFUSED)
+
+
+class RequestObjectTests(ObjectCase):
+    """Section 3: in a request object (RFC 9101), where they are an array and no text."""
+
+    sections = _Details.sections
+
+    async def test_array(self) -> None:
+        """A signed request brings them, and they are checked as all others are."""
+        told = await self.answered(self.signed(authorization_details=[PAY, SEE]))
+        tokens = ok(await self.server.redeem(self.app, told["code"]))
+        self.assertEqual(tokens["authorization_details"], [PAY, SEE])
+        wrong = await self.send(self.signed(authorization_details=[{**PAY, "more": 1}]))
+        self.refused_by_redirect(wrong.redirected, REFUSED)
+
+    async def test_nothing_is_added_beside_it(self) -> None:
+        """What a browser brings beside a signed request is not looked at."""
+        told = await self.answered(self.signed(authorization_details=[LESS]), authorization_details=sent(PAY))
+        self.assertEqual(ok(await self.server.redeem(self.app, told["code"]))["authorization_details"], [LESS])
 
 
 class ResourceServerTests(_Details):
