@@ -13,6 +13,7 @@ from oauthd.admin import api as admin
 from oauthd.admin.client_members import ClientMembers
 from oauthd.admin.clients import ClientsResource
 from oauthd.admin.declarations import Access
+from oauthd.admin.initial_access import InitialAccessResource
 from oauthd.admin.keys import KeysResource
 from oauthd.admin.profile import ProfileResource
 from oauthd.admin.scopes import ScopesResource
@@ -337,7 +338,7 @@ class Application(Parts):
                 scopes=self.scopes,
                 tokens=self.tokens,
                 events=events,
-                members=ClientMembers(tuple(self.grants), self.keys.algorithms, settings.clients.machine_refresh),
+                members=ClientMembers(self.offered, settings.clients.machine_refresh),
                 issuer=issuer,
             ),
             UsersResource(self.users, self.tokens, self.passwords, events, rule),
@@ -345,6 +346,7 @@ class Application(Parts):
             ScopesResource(self.scopes, events),
             TokensResource(self.tokens, self.clients, self.users, events, access, self.revoke.end, self.revoke),
             KeysResource(self.keys, self.clients, events),
+            InitialAccessResource(self.initial_access, self.scopes, events, self.offered),
         )
         places = [(path, route.endpoints) for route in ROUTES for path in route.paths]
         return admin.endpoints(resources, access, issuer, places)

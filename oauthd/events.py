@@ -36,6 +36,8 @@ EVENTS: Mapping[str, str] = {
     "client.deleted": "a client was deleted and its tokens with it",
     "client.secret_rotated": "a client got a new secret",
     "client.expired": "a client that had registered itself and was not used any more was deleted",
+    "initial_access.issued": "an initial access token was issued, with which clients can be registered",
+    "initial_access.revoked": "an initial access token was taken back",
     "client.refused": "a client failed to authenticate",
     "user.created": "a user was created",
     "user.updated": "a user was changed",

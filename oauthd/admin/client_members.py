@@ -1,7 +1,8 @@
 """What the admin API says of a client: which members may be sent, which are shown, and how a record becomes them.
 
-What a client may be registered with at all is in `oauthd.protocol.client_metadata`; what goes together with what there
-is, and what becomes of it, in `clients`.
+What a client may be registered with at all is in the table of `oauthd.protocol.client_metadata`, whose members stand
+here by their names on the wire; those that this API has had before, or that only an administrator says, have names of
+their own. What goes together with what there is, and what becomes of it, is in `clients`.
 """
 
 from __future__ import annotations
@@ -9,43 +10,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
+from msgspec.structs import replace
 
 from oauthd.protocol import client_metadata as metadata
-from oauthd.protocol.errors import OAuthError
+from oauthd.protocol.client_rules import completed
 from oauthd.protocol.records import Client
-from oauthd.protocol.redirects import validate_registered
 from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Variants, Whole
 
 CLIENT_ID = Text(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,128}", "the id of a client", 1, 128)
 """Any client id, also one that was preset in the settings."""
 
-
-def _reason(uri: str) -> str:
-    try:
-        validate_registered(uri)
-    except OAuthError as error:
-        return error.description
-    return "this form of redirect URI is not supported"
-
-
-_redirects = Listing(
-    Text(
-        metadata.REDIRECT_URI,
-        "a redirect URI",
-        1,
-        metadata.LONGEST_URI,
-        explain=_reason,
-        example="https://app.example.com/callback",
-    ),
-    metadata.MOST_URIS,
-    distinct=True,
-)
+CONFIDENTIAL_ALONE = ("token_endpoint_auth_", "tls_client_auth_")
+"""Beginnings of the names of members that say how a client proves itself."""
+OWN_NAMES: Mapping[str, str] = {"id_token_signed_response_alg": "id_token_algorithm", "client_name": "name"}
+"""Name on the wire -> name here."""
 _scopes = Listing(Text(metadata.SCOPE, "the name of a scope", 1, 128), 200, distinct=True)
-_name = Text(metadata.NAME, "one line of text without blanks at its ends", 1, metadata.LONGEST_NAME, example="Example")
 _web = Text(metadata.WEB_URI, "an http or https address", 1, metadata.LONGEST_URI)
 _resource = Text(metadata.RESOURCE, "an absolute URI without fragment", 1, metadata.LONGEST_URI)
 _TAKES = "false ends its tokens."
+_ENDS = "When it is deleted unless it is used (seconds since 1970); null for never. Use moves it on."
+_WITH_NONE = ("scopes", "unused_until")
+"""Members that are None in the record where they are null here; others are empty."""
 _ROTATES = "Refresh tokens are replaced at use; those of public clients always are."
 
 _SECRET = Member(
@@ -59,57 +45,89 @@ _SECRET = Member(
 class ClientMembers:
     """The members, as the server's settings allow them.
 
-    :ivar grant_types: those that are on.
-    :ivar id_token_algorithms: those that there are keys for.
+    :ivar offered: what is on.
     :ivar machine_refresh: what a new client gets when it is not said.
+    :ivar table: the members that this API has by their names on the wire.
     """
 
-    grant_types: tuple[str, ...]
-    id_token_algorithms: tuple[str, ...]
+    offered: metadata.Offered
     machine_refresh: bool
+    table: tuple[metadata.Row, ...] = field(init=False, repr=False)
 
-    def _members(self, grant_types: tuple[str, ...]) -> Members:
+    @table.default
+    def _table(self) -> tuple[metadata.Row, ...]:
+        return tuple(row for row in metadata.rows(self.offered) if row.admin and row.supported)
+
+    def changed(self, client: Client, body: Mapping[str, Any]) -> Client:
+        """A client with the members that were read of a body; the others stay as they are."""
+        on_the_wire = {**{row.name: row.of(client) for row in self.table}, **body}
+        own = {name: value for name, value in body.items() if name not in {row.name for row in self.table}}
+        told = {name: "" if value is None and name not in _WITH_NONE else value for name, value in own.items()}
+        after = replace(client, **told, **metadata.fields(on_the_wire, self.table))
+        return completed(after, on_the_wire["application_type"])
+
+    def shown(self, client: Client) -> dict[str, Any]:
+        """A client as answers show it: never a secret."""
+        told = _shown(client)
+        for row in self.table:
+            value = row.of(client)
+            told[row.name] = row.empty if value is None else value
+        return told
+
+    def _members(self, grant_types: tuple[str, ...], *, public: bool = False) -> Members:
         """What an administrator says of a client."""
+        own = self._own_members(grant_types)
+        table = [row for row in self.table if not (public and row.name.startswith(CONFIDENTIAL_ALONE))]
+        return Members((*own, *map(_member, table)))
+
+    def _own_members(self, grant_types: tuple[str, ...]) -> tuple[Member, ...]:
+        """Those by names of their own."""
         formats = "Of access tokens; null for the server's setting."
-        return Members(
-            (
-                Member("name", _name, "What people see at consent.", required=True),
-                Member("redirect_uris", _redirects, "Compared character by character (RFC 9700).", default=[]),
-                Member("post_logout_redirect_uris", _redirects, "Where a logout may lead.", default=[]),
-                Member(
-                    "grant_types",
-                    Listing(Choice(grant_types), len(grant_types), distinct=True),
-                    "What it may use at the token endpoint.",
-                    default=[one for one in metadata.DEFAULT_GRANT_TYPES if one in grant_types],
-                ),
-                Member("scopes", Nullable(_scopes), "What it may ask for; null: all but reserved ones.", default=None),
-                Member("default_scopes", _scopes, "What a request without scope gets.", default=[]),
-                Member(
-                    "resources",
-                    Listing(_resource, metadata.MOST_URIS, distinct=True),
-                    "Resource indicators it owns (RFC 8707): tokens for them are active for their owners alone.",
-                    default=[],
-                ),
-                Member("access_format", Nullable(Choice(("jwt", "opaque"))), formats, default=None),
-                Member(
-                    "id_token_algorithm",
-                    Nullable(Choice(self.id_token_algorithms)),
-                    "What signs its id tokens; null for the server's setting.",
-                    default=None,
-                ),
-                Member("introspects", Flag(), "It may introspect tokens (confidential clients).", default=True),
-                Member(
-                    "machine_refresh",
-                    Flag(),
-                    "client_credentials answers carry a refresh token, against RFC 6749 section 4.4.3.",
-                    default=self.machine_refresh,
-                ),
-                Member("first_party", Flag(), "People are not asked for consent.", default=False),
-                Member("pkce_required", Flag(), "PKCE also for a confidential client.", default=False),
-                Member("rotates_refresh", Flag(), _ROTATES, default=True),
-                Member("client_uri", Nullable(_web), "Its own page, shown at consent.", default=None),
-                Member("is_active", Flag(), f"Whether it may use the server at all. {_TAKES}", default=True),
-            )
+        redirects = metadata.REDIRECT_URIS
+        return (
+            Member("name", metadata.NAME_TEXT, "What people see at consent.", required=True),
+            Member("redirect_uris", redirects, "Compared character by character (RFC 9700).", default=[]),
+            Member("post_logout_redirect_uris", redirects, "Where a logout may lead.", default=[]),
+            Member(
+                "grant_types",
+                Listing(Choice(grant_types), len(grant_types), distinct=True),
+                "What it may use at the token endpoint.",
+                default=[one for one in metadata.DEFAULT_GRANT_TYPES if one in grant_types],
+            ),
+            Member("scopes", Nullable(_scopes), "What it may ask for; null: all but reserved ones.", default=None),
+            Member("default_scopes", _scopes, "What a request without scope gets.", default=[]),
+            Member(
+                "resources",
+                Listing(_resource, metadata.MOST_URIS, distinct=True),
+                "Resource indicators it owns (RFC 8707): tokens for them are active for their owners alone.",
+                default=[],
+            ),
+            Member("access_format", Nullable(Choice(("jwt", "opaque"))), formats, default=None),
+            Member(
+                "id_token_algorithm",
+                Nullable(Choice(self.offered.id_token_algorithms)),
+                "What signs its id tokens; null for the server's setting.",
+                default=None,
+            ),
+            Member("introspects", Flag(), "It may introspect tokens (confidential clients).", default=True),
+            Member(
+                "machine_refresh",
+                Flag(),
+                "client_credentials answers carry a refresh token, against RFC 6749 section 4.4.3.",
+                default=self.machine_refresh,
+            ),
+            Member("first_party", Flag(), "People are not asked for consent.", default=False),
+            Member("pkce_required", Flag(), "PKCE also for a confidential client.", default=False),
+            Member("rotates_refresh", Flag(), _ROTATES, default=True),
+            Member("client_uri", Nullable(_web), "Its own page, shown at consent.", default=None),
+            Member(
+                "profile",
+                Nullable(Choice(("fapi2",))),
+                "What is demanded of it beyond the server's own profile.",
+                default=None,
+            ),
+            Member("unused_until", Nullable(Whole(0, 2**53)), _ENDS, default=None),
+            Member("is_active", Flag(), f"Whether it may use the server at all. {_TAKES}", default=True),
         )
 
     def new(self) -> Variants:
@@ -119,20 +137,20 @@ class ClientMembers:
             Text(metadata.CLIENT_ID, "letters, digits and . _ ~ -, a letter or digit first", 1, 128),
             "Chosen here, or made when left out.",
         )
-        public = tuple(one for one in self.grant_types if one not in metadata.CONFIDENTIAL_ONLY)
-        confidential = self._members(self.grant_types).members
+        public = tuple(one for one in self.offered.grant_types if one not in metadata.CONFIDENTIAL_ONLY)
+        confidential = self._members(self.offered.grant_types).members
         return Variants(
             "client_type",
             "confidential",
             {
                 "confidential": Members((chosen, _SECRET, *confidential)),
-                "public": Members((chosen, *self._members(public).members)),
+                "public": Members((chosen, *self._members(public, public=True).members)),
             },
         )
 
     def changes(self) -> Members:
         """What may be sent to change one."""
-        return self._members(self.grant_types).given_only()
+        return self._members(self.offered.grant_types).given_only()
 
     def answer(self, name: str = "Client", *more: Member) -> Members:
         """A client in an answer, as `shown` makes it.
@@ -149,7 +167,7 @@ class ClientMembers:
                 )
             )
         )
-        own = self._members(self.grant_types).answered().members
+        own = self._members(self.offered.grant_types).answered().members
         return Members(
             (
                 Member("client_id", Text(), required=True),
@@ -169,8 +187,14 @@ class ClientMembers:
         return self.answer(name, evolve(_SECRET, schema=Text(), required=always))
 
 
-def shown(client: Client) -> dict[str, Any]:
-    """A client as answers show it: never a secret."""
+def _member(row: metadata.Row) -> Member:
+    """A row as a member: what may be without a value is null here."""
+    plain = isinstance(row.schema, Flag | Listing | Nullable)
+    return Member(row.name, row.schema if plain else Nullable(row.schema), row.help, default=row.empty)
+
+
+def _shown(client: Client) -> dict[str, Any]:
+    """The members by names of their own."""
     return {
         "client_id": client.client_id,
         "id": client.number,
@@ -190,13 +214,10 @@ def shown(client: Client) -> dict[str, Any]:
         "pkce_required": client.pkce_required,
         "rotates_refresh": client.rotates_refresh,
         "client_uri": client.client_uri or None,
+        "profile": client.profile or None,
+        "unused_until": client.unused_until,
         "is_active": client.is_active,
         "secrets": [{"created_at": one.created_at, "expires_at": one.expires_at} for one in client.secrets],
         "created_at": client.created_at,
         "updated_at": client.updated_at,
     }
-
-
-def fields(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What was read as the record's fields, where "" stands for none; `scopes` alone knows None."""
-    return {name: "" if value is None and name != "scopes" else value for name, value in body.items()}

@@ -10,14 +10,13 @@ Which members a client has here is in `client_members`.
 from __future__ import annotations
 
 from attrs import frozen
-from msgspec.structs import replace
 
 from oauthd.admin import paging
-from oauthd.admin.client_members import CLIENT_ID, ClientMembers, fields, shown
+from oauthd.admin.client_members import CLIENT_ID, OWN_NAMES, ClientMembers
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
 from oauthd.events import Events
 from oauthd.protocol import client_metadata as metadata
-from oauthd.protocol.client_rules import loses_scope
+from oauthd.protocol.client_rules import flaws, loses_scope
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import Client, Scopes
@@ -67,11 +66,12 @@ class ClientsResource:
         body = dict(call.body)
         secret = body.pop("client_secret", None)
         client_id = body.pop("client_id", "")
-        client = Client(client_id=client_id, number=0, created_at=0, updated_at=0, **fields(body))
+        client_type = body.pop("client_type")
+        client = self.members.changed(Client(client_id, 0, "", client_type, 0, 0), body)
         self._check(client, await self.scopes.all())
         client, secret = await self.clients.register(client, secret)
         self.events.tell("client.created", client_id=client.client_id, **call.caller.facts)
-        told = shown(client) | ({} if secret is None else {"client_secret": secret})
+        told = self.members.shown(client) | ({} if secret is None else {"client_secret": secret})
         return created(told, f"{call.request.path}/{client.client_id}")
 
     @operation(
@@ -100,7 +100,7 @@ class ClientsResource:
             )
 
         found, cursor = await paging.filtered(self.clients.page, fits, query)
-        return json_response({"clients": [shown(client) for client in found], "next_cursor": cursor})
+        return json_response({"clients": [self.members.shown(client) for client in found], "next_cursor": cursor})
 
     @operation(
         lambda self: Operation(
@@ -112,7 +112,7 @@ class ClientsResource:
         client = await self.clients.find(call.arguments["client_id"])
         if client is None:
             raise NOT_FOUND("there is no such client")
-        return json_response(shown(client))
+        return json_response(self.members.shown(client))
 
     @operation(
         lambda self: Operation(
@@ -130,12 +130,11 @@ class ClientsResource:
         """Change what is sent."""
         client_id = call.arguments["client_id"]
         known = await self.scopes.all()
-        changes = fields(call.body)
         ends = False
 
         def change(client: Client) -> Client:
             nonlocal ends
-            after = replace(client, **changes)
+            after = self.members.changed(client, call.body)
             self._check(after, known, client)
             ends = _loses(client, after, known)
             if not after.is_active or _administers(client) - _administers(after):
@@ -151,7 +150,7 @@ class ClientsResource:
         if ends:
             await self.tokens.end_all_of_client(client_id)  # after the record: nothing issued in between survives
         self.events.tell("client.updated", client_id=client_id, **call.caller.facts)
-        return json_response(shown(client))
+        return json_response(self.members.shown(client))
 
     @operation(
         Operation(
@@ -201,13 +200,11 @@ class ClientsResource:
         """A new secret, told this once."""
         client, secret = await self.clients.rotate_secret(call.arguments["client_id"], call.body["overlap"])
         self.events.tell("client.secret_rotated", client_id=client.client_id, **call.caller.facts)
-        return json_response(shown(client) | {"client_secret": secret})
+        return json_response(self.members.shown(client) | {"client_secret": secret})
 
     def _check(self, client: Client, known: Scopes, before: Client | None = None) -> None:
         """Refuse what does not go together, or with what there is."""
-        problems: dict[str, str] = {}
-        if not client.confidential and metadata.CONFIDENTIAL_ONLY & set(client.grant_types):
-            problems["grant_types"] = "client_credentials is for confidential clients"
+        problems = {OWN_NAMES.get(name, name): why for name, why in flaws(client).items()}
         if self.issuer in client.resources:
             problems["resources"] = "the issuer belongs to no client"
         names = {scope.name for scope in known.scopes}

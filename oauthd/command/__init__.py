@@ -15,6 +15,7 @@ import click
 from oauthd import __version__
 from oauthd.command.clients import client
 from oauthd.command.configuration import config
+from oauthd.command.initial_access import initial_access
 from oauthd.command.keys import keys
 from oauthd.command.posture import check
 from oauthd.command.scopes import scope
@@ -50,5 +51,5 @@ def main(
     context.call_on_close(server.close)
 
 
-for noun in (client, user, scope, token, keys, config, check):
+for noun in (client, initial_access, user, scope, token, keys, config, check):
     main.add_command(noun)

@@ -1,4 +1,4 @@
-"""`oauthd client`: create, list, show, rotate, delete."""
+"""`oauthd client`: create, list, show, update, rotate, delete."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from oauthd.command.members import cleared, given, options
 from oauthd.command.output import DEVICE, done, show, table
 from oauthd.command.server import Server, segment
 
@@ -27,10 +28,11 @@ def client() -> None:
 @click.option("--access-format", type=click.Choice(["jwt", "opaque"]), help="Of its access tokens.")
 @click.option("--first-party", is_flag=True, help="People are not asked for consent.")
 @click.option("--client-id", help="Chosen instead of made.")
+@options
 @click.pass_obj
 def create(server: Server, /, public: bool, grants: tuple[str, ...], **members: Any) -> None:
     """Register a client; the secret is shown once."""
-    body = {name: list(one) if isinstance(one, tuple) else one for name, one in members.items() if one}
+    body = given(members)
     body["client_type"] = "public" if public else "confidential"
     if grants:
         body["grant_types"] = [DEVICE if grant == "device_code" else grant for grant in grants]
@@ -51,6 +53,21 @@ def list_(server: Server) -> None:
 def show_(server: Server, client_id: str) -> None:
     """Show a client."""
     show(server, server.api("GET", f"/oauth/clients/{segment(client_id)}"))
+
+
+@client.command()
+@click.argument("client_id")
+@click.option("--name", help="What people see at consent.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="All that there are to be; repeatable.")
+@click.option("--scope", "scopes", multiple=True, help="All that it may ask for; repeatable.")
+@click.option("--default-scope", "default_scopes", multiple=True, help="What a request without scope gets.")
+@click.option("--active/--inactive", "is_active", default=None, help="Inactive: its tokens end.")
+@click.option("--clear", "clear", multiple=True, metavar="MEMBER", help="A member that is to be empty; repeatable.")
+@options
+@click.pass_obj
+def update(server: Server, /, client_id: str, clear: tuple[str, ...], **members: Any) -> None:
+    """Change what is given; all else stays as it is."""
+    show(server, server.api("PUT", f"/oauth/clients/{segment(client_id)}", {**given(members), **cleared(clear)}))
 
 
 @client.command()

@@ -74,6 +74,8 @@ ROUTES: tuple[Route, ...] = (
     _row("/api/v1/oauth/clients", GET="clients.list", POST="clients.create"),
     _row("/api/v1/oauth/clients/<client_id>", GET="clients.show", PUT="clients.update", DELETE="clients.delete"),
     _row("/api/v1/oauth/clients/<client_id>/secret", POST="clients.rotate_secret"),
+    _row("/api/v1/oauth/initial-access-tokens", GET="initial_access.list", POST="initial_access.create"),
+    _row("/api/v1/oauth/initial-access-tokens/<token_id>", DELETE="initial_access.revoke"),
     _row("/api/v1/oauth/scopes", GET="scopes.list", POST="scopes.create"),
     _row("/api/v1/oauth/scopes/<scope_id>", GET="scopes.show", PUT="scopes.update", DELETE="scopes.delete"),
     _row("/api/v1/oauth/tokens", GET="tokens.list", DELETE="tokens.revoke_all"),

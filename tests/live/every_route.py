@@ -134,10 +134,23 @@ class Scene:
             yield Ask("POST", path, 200, READS, path, {"form": {}, **bearer})
         body = {"name": "Simple", "client_type": "confidential", "redirect_uris": ""}
         yield Ask("POST", "/oauth2/register_client", 201, WRITES, "/oauth2/register_client", {"json_body": body})
+        yield from self._registration()
         for path in ("/oauth2/jwks", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"):
             yield Ask("GET", path, 200, NONE, path)
         for path in ("/.well-known/openid-configuration", "/oauth2/.well-known/openid-configuration"):
             yield Ask("GET", path, 200, NONE, path)
+
+    def _registration(self) -> Iterator[Ask]:
+        new = {"redirect_uris": [REDIRECT]}
+        for path in ("/oauth2/register", "/oauth/register"):
+            yield Ask("POST", path, 201, WRITES, path, {"json_body": new})
+        route = "/oauth2/register/<client_id>"
+        for method, status, needs in (("GET", 200, READS), ("PUT", 200, WRITES), ("DELETE", 204, WRITES)):
+            told = expect(self.http.request("POST", "/oauth2/register", json_body=new), 201).json()
+            more: dict[str, Any] = {"bearer": told["registration_access_token"]}
+            if method == "PUT":
+                more["json_body"] = {**new, "client_id": told["client_id"]}
+            yield Ask(method, route, status, needs, f"/oauth2/register/{told['client_id']}", more)
 
     def _health(self) -> Iterator[Ask]:
         yield Ask("GET", "/health/live", 200, NONE, "/health/live")
@@ -193,6 +206,10 @@ class Scene:
         yield api("GET", "/oauth/clients/<client_id>", 200, READS, client_id=client)
         yield api("PUT", "/oauth/clients/<client_id>", 200, WRITES, {"name": "Renamed"}, client_id=client)
         yield api("POST", "/oauth/clients/<client_id>/secret", 200, WRITES, client_id=client)
+        yield api("GET", "/oauth/initial-access-tokens", 200, READS)
+        yield api("POST", "/oauth/initial-access-tokens", 201, WRITES, {"uses": 2})
+        token = self.visitor.api("POST", "/oauth/initial-access-tokens", {}, 201)["token_id"]
+        yield api("DELETE", "/oauth/initial-access-tokens/<token_id>", 204, REMOVES, token_id=token)
         yield api("GET", "/oauth/scopes", 200, READS)
         yield api("POST", "/oauth/scopes", 201, WRITES, {"name": f"made{number}"})
         yield api("GET", "/oauth/scopes/<scope_id>", 200, READS, scope_id=scope)
