@@ -183,7 +183,7 @@ class Minting:
             claims["auth_time"] = record.auth_time
         if record.acr:
             claims["acr"] = record.acr  # RFC 9068 section 2.2.1
-        if record.binding:
+        if record.binding is not UNBOUND:
             claims["cnf"] = confirmation(record.binding)
         if record.details:
             claims["authorization_details"] = list(record.details)  # RFC 9396 section 9.1

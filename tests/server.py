@@ -46,6 +46,7 @@ from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import Commit, IStore, Page, Ref, Stored, StoreUnavailable, Write
 from oauthd.stores.redis import RedisStore
 from oauthd.stores.scopes import FIRST
+from oauthd.web.client_certificates import Certificates, ProxyHeader
 from tests.valkey import fresh_database
 from tests.wire import HERE, Answer, Form, Http, Pairs
 
@@ -369,6 +370,7 @@ class Server:
             entropy=entropy,
             hashing=Here(),
             signing=Here(),
+            certificates=Certificates(header=_proxy_header(settings)),
         )
         application = Application(world)
         site = application.site(settings, Clock(), lambda *facts: None)
@@ -514,6 +516,11 @@ class Server:
 
 
 _founded: dict[Settings, tuple[Server, dict[bytes, bytes]]] = {}
+
+
+def _proxy_header(settings: Settings) -> ProxyHeader | None:
+    mtls = settings.mtls
+    return ProxyHeader(mtls.proxy_header.lower(), mtls.proxy_form, mtls.proxy_vouches) if mtls.proxy_header else None
 
 
 def _clock() -> Clock:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from ipaddress import ip_network
 from typing import Any
 
-from oauthd.config import ServerSettings
+from oauthd.config import MtlsSettings, ServerSettings
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.messages import Connection, Headers, Parameters, Request, Response
 from tests.possession import Holder, encoded
-from tests.server import VERIFIER, App, ServerCase
+from tests.server import VERIFIER, App, ServerCase, ok
 from tests.specs.tokens import verified
-from tests.wire import basic
+from tests.web.issued import Pair
+from tests.wire import Answer, basic
 
 OWN, OTHER = b"a certificate in DER", b"another one"  # nobody but TLS looks into it
 FORM = "application/x-www-form-urlencoded"
@@ -199,3 +201,39 @@ class StrictServerTests(StrictTests):
     """The same, where the server holds every client to it."""
 
     sections = {"server": ServerSettings(profile="fapi2")}
+
+
+class ProxyTests(ServerCase):
+    """The same from a request on the wire, where a trusted proxy tells of the certificate."""
+
+    sections = {
+        "server": ServerSettings(trusted_proxies=(ip_network("192.0.2.1/32"),)),
+        "mtls": MtlsSettings(proxy_header="Client-Cert"),
+    }
+
+    async def send(self, method: str, path: str, pair: Pair | None, source: str = "192.0.2.1", **more: Any) -> Answer:
+        """A request as the proxy passes it on."""
+        headers = [*more.pop("headers", ()), *([("Client-Cert", pair.field)] if pair else [])]
+        return await self.server.http.request(method, path, source=source, headers=headers, **more)
+
+    async def test_a_whole_life(self) -> None:
+        """A token is bound to the certificate that the proxy tells of, works through it, and nowhere else."""
+        app = await self.server.client(certificate_bound=True, scopes=("admin",))
+        own, other = Pair.self_made("CN=own"), Pair.self_made("CN=other")
+        form = {"grant_type": "client_credentials", "scope": "admin"}
+        for pair, source in ((None, "192.0.2.1"), (own, "198.51.100.7")):
+            answer = await self.send("POST", "/oauth2/token", pair, source, form=form, basic_auth=app.basic)
+            self.refused(answer, "invalid_request")
+        told = ok(await self.send("POST", "/oauth2/token", own, form=form, basic_auth=app.basic))
+        token = told["access_token"]
+        bound = (await self.server.introspect(token))["cnf"]
+        self.assertEqual(bound, {"x5t#S256": x5t(own.der)})
+        ok(await self.send("GET", "/api/v1/oauth/scopes", own, bearer=token))
+        for pair, source in ((None, "192.0.2.1"), (other, "192.0.2.1"), (own, "198.51.100.7")):
+            answer = await self.send("GET", "/api/v1/oauth/scopes", pair, source, bearer=token)
+            self.refused(answer, "invalid_token", 401)
+
+    async def test_metadata(self) -> None:
+        """Section 3.3: the metadata says that tokens can be bound."""
+        document = ok(await self.server.get("/.well-known/oauth-authorization-server"))
+        self.assertIs(document["tls_client_certificate_bound_access_tokens"], True)

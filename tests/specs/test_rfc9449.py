@@ -6,7 +6,7 @@ from typing import Any
 
 from oauthd.config import DpopSettings
 from tests.possession import Holder, encoded
-from tests.server import VERIFIER, App, ServerCase, ok, together
+from tests.server import DEVICE_GRANT, VERIFIER, App, ServerCase, ok, together
 from tests.specs.tokens import verified
 from tests.wire import Answer
 
@@ -122,6 +122,21 @@ class TokenRequestTests(ProofCase):
         told = ok(await self.asked(app, self.proof(), grant_type="password", **password))
         self.assertEqual(told["token_type"], "DPoP")
         self.assertEqual((await self.server.introspect(told["access_token"]))["cnf"], {"jkt": self.holder.jkt})
+
+    async def test_section_5_a_device(self) -> None:
+        """Section 5: a device that holds a key gets tokens that are bound to it, and so is its refresh token."""
+        tv = await self.server.client("tv", public=True, grant_types=(DEVICE_GRANT, "refresh_token"))
+        begun = ok(await self.server.post("/oauth2/device_authorize", {"client_id": "tv", "scope": "read"}))
+        form = {"grant_type": DEVICE_GRANT, "device_code": begun["device_code"]}
+        self.refused(await self.asked(tv, self.proof(), **form), "authorization_pending")
+        browser = self.server.browser()
+        page = await browser.sign_in(await browser.open("/device"), self.alice)
+        await browser.submit(await browser.submit(page, "", user_code=begun["user_code"]), "allow")
+        self.server.clock.advance(10)
+        tokens = ok(await self.asked(tv, self.proof(), **form))
+        self.assertEqual(tokens["token_type"], "DPoP")
+        self.refused(await self.refreshed(tv, tokens["refresh_token"]), "invalid_grant")
+        ok(await self.refreshed(tv, tokens["refresh_token"], self.proof()))
 
     async def test_section_5_1_metadata(self) -> None:
         """Section 5.1: the metadata names the algorithms that are on."""
