@@ -150,6 +150,7 @@ class DevicePage:
         generations = replace(await self.store.generations(device.client_id), user=session.user_generation)
         client = await self._client(device)
         rules.granted(" ".join(device.scope), client, await self.scopes.all(), is_administrator(user))
+        self.details.still(device.details, client)
         grant = Grant(
             client_id=device.client_id,
             user_id=user.user_id,

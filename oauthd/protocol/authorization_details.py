@@ -198,6 +198,14 @@ class DetailsTypes:
             self._check(number, one, client)
         return details
 
+    def still(self, details: Sequence[dict[str, Any]], client: Client) -> None:
+        """Make sure that what was asked for a while ago may be asked for now.
+
+        :raises OAuthError: `invalid_authorization_details`.
+        """
+        for number, one in enumerate(details, 1):
+            self._check(number, one, client)
+
     def of_client(self, parameter: str | None, client: Client) -> Details:
         """What a client gets for itself, where no person agrees: of types that it was given by name (section 6).
 

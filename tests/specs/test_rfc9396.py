@@ -11,6 +11,7 @@ from tests.details import DECLARATIONS, PAY, PAYMENT_TYPE, SEE, sent
 from tests.server import App, ServerCase, form_of, ok, together, with_fields
 from tests.specs.test_rfc9101 import ObjectCase
 from tests.specs.tokens import verified
+from tests.web.lane import TOKEN, LaneCase, json_of, request
 from tests.wire import Answer
 
 REFUSED = "invalid_authorization_details"
@@ -306,6 +307,20 @@ class DeviceTests(_Details):
         tokens = ok(await self.server.token(self.app, device, device_code=started["device_code"]))
         self.assertEqual((tokens["authorization_details"], await self.told(tokens)), ([PAY], [PAY]))
 
+    async def test_types_taken_away_meanwhile(self) -> None:
+        """A client that loses a type before the person agrees gets nothing of it."""
+        form = {"scope": "read", "authorization_details": sent(PAY)}
+        started = ok(await self.server.post("/oauth2/device_authorize", form, basic=self.app.basic))
+        browser = self.server.browser()
+        page = await browser.open("/device", {"user_code": started["user_code"]})
+        page = await browser.sign_in(page, self.alice)
+        app = with_fields(self.app, details_types=())
+        await self.server.application.clients.update(self.app.client_id, lambda client: app.record)
+        self.refused_page(await browser.submit(page, "allow"))
+        device = "urn:ietf:params:oauth:grant-type:device_code"
+        told = await self.server.token(self.app, device, device_code=started["device_code"])
+        self.refused(told, "authorization_pending")
+
     async def test_refused_at_once(self) -> None:
         """What is wrong is told to the device before anybody is shown anything."""
         form = {"authorization_details": sent({**PAY, "more": 1})}
@@ -329,6 +344,28 @@ class RequestObjectTests(ObjectCase):
         """What a browser brings beside a signed request is not looked at."""
         told = await self.answered(self.signed(authorization_details=[LESS]), authorization_details=sent(PAY))
         self.assertEqual(ok(await self.server.redeem(self.app, told["code"]))["authorization_details"], [LESS])
+
+
+class LaneTests(LaneCase):
+    """Section 7, where the answer comes from the fast lane."""
+
+    sections = _Details.sections
+
+    async def test_each_answer_fits_its_request(self) -> None:
+        """Requests that differ in their details alone are two requests, however well one of them is known."""
+        machine = await self.server.client("machine", details_types=("account_information",))
+        whole, less = (
+            request(TOKEN, {"grant_type": "client_credentials", "authorization_details": sent(one)}, machine)
+            for one in (SEE, LESS)
+        )
+        plain = request(TOKEN, {"grant_type": "client_credentials"}, machine)
+        line = await self.taught(whole)
+        await self.taught(plain, line=line)
+        for asking, expected in ((whole, [SEE]), (less, [LESS]), (plain, None), (whole, [SEE]), (less, [LESS])) * 3:
+            told = json.loads(json_of(await line.ask(asking)))
+            self.assertEqual(told.get("authorization_details"), expected)
+            seen = await self.server.introspect(told["access_token"])
+            self.assertEqual(seen.get("authorization_details"), expected)
 
 
 class ResourceServerTests(_Details):
