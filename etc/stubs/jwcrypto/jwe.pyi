@@ -1,6 +1,7 @@
 from jwcrypto.jwk import JWK
 
 class JWE:
+    allowed_algs: list[str]
     def __init__(
         self, plaintext: bytes | None = ..., protected: str | None = ..., *, algs: list[str] | None = ...
     ) -> None: ...
