@@ -6,6 +6,7 @@ A new endpoint or page is a line here, and a row in `oauthd.web.routes`. What th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -231,7 +232,7 @@ class Application(Parts):
                 each_once=settings.statements_once,
                 clock=world.clock,
             ),
-            fetch=self.fetcher.get,
+            fetch=partial(self.fetcher.get, oldest=0.0),  # as it is now, not as it was for another client
             offered=self.offered,
             table=client_metadata.rows(self.offered),
         )

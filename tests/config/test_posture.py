@@ -33,7 +33,7 @@ class PostureTests(SynchronousTestCase):
         self.assertNotIn("what travels is encrypted: the issuer is https", asked)
 
     def test_the_profile(self) -> None:
-        """The profile alone holds FAPI 2.0 Security Profile, but for the algorithm that OpenID Connect has as default."""
+        """The profile alone holds FAPI 2.0 Security Profile, but for the default algorithm of OpenID Connect."""
         left = missing(posture.report(settings(**STRICT), [posture.FAPI]))
         self.assertEqual(len(left), 2, left)
         whole = STRICT | {

@@ -154,6 +154,14 @@ class SectorTests(RegisteringCase):
         self.refused(answer, "invalid_client_metadata")
         self.assertEqual(self.server.told("client.created"), [])
 
+    async def test_section_5_as_it_is_now(self) -> None:
+        """Section 5: a document that has changed since it was last looked at is looked at again."""
+        sent = {"redirect_uris": TWO, "sector_identifier_uri": SECTOR}
+        self.documents.at[SECTOR] = json.dumps(TWO).encode()
+        await self.registered(sent)
+        self.documents.at[SECTOR] = b"[]"
+        self.refused(await self.register(sent), "invalid_client_metadata")
+
 
 class InnerNetworkTests(RegisteringCase):
     """Section 9: what a client names is not looked up where only this server could see it."""
