@@ -209,7 +209,7 @@ class Application(Parts):
         return client_metadata.Offered(
             grant_types=tuple(self.grants),
             auth_methods=methods,
-            auth_algorithms=jose.SIGNING if assertions else (),
+            auth_algorithms=self.world.settings.authentication.algorithms if assertions else (),
             id_token_algorithms=algorithms,
             userinfo_algorithms=algorithms,
             response_algorithms=algorithms,

@@ -37,6 +37,8 @@ def presented(request: Request) -> Credentials | None:
 
     :raises OAuthError: `invalid_client` for what cannot be one (RFC 7521 section 4.2.1).
     """
+    if not any(name.startswith("client_assertion") for name, _ in request.form.pairs):
+        return None
     assertion, kind = request.form.one("client_assertion"), request.form.one("client_assertion_type")
     if assertion is None and kind is None:
         return None

@@ -8,13 +8,13 @@ unknown client, an inactive one, a wrong secret or key, another method, a confid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 from attrs import field, frozen
 
 from oauthd.events import Events
-from oauthd.proofs.interface import NAME, Credentials, Method, Unproven
+from oauthd.proofs.interface import ASSERTION, HEADER, NAME, SECRET, Credentials, Method, Unproven
 from oauthd.protocol import profile
 from oauthd.protocol.errors import INVALID_CLIENT, INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE
 from oauthd.protocol.messages import Request
@@ -25,6 +25,10 @@ from oauthd.stores.clients import Clients, Known
 FORM = "application/x-www-form-urlencoded"  # RFC 6749 section 3.2 and its like at the other endpoints
 # RFC 6749 section 2.3.1, RFC 7521 section 4.2: what proves a client is no part of a URI, which logs would keep.
 NEVER_IN_A_QUERY = ("client_secret", "client_assertion", "client_assertion_type")
+
+
+Place = tuple[Callable[[Request], Credentials | None], Sequence[Method]]
+"""What reads a place of a request, and the methods that stand there."""
 
 
 @frozen
@@ -64,14 +68,20 @@ class ClientAuthentication:
     clock: Callable[[], float]
     key: bytes = field(repr=False)
     profile: str = ""
-    _places: Mapping[str, Sequence[Method]] = field(init=False, repr=False)
+    _places: Sequence[Place] = field(init=False, repr=False)
+    _bare: Place | None = field(init=False, repr=False)
 
     @_places.default
-    def _by_place(self) -> Mapping[str, Sequence[Method]]:
-        places: dict[str, list[Method]] = {}
-        for method in self.methods:
-            places.setdefault(method.place, []).append(method)
-        return places
+    def _by_place(self) -> Sequence[Place]:
+        return [found for name in (HEADER, SECRET, ASSERTION) if (found := self._place(name)) is not None]
+
+    @_bare.default
+    def _by_name(self) -> Place | None:
+        return self._place(NAME)
+
+    def _place(self, name: str) -> Place | None:
+        methods = tuple(method for method in self.methods if method.place == name)
+        return (methods[0].presented, methods) if methods else None
 
     def metadata(self) -> dict[str, list[str]]:
         """What is on, as members of the metadata document (RFC 8414 section 2)."""
@@ -101,38 +111,54 @@ class ClientAuthentication:
         if named is not None and named != credentials.client_id:  # RFC 7521 section 4.2
             raise INVALID_REQUEST("the client_id differs from the one that authenticates")
         entry = await self.clients.known(credentials.client_id)
+        method, known = self._meant(methods, entry.value)
         try:
-            try:
-                until = await self._proved(methods, entry.value, credentials)
-            except Unproven:
-                if entry.value is None:
-                    raise
-                # A secret, a key or a client that changed a moment ago: nobody is refused by what memory says.
-                former, entry = entry.value, await self.clients.known(credentials.client_id, fresh=True)
-                if entry.value is not None and entry.value.client == former.client:
-                    raise
-                until = await self._proved(methods, entry.value, credentials)
+            if method.lasts:  # at once, for most of what comes here does
+                until = self._lasting(method, known, credentials)
+            else:
+                until = await self._alone(method, known, credentials)
         except Unproven as error:
-            known = entry.value
-            client_id, method = known.client.client_id if known else None, self._meant(methods, known)[0].method
-            self.events.tell("client.refused", client_id=client_id, method=method)
-            raise INVALID_CLIENT(error.told, log=error.log) from None
+            entry, until = await self._again(methods, entry, credentials, error)
         return Caller(entry.value.client, entry.value.generations, entry, until)
 
-    async def _proved(self, methods: Sequence[Method], known: Known | None, credentials: Credentials) -> float:
-        """Until when these credentials prove that it is this client, 0 for now alone.
+    async def _again(
+        self, methods: Sequence[Method], former: Entry, credentials: Credentials, error: Unproven
+    ) -> tuple[Entry, float]:
+        """The same with the client as it is now: a secret or a key may have changed a moment ago.
 
-        :raises Unproven: they do not.
+        Nobody is refused by what memory says.
         """
-        method, known = self._meant(methods, known)
-        if method.lasts:
-            return self._lasting(method, known, credentials)
+        entry = former
+        try:
+            if former.value is None:
+                raise error
+            entry = await self.clients.known(credentials.client_id, fresh=True)
+            if entry.value is not None and entry.value.client == former.value.client:
+                raise error
+            method, known = self._meant(methods, entry.value)
+            if method.lasts:
+                return entry, self._lasting(method, known, credentials)
+            return entry, await self._alone(method, known, credentials)
+        except Unproven as refused:
+            client_id = entry.value.client.client_id if entry.value else None
+            self.events.tell("client.refused", client_id=client_id, method=self._meant(methods, entry.value)[0].method)
+            raise INVALID_CLIENT(refused.told, log=refused.log) from None
+
+    async def _alone(self, method: Method, known: Known | None, credentials: Credentials) -> float:
+        """For this request alone.
+
+        :raises Unproven: these credentials do not prove that it is this client.
+        """
         proves = method.proves(known.client if known else None, credentials)
         if not (proves if isinstance(proves, bool) else await proves) or known is None:
             raise Unproven
         return 0
 
     def _lasting(self, method: Method, known: Known | None, credentials: Credentials) -> float:
+        """Until when these credentials go on to prove it.
+
+        :raises Unproven: they do not.
+        """
         now = self.clock()
         # By each method anew: what proves by one of them may prove nothing by another.
         presented = f"{method.method} {credentials.secret}".encode("utf-8", "surrogatepass")
@@ -157,23 +183,25 @@ class ClientAuthentication:
         return methods[0], None
 
     def _fits(self, method: Method, client: Client) -> bool:
-        if profile.is_strict(client, self.profile) and method.method not in profile.CLIENT_AUTHENTICATION:
+        if not (method.method == client.auth_method if client.auth_method else method.unregistered):
             return False
-        return method.method == client.auth_method if client.auth_method else method.unregistered
+        return not profile.is_strict(client, self.profile) or method.method in profile.CLIENT_AUTHENTICATION
 
     def _presented(self, request: Request) -> tuple[Sequence[Method], Credentials]:
         """The methods that read the place where something is, and what they read."""
         if request.query.pairs and any(name in request.query for name in NEVER_IN_A_QUERY):
             raise INVALID_CLIENT("what authenticates a client stands in a header or in the body, never in the query")
-        found = [
-            (place, given)
-            for place, methods in self._places.items()
-            if place != NAME and (given := methods[0].presented(request)) is not None
-        ]
-        if len(found) > 1:  # RFC 6749 section 2.3: not more than one method in a request
-            raise INVALID_REQUEST("the client authenticates in more than one way")
-        methods = self._places.get(found[0][0] if found else NAME, ())
-        given = found[0][1] if found else methods[0].presented(request) if methods else None
-        if given is None:
+        found = None
+        for presented, methods in self._places:
+            given = presented(request)
+            if given is not None:
+                if found is not None:  # RFC 6749 section 2.3: not more than one method in a request
+                    raise INVALID_REQUEST("the client authenticates in more than one way")
+                found = methods, given
+        if found is None and self._bare is not None:
+            presented, methods = self._bare
+            named = presented(request)
+            found = (methods, named) if named is not None else None
+        if found is None:
             raise INVALID_CLIENT("client authentication is missing")
-        return methods, given
+        return found

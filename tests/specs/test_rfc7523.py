@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from treq.testing import RequestTraversalAgent
 
 from oauthd.config import AuthenticationSettings, ServerSettings
+from oauthd.protocol.messages import Headers, Parameters, Request
 from tests.proofs.signing import ASSERTION_TYPE, Key, b64, claims, form, key, key_set
 from tests.proofs.test_client_keys import KeyPage
 from tests.server import ISSUER, NOW, App, Server, ServerCase, ok, together
@@ -389,6 +390,16 @@ class MethodTests(AssertionCase):
         self.assertEqual(known.proofs, {})
         for _ in range(3):
             self.refused(await self.server.post("/oauth2/token", request), "invalid_client", 401)
+
+    async def test_no_lesson_of_introspection(self) -> None:
+        """A resource server that signs is answered as ever, and its request is no pattern for others."""
+        token = (await self.accepted(self.assertion()))["access_token"]
+        endpoint = self.server.application.endpoints["introspect"]
+        for _ in range(2):
+            sent = tuple(form(self.assertion(), token=token).items())
+            answer = await endpoint(Request("POST", "/oauth2/introspect", form=Parameters(sent), headers=Headers()))
+            self.assertTrue(json.loads(answer.body)["active"])
+            self.assertIsNone(answer.lesson)
 
     async def test_retired_key(self) -> None:
         """A key that the client has taken away lets nobody in, a new one does at once."""
