@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from oauthd import keys as module
-from oauthd.keys import DAY, RING, WORLD, Keys, MasterKeyMismatch, NoSigningKey
+from oauthd.keys import DAY, RING, WORLD, Keys, MasterKeyMismatch, NoSigningKey, NoSuchKey
 from oauthd.protocol import jose
 from oauthd.protocol.records import KeyRing, SealedKey
 from oauthd.protocol.rotation import LATE, Stage
@@ -389,6 +389,221 @@ class TamperingTests(KeysTestCase):
         ):
             await self.write(ring)
             await self.assertFailure(Deferred.fromCoroutine(self.node().open()), MasterKeyMismatch)
+
+
+class EncryptionTests(KeysTestCase):
+    """Keys that clients encrypt to."""
+
+    async def both(self, **settings: Any) -> Keys:
+        """A node with a key of each kind."""
+        return await self.opened(encryption=jose.DECRYPTION, **settings)
+
+    def shown(self, keys: Keys, kind: str = "ECDH-ES") -> dict[str, Any]:
+        """The one key of that kind that is published."""
+        kty = "EC" if kind == "ECDH-ES" else "RSA"
+        (key,) = (one for one in keys.public_jwks()["keys"] if (one["use"], one["kty"]) == ("enc", kty))
+        return key
+
+    def encrypted(self, keys: Keys, alg: str = "ECDH-ES") -> str:
+        """Something that was encrypted to the published key."""
+        return jose.encrypt(b"content", self.shown(keys, alg.partition("+")[0]), alg, "A256GCM")
+
+    async def test_every_way(self) -> None:
+        """What was encrypted in any of the ways we name opens, on every node; without keys there is no way."""
+        keys, other = await self.both(), await self.both(in_thread=deferToThread)
+        self.assertEqual(keys.key_encryption, jose.KEY_ENCRYPTION)
+        for alg in keys.key_encryption:
+            token = self.encrypted(keys, alg)
+            self.assertEqual([await keys.decrypt(token), await other.decrypt(token)], [b"content"] * 2)
+        none = await self.opened()
+        self.assertEqual(none.key_encryption, ())
+        await self.assertFailure(Deferred.fromCoroutine(none.decrypt(token)), jose.TokenRefused)
+        rsa = await self.opened(encryption=("RSA-OAEP-256",))
+        self.assertEqual(rsa.key_encryption, ("RSA-OAEP-256",))
+
+    async def test_garbage_occupies_no_thread(self) -> None:
+        """What can be refused by looking at it never waits for a thread."""
+        calls: list[Any] = []
+
+        async def pool(call: Callable[..., Any], *arguments: Any) -> Any:
+            calls.append(call)
+            return call(*arguments)
+
+        keys = await self.both()
+        keys.in_thread = pool
+        head, _, rest = self.encrypted(keys).partition(".")
+        for token in ("", "." * 4, f"e30.{rest}", f"{head}.{rest}.x", "x" * 100_000):
+            await self.assertFailure(Deferred.fromCoroutine(keys.decrypt(token)), jose.TokenRefused)
+        self.assertEqual(calls, [])
+        self.assertEqual(await keys.decrypt(f"{head}.{rest}"), b"content")
+        self.assertEqual(calls, [jose.decrypt])
+
+    async def test_they_sign_nothing(self) -> None:
+        """A key to encrypt to is no signer, and is not taken for a signature's key."""
+        keys = await self.both()
+        for kind in jose.DECRYPTION:
+            self.assertRaises(NoSigningKey, keys.signer, kind)
+        for algorithm in ("ES256", "RS256"):
+            self.assertFalse(any(jose.fits(self.shown(keys, kind), algorithm) for kind in jose.DECRYPTION))
+
+    async def test_stages(self) -> None:
+        """The next key is known to all nodes before it is shown; the last one still opens after it was shown."""
+        keys, other = await self.both(), await self.both()
+        old = self.shown(keys)["kid"]
+        early = self.encrypted(keys)
+        await keys.rotate()
+        await other.refresh()
+        self.assertEqual(self.shown(keys)["kid"], old)
+        self.now = START + DAY
+        self.assertNotEqual(self.shown(keys)["kid"], old)
+        self.assertEqual(self.shown(other), self.shown(keys))
+        late = self.encrypted(keys)
+        for node in (keys, other):
+            self.assertEqual([await node.decrypt(early), await node.decrypt(late)], [b"content"] * 2)
+        self.now += HOUR + LATE
+        await keys.tend()
+        await self.assertFailure(Deferred.fromCoroutine(keys.decrypt(early)), jose.TokenRefused)
+        self.assertEqual(await keys.decrypt(late), b"content")
+
+    async def test_by_the_period(self) -> None:
+        """They rotate by themselves like the others, year after year, and the ring stays small."""
+        keys = await self.both()
+        for day in range(0, 800, 5):
+            self.now = START + day * DAY
+            await keys.tend()
+            self.assertEqual(await keys.decrypt(self.encrypted(keys)), b"content")
+            self.assertLessEqual(len((await self.ring()).record.keys), 2 * (len(QUICK) + len(jose.DECRYPTION)))
+        self.assertNotIn(START, [state.created_at for state in keys.states()])
+
+    async def test_sealed_for_its_purpose(self) -> None:
+        """A signing key's seal does not open as a key to encrypt to, nor the reverse."""
+        await self.both()
+        stored = await self.ring()
+        by_name = {key.algorithm: key for key in stored.record.keys}
+        for one, another in (("ES256", "ECDH-ES"), ("ECDH-ES", "ES256")):
+            planted = replace(by_name[one], algorithm=another)
+            await self.write(KeyRing((*stored.record.keys, planted)))
+            node = self.node(encryption=jose.DECRYPTION)
+            await self.assertFailure(Deferred.fromCoroutine(node.open()), MasterKeyMismatch)
+
+    async def test_resealing(self) -> None:
+        """They are sealed anew with the rest."""
+        keys = await self.both()
+        token = self.encrypted(keys)
+        both = self.node(NEXT_MASTER, MASTER, encryption=jose.DECRYPTION)
+        await both.open()
+        self.assertEqual(await both.reseal(), len(QUICK) + len(jose.DECRYPTION))
+        alone = self.node(NEXT_MASTER, encryption=jose.DECRYPTION)
+        await alone.open()
+        self.assertEqual(await alone.decrypt(token), b"content")
+
+
+class AllAlgorithmsTests(KeysTestCase):
+    """Each signature algorithm there is."""
+
+    async def test_rotation(self) -> None:
+        """Every algorithm has a key, rotates, and verifies what it signed before and after."""
+        keys = await self.opened(algorithms=jose.ASYMMETRIC, in_thread=deferToThread)
+        before = [self.token(keys, name, 3 * DAY) for name in jose.ASYMMETRIC]
+        await keys.rotate()
+        self.now = START + DAY
+        for name, token in zip(jose.ASYMMETRIC, before, strict=True):
+            self.verify(keys, token)
+            self.verify(keys, self.token(keys, name))
+            self.assertNotEqual(jose.peek(token)[0]["kid"], keys.signer(name).kid)
+        self.assertEqual(len(self.kids(keys)), 2 * len(jose.ASYMMETRIC))
+
+
+class DropTests(KeysTestCase):
+    """A key that has leaked."""
+
+    def of(self, keys: Keys, stage: Stage) -> str:
+        """The ES256 key in that stage."""
+        (kid,) = (state.kid for state in keys.states() if (state.algorithm, state.stage) == ("ES256", stage))
+        return kid
+
+    async def test_the_one_that_signs(self) -> None:
+        """It is gone at once, here and elsewhere; another signs in its place, and the rest is as it was."""
+        keys, other = await self.opened(), await self.opened()
+        leaked, forged = self.of(keys, Stage.SIGNING), self.token(keys)
+        kept = [kid for kid in self.kids(keys) if kid != leaked]
+        (made,) = await keys.drop(leaked)
+        self.assertEqual((keys.signer("ES256").kid, sorted(self.kids(keys))), (made, sorted([made, *kept])))
+        await other.tend()
+        for node in (keys, other):
+            self.assertNotIn(leaked, self.kids(node))
+            self.assertRaises(jose.TokenRefused, self.verify, node, forged)
+            self.verify(node, self.token(keys))
+
+    async def test_with_a_successor_announced(self) -> None:
+        """The announced successor keeps its time; until then a new key signs, never one that had retired."""
+        keys = await self.opened()
+        await keys.rotate(announce=0)
+        await keys.rotate()
+        leaked, announced, retired = (self.of(keys, stage) for stage in (Stage.SIGNING, Stage.ANNOUNCED, Stage.RETIRED))
+        (made,) = await keys.drop(leaked)
+        self.assertEqual(keys.signer("ES256").kid, made)
+        self.assertEqual(self.of(keys, Stage.RETIRED), retired)
+        self.now = START + DAY
+        self.assertEqual(keys.signer("ES256").kid, announced)
+
+    async def test_an_announced_one(self) -> None:
+        """Another is announced in its place; the one that signs goes on until that one's time."""
+        keys = await self.opened()
+        signing = self.of(keys, Stage.SIGNING)
+        await keys.rotate()
+        self.now = START + HOUR
+        (made,) = await keys.drop(self.of(keys, Stage.ANNOUNCED))
+        self.assertEqual((self.of(keys, Stage.SIGNING), self.of(keys, Stage.ANNOUNCED)), (signing, made))
+        self.now = START + HOUR + DAY
+        token = self.token(keys)
+        self.assertEqual(jose.peek(token)[0]["kid"], made)
+        self.assertIn(signing, self.kids(keys))
+
+    async def test_a_retired_one(self) -> None:
+        """It goes, and nothing takes its place."""
+        keys = await self.opened()
+        await keys.rotate(announce=0)
+        retired = self.of(keys, Stage.RETIRED)
+        self.assertEqual(await keys.drop(retired), ())
+        self.assertNotIn(retired, self.kids(keys))
+
+    async def test_one_to_encrypt_to(self) -> None:
+        """What was encrypted to it is lost; clients find another."""
+        keys = await self.opened(encryption=("ECDH-ES",))
+        leaked = next(key for key in keys.public_jwks()["keys"] if key["use"] == "enc")
+        token = jose.encrypt(b"x", leaked, "ECDH-ES", "A128GCM")
+        (made,) = await keys.drop(leaked["kid"])
+        self.assertIn(made, self.kids(keys))
+        await self.assertFailure(Deferred.fromCoroutine(keys.decrypt(token)), jose.TokenRefused)
+
+    async def test_none_of_that_name(self) -> None:
+        """A name that no key has is told, also when somebody else was faster; so nothing is made twice."""
+        keys, other = await self.opened(), await self.opened()
+        leaked = self.of(keys, Stage.SIGNING)
+        await keys.drop(leaked)
+        for name in (leaked, "", "unknown"):
+            await self.assertFailure(Deferred.fromCoroutine(other.drop(name)), NoSuchKey)
+        self.assertEqual(len((await self.ring()).record.keys), len(QUICK))
+        await self.assertFailure(Deferred.fromCoroutine(self.node(store=Empty()).drop("x")), NoSuchKey)
+
+    async def test_two_who_drop_it_together(self) -> None:
+        """The key goes once, and one new key takes its place."""
+        nodes = [await self.opened(in_thread=deferToThread) for _ in range(2)]
+        leaked = self.of(nodes[0], Stage.SIGNING)
+        tries = [Deferred.fromCoroutine(node.drop(leaked)) for node in nodes]
+        made = [result for ok, result in await DeferredList(tries, consumeErrors=True) if ok]
+        ring = (await self.ring()).record
+        self.assertEqual(len(ring.keys), len(QUICK))
+        self.assertEqual({kid for kids in made for kid in kids} - {key.kid for key in ring.keys}, set())
+
+
+class Empty:
+    """A store with nothing in it."""
+
+    async def get(self, *refs: Any) -> tuple[Any, ...]:
+        """Nothing."""
+        return (None,) * len(refs)
 
 
 class LossTests(KeysTestCase):
