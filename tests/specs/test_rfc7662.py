@@ -48,6 +48,7 @@ class IntrospectionTests(ServerCase):
                 "aud": ISSUER,
                 "iss": ISSUER,
                 "auth_time": now,
+                "acr": "urn:oauthd:pwd",  # RFC 9470 section 6.2
             },
         )
 
