@@ -15,6 +15,7 @@ from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import ClientAuthentication
 from oauthd.protocol import authorization
 from oauthd.protocol.messages import Request, Response, json_response
+from oauthd.protocol.records import Binding
 from oauthd.stores.pushed_requests import PushedRequests
 
 
@@ -40,4 +41,5 @@ class Par:
         await self.requests.count(stated.notes)
         request_uri = await self.pushed.push(client, known, jkt, request.connection)
         self.events.tell("authorization.pushed", client_id=client.client_id)
-        return json_response({"request_uri": request_uri, "expires_in": self.pushed.lifetime}, 201)
+        answer = {"request_uri": request_uri, "expires_in": self.pushed.lifetime}
+        return json_response(answer, 201).adding(*self.bindings.fields(Binding(jkt)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from oauthd.config import AuthorizationSettings, ServerSettings
+from oauthd.config import AuthorizationSettings, DpopSettings, ServerSettings
 from oauthd.protocol import opaque
 from oauthd.protocol.pkce import challenge_of
 from oauthd.stores import kinds
@@ -496,6 +496,29 @@ class PossessionTests(PushedCase):
         """Section 5.2 of it is about tokens: a client whose tokens are always bound may push without a proof."""
         await self.server.application.clients.update("app", lambda client: replace(client, dpop_bound=True))
         self.assertEqual((await self.proved()).status, 201)
+
+
+class NonceTests(PossessionTests):
+    """RFC 9449 section 8: the same where proofs must hold a nonce of ours."""
+
+    sections = {"dpop": DpopSettings(nonce="required")}
+
+    def proof(self, holder: Holder, path: str = "/oauth2/par") -> tuple[str, str]:
+        """With the nonce of now."""
+        now = self.server.clock.seconds()
+        nonce = self.server.application.proofs.rules.nonces.current(now)
+        return "DPoP", holder.proof("POST", path, now, nonce=nonce)
+
+    async def test_section_8_2(self) -> None:
+        """A push without a nonce is told one, and a good one the next."""
+        plain = ("DPoP", self.holder.proof("POST", "/oauth2/par", self.server.clock.seconds()))
+        answer = await self.server.post(
+            "/oauth2/par", self.server.asking(self.app), basic=self.app.basic, headers=[plain]
+        )
+        self.refused(answer, "use_dpop_nonce")
+        self.assertTrue(answer.header("dpop-nonce"))
+        good = await self.proved(self.holder)
+        self.assertEqual((good.status, bool(good.header("dpop-nonce"))), (201, True))
 
 
 class FloodTests(PushedCase):
