@@ -233,6 +233,7 @@ class Application(Parts):
                 clock=world.clock,
             ),
             fetch=partial(self.fetcher.get, oldest=0.0),  # as it is now, not as it was for another client
+            fetching=world.settings.fetch,
             offered=self.offered,
             table=client_metadata.rows(self.offered),
         )

@@ -1,9 +1,11 @@
 """A client's registration: the members that it sent, as a record, and the record as it is told (RFC 7591 section 3).
 
 The same for a new client (`register`) and one that changes itself (`client_configuration`). Members that nothing here
-knows are ignored (section 2), those of this server's own making as well. Not carried out is the SHOULD of section 5 to
-compare the hosts of pages and pictures with those of redirect URIs: what people see at sign-in and consent is the host
-of the redirect URI itself.
+knows are ignored (section 2), those of this server's own making as well. Refused before anybody is called are addresses
+of documents that this server would never call: those of this machine and of inner networks.
+
+Not carried out is the SHOULD of section 5 to compare the hosts of pages and pictures with those of redirect URIs: what
+people see at sign-in and consent is the host of the redirect URI itself.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from msgspec.structs import replace
 
+from oauthd.config import FetchSettings
 from oauthd.fetcher import FetchRefused
+from oauthd.fetcher.addresses import is_public
+from oauthd.fetcher.location import location
 from oauthd.proofs.software_statement import Fetch, SoftwareStatements
 from oauthd.protocol import client_metadata as metadata
 from oauthd.protocol.client_rules import completed, flaws
@@ -35,6 +40,8 @@ DEFAULT_METHOD: Final = "client_secret_basic"  # RFC 7591 section 2
 DEFAULT_ALGORITHM: Final = "RS256"  # OpenID Connect Registration section 2
 STATEMENT: Final = "software_statement"
 _JSON = ("application/json",)
+_NUMBERS = re.compile(r"\[.*\]|[0-9.]+")
+_HERE = re.compile(r"(?:^|\.)(?:localhost|local|internal|home\.arpa)\.?\Z")  # RFC 6761, 6762, 8375
 _REDIRECTS = re.compile(r"(?:post_logout_)?redirect_uris\b")
 
 
@@ -43,12 +50,13 @@ class Registration:
     """Reads and tells registrations.
 
     :ivar offered: what this server offers; `table`: the members that go with it.
-    :ivar fetch: fetches documents that clients name.
+    :ivar fetch: fetches documents that clients name; `fetching`: whom it calls.
     """
 
     scopes: ScopeCatalogue
     statements: SoftwareStatements
     fetch: Fetch
+    fetching: FetchSettings
     offered: metadata.Offered
     table: tuple[metadata.Row, ...]
 
@@ -71,7 +79,7 @@ class Registration:
         client = replace(before, client_type=kind, scopes=None, **fields) if not problems else before
         if not problems:
             client = completed(client, members["application_type"])
-            problems = _of_response_types(body.get("response_types"), client) | flaws(client)
+            problems = _of_response_types(body.get("response_types"), client) | self._uncalled(client) | flaws(client)
             known = await self.scopes.all()
             client = _with_scopes(client, body.get("scope"), policy, known, before, problems)
             problems |= policy.problems(client, method, body)
@@ -99,6 +107,22 @@ class Registration:
             raise _refused({"sector_identifier_uri": f"is of no use: {error.description}"}) from None
         if not isinstance(listed, list) or not set(client.redirect_uris) <= {one for one in listed if type(one) is str}:
             raise _refused({"sector_identifier_uri": "must lead to a JSON array that holds every redirect URI"})
+
+    def _uncalled(self, client: Client) -> dict[str, str]:
+        """Documents that would never be fetched."""
+        named = [("jwks_uri", client.jwks_uri), ("sector_identifier_uri", client.sector_identifier_uri)]
+        named += [("request_uris", uri) for uri in client.request_uris]
+        opened, found = self.fetching.open_hosts, {}
+        for name, uri in named:
+            try:
+                host = location(uri, self.fetching.ports, opened).host if uri else ""
+            except FetchRefused as error:
+                found[name] = error.description
+                continue
+            inner = _NUMBERS.fullmatch(host) and not is_public(host.strip("[]"))
+            if host not in opened and (inner or _HERE.search(host)):
+                found[name] = "is where this server does not call"
+        return found
 
     def changed(self, client: Client, wanted: Client) -> Client:
         """A client as it is now, with all that `read` has made of it a moment ago."""

@@ -14,6 +14,7 @@ from tests.server import CHEAP, DEVICE_GRANT, ISSUER, NOW, REDIRECT, ok, togethe
 from tests.specs.registering import KEY, PATH, RegisteringCase, public
 
 DAY = 86400
+INNER = ("127.0.0.1", "[::1]", "localhost", "10.1.2.3", "169.254.169.254", "a.localhost", "db.internal", "a.example:22")
 
 
 class MetadataTests(RegisteringCase):
@@ -103,6 +104,8 @@ class MetadataTests(RegisteringCase):
             {"jwks_uri": "https://app.example/jwks#x"},
             {"jwks_uri": "https://user@app.example/jwks"},
             {"jwks_uri": "file:///etc/passwd"},
+            *({"jwks_uri": f"https://{host}/jwks"} for host in INNER),
+            *({"request_uris": [f"https://{host}/request"]} for host in INNER),
             {"jwks": {"keys": [KEY.export(as_dict=True)]}},
             {"jwks": {"keys": [JWK.generate(kty="oct", size=256).export(as_dict=True)]}},
             {"jwks": {"keys": [public(KEY)] * 300}},
