@@ -191,7 +191,7 @@ class Application(Parts):
             aliases=dict(sorted(aliases.items())),
             grant_types=tuple(self.grants),
             authentication=self.authentication.metadata(),
-            id_token_algorithms=self.keys.algorithms,
+            id_token_algorithms=self._signatures,
             proof_algorithms=world.settings.dpop.algorithms,
             acr_values=tuple(acr.AMR),
             requests=self.requests.metadata(),
@@ -200,11 +200,16 @@ class Application(Parts):
     def _members(self) -> Mapping[str, str]:
         return {**MEMBERS, **({"registration_endpoint": "register"} if self.registrants.on else {})}
 
+    @property
+    def _signatures(self) -> tuple[str, ...]:
+        """What signs statements to clients: our keys; or the client's secret, which is long enough for this HMAC."""
+        return (*self.keys.algorithms, "HS256")
+
     def _offered(self) -> client_metadata.Offered:
         """What clients may say that they use: whatever is on."""
         methods = tuple(one.method for one in self.authentication.methods)
         assertions = {"client_secret_jwt", "private_key_jwt"} & set(methods)
-        algorithms = tuple(self.keys.algorithms)
+        algorithms = self._signatures
         requests = self.requests.metadata().get("request_object_signing_alg_values_supported", ())
         return client_metadata.Offered(
             grant_types=tuple(self.grants),

@@ -95,7 +95,7 @@ class CreateTests(AdminCase):
             ("resources", ["api"], "resources.0"),
             ("access_format", "saml", "access_format"),
             ("id_token_algorithm", "none", "id_token_algorithm"),
-            ("id_token_algorithm", "HS256", "id_token_algorithm"),
+            ("id_token_algorithm", "HS512", "id_token_algorithm"),
             ("first_party", "yes", "first_party"),
             ("introspects", 1, "introspects"),
             ("client_uri", "javascript:alert(1)", "client_uri"),

@@ -28,7 +28,7 @@ class DiscoveryTests(ServerCase):
     async def test_section_3_rs256(self) -> None:
         """Section 3: RS256 is among the algorithms of id tokens, and `none` is not."""
         algorithms = (await self.document())["id_token_signing_alg_values_supported"]
-        self.assertEqual(set(algorithms), {"RS256", "ES256", "EdDSA", "PS256"})
+        self.assertEqual(set(algorithms), {"RS256", "ES256", "EdDSA", "PS256", "HS256"})
 
     async def test_section_3_scopes_and_claims(self) -> None:
         """Section 3: `openid` is among the scopes, and each claim of the id token among the claims."""
@@ -54,12 +54,16 @@ class DiscoveryTests(ServerCase):
         self.assertEqual((await self.document())["issuer"], ISSUER)
 
     async def test_section_3_keys(self) -> None:
-        """Section 3: the key set has a key for each algorithm, each with its own kid, in both places."""
+        """Section 3: the key set has a key for each algorithm and use, each with its own kid, in both places."""
         answers = [await self.server.get(path) for path in ("/oauth2/jwks", "/.well-known/jwks.json")]
         self.assertEqual(answers[0].body, answers[1].body)
         keys = ok(answers[0])["keys"]
-        self.assertEqual({key["alg"] for key in keys}, {"RS256", "ES256", "EdDSA", "PS256"})
-        self.assertEqual(len({key["kid"] for key in keys}), 4)
+        signing = {key["alg"] for key in keys if key["use"] == "sig"}
+        self.assertEqual(signing, {"RS256", "ES256", "EdDSA", "PS256"})
+        # The curve's key names no algorithm, for it serves three.
+        encryption = {(key["kty"], key.get("alg")) for key in keys if key["use"] == "enc"}
+        self.assertEqual(encryption, {("RSA", "RSA-OAEP-256"), ("EC", None)})
+        self.assertEqual(len({key["kid"] for key in keys}), 6)
         KeySet.import_key_set({"keys": keys})
 
     async def test_host_is_not_believed(self) -> None:
