@@ -24,6 +24,12 @@ ROWS: Final = {
     for row in rows(Offered(auth_methods=("tls_client_auth",), details_types=("any",)))
     if row.admin
 }
+EMPTY: Final[Mapping[str, Any]] = {
+    **{name: row.empty for name, row in ROWS.items()},
+    **{name: [] for name in ("redirect_uris", "post_logout_redirect_uris", "default_scopes", "resources")},
+    **dict.fromkeys(("scopes", "access_format", "id_token_algorithm", "client_uri", "profile", "unused_until")),
+}
+"""What each member is that can be without a value, then."""
 _Command = Callable[..., Any]
 
 
@@ -68,7 +74,8 @@ def given(members: Mapping[str, Any]) -> dict[str, Any]:
 
 def cleared(names: tuple[str, ...]) -> dict[str, Any]:
     """Members that are to be without a value."""
-    unknown = [name for name in names if name.replace("-", "_") not in ROWS]
-    if unknown:
-        raise Refused(f"{unknown[0]} is no member that could be cleared")
-    return {name.replace("-", "_"): ROWS[name.replace("-", "_")].empty for name in names}
+    wanted = [name.replace("-", "_") for name in names]
+    for name in wanted:
+        if name not in EMPTY:
+            raise Refused(f"{name} is no member that could be cleared")
+    return {name: EMPTY[name] for name in wanted}
