@@ -319,6 +319,13 @@ class AddressTests(SynchronousTestCase):
         ):
             self.assertFalse(dpop.is_at(uri, [ORIGIN], "/a/token"), uri)
 
+    def test_octets_that_would_begin_a_query(self) -> None:
+        """A path in which a question mark stands is not the one before a query, nor the other way round."""
+        for mark, encoded_mark in (("?", "%3F"), ("#", "%23")):
+            self.assertTrue(dpop.is_at(f"{ORIGIN}/a{encoded_mark}b", [ORIGIN], f"/a{mark}b"))
+            self.assertFalse(dpop.is_at(f"{ORIGIN}/a{mark}b", [ORIGIN], f"/a{mark}b"))
+            self.assertFalse(dpop.is_at(f"{ORIGIN}/a{encoded_mark}b", [ORIGIN], "/a"))
+
     @given(st.text(max_size=40))
     def test_anything(self, text: str) -> None:
         """No text makes it fail."""
