@@ -32,6 +32,7 @@ class Par:
     async def __call__(self, request: Request) -> Response:
         """Answer a pushed authorization request (RFC 9126 section 2.2)."""
         request.form.refuse_repeats(authorization.REPEATABLE)
+        self.bindings.proofs.ask_for_nonce(request)
         client = (await self.authentication.client(request)).client
         stated = await self.requests.posted(request.form, client)
         redirect = redirect_of(client, stated.parameters)

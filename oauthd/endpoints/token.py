@@ -60,6 +60,7 @@ class Token:
     async def __call__(self, request: Request) -> Response:
         """Answer a token request (RFC 6749 sections 5.1 and 5.2)."""
         request.form.refuse_repeats(REPEATABLE)
+        self.bindings.proofs.ask_for_nonce(request)
         caller = await self.authentication.client(request)
         try:
             binding = await self.bindings.of(request, caller.client)

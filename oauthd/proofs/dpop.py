@@ -50,6 +50,20 @@ class Proofs:
             raise INVALID_DPOP_PROOF(str(error)) from None
         return proof.jkt
 
+    def ask_for_nonce(self, request: Request) -> None:
+        """Refuse a proof that lacks a nonce before anything else is looked at.
+
+        Its client sends the same request again with the nonce (section 8), with the same assertion perhaps, which
+        counts once: it must not have been used up by then.
+
+        :raises OAuthError: `use_dpop_nonce`.
+        """
+        for one in _fields(request)[:1]:
+            try:
+                self.rules.ask_for_nonce(one, self.clock())
+            except NonceNeeded as error:
+                raise USE_DPOP_NONCE(str(error), headers=self._nonce()) from None
+
     async def shown(self, request: Request, token: str, jkt: str) -> None:
         """Make sure that a request to us as resource proves to hold the key that its access token is bound to.
 

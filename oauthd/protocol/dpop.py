@@ -154,6 +154,18 @@ class Rules:
             raise ProofRefused("the ath of the DPoP proof is not the hash of the access token")
         return Proof(jkt, f"{jkt} {method} {path} {jti}", self._until(claims, now))
 
+    def ask_for_nonce(self, field: str, now: float) -> None:
+        """See at once whether a proof will have to come again with a nonce; nothing of it is verified.
+
+        :raises NonceNeeded: it will.
+        """
+        try:
+            self._until(jose.peek(field)[1], now)
+        except NonceNeeded:
+            raise
+        except (jose.TokenRefused, ProofRefused, TypeError):
+            return  # whatever else is wrong is told when it is verified
+
     def _until(self, claims: Mapping[str, Any], now: float) -> int:
         """From when on the proof is too old; its time is that of its nonce, else its own (section 4.3 item 11)."""
         made, nonce = claims.get("iat"), claims.get("nonce")

@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 from msgspec.structs import replace
 from treq.testing import RequestTraversalAgent
 
-from oauthd.config import AuthenticationSettings, ServerSettings
+from oauthd.config import AuthenticationSettings, DpopSettings, ServerSettings
 from oauthd.protocol.messages import Headers, Parameters, Request
 from tests.proofs.signing import ASSERTION_TYPE, Key, b64, claims, form, key, key_set
 from tests.proofs.test_client_keys import KeyPage
@@ -549,6 +549,40 @@ class StrictTests(AssertionCase):
         app = await self.server.client("open", public=True, profile="fapi2")
         answer = await self.server.post("/oauth2/revoke", {"token": "x", "client_id": "open"})
         self.refused(answer, "invalid_client", 401)
+
+
+class NonceTests(AssertionCase):
+    """RFC 9449 section 8: a request that is sent again with a nonce may carry the same assertion."""
+
+    sections = {"dpop": DpopSettings(nonce="required")}
+
+    async def test_the_same_assertion_with_a_nonce(self) -> None:
+        """An assertion is not used up by a proof that lacks a nonce, at either endpoint; it is by what comes after."""
+        challenge = {"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"}
+        pushed = {"response_type": "code", "redirect_uri": "https://app.example/cb", "scope": "openid", **challenge}
+        for path, asked in (("/oauth2/token", {"grant_type": "client_credentials"}), ("/oauth2/par", pushed)):
+            assertion = self.assertion()
+            answer = await self.proving(path, form(assertion, **asked))
+            self.refused(answer, "use_dpop_nonce")
+            nonce = answer.header("dpop-nonce")
+            answer = await self.proving(path, form(assertion, **asked), nonce=nonce)
+            self.assertIn(answer.status, (200, 201), answer.body)
+            self.refused(await self.proving(path, form(assertion, **asked), nonce=nonce), "invalid_client", 401)
+
+    async def test_strange_proofs(self) -> None:
+        """What is wrong with a proof besides is told as ever, and breaks nothing."""
+        for proof in ("x", "..", self.key.token({"iat": "x"}), self.key.token({"iat": [1], "exp": {}})):
+            asked = form(self.assertion(), grant_type="client_credentials")
+            answer = await self.server.post("/oauth2/token", asked, headers=[("DPoP", proof)])
+            self.assertIn(answer.error, ("invalid_dpop_proof", "use_dpop_nonce"))
+
+    async def proving(self, path: str, sent: dict[str, str], **said: str) -> Answer:
+        """A request with a proof."""
+        now = int(self.server.clock.seconds())
+        proof = {"htm": "POST", "htu": ISSUER + path, "iat": now, "jti": f"{path}{len(said)}{sent}"[:200]} | said
+        jwk = {name: value for name, value in self.key.jwk.items() if name in ("kty", "crv", "x", "y")}
+        field = self.key.token(proof, typ="dpop+jwt", jwk=jwk, kid=None)
+        return await self.server.post(path, sent, headers=[("DPoP", field)])
 
 
 class StrictServerTests(AssertionCase):
