@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.config", 1),
     ("oauthd.keys", 1),
     ("oauthd.fetcher", 1),
+    ("oauthd.tls", 1),
     ("oauthd.events", 1),
     ("oauthd.metrics", 1),
     ("oauthd.passwords", 1),

@@ -8,7 +8,7 @@ for a while, `fetching` puts them together.
 """
 
 from oauthd.fetcher.fetching import Fetcher
-from oauthd.fetcher.outward import Outward, authorities
+from oauthd.fetcher.outward import Outward
 from oauthd.fetcher.refusal import FetchRefused
 
-__all__ = ["FetchRefused", "Fetcher", "Outward", "authorities"]
+__all__ = ["FetchRefused", "Fetcher", "Outward"]

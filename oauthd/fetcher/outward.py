@@ -14,27 +14,22 @@ those above it do.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 from attrs import define, field
-from OpenSSL.SSL import VERIFY_FAIL_IF_NO_PEER_CERT, VERIFY_PEER, Connection
-from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
     IHostResolution,
-    IOpenSSLClientConnectionCreator,
     IProtocolFactory,
     IReactorPluggableNameResolver,
     IResolutionReceiver,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.ssl import Certificate, CertificateOptions, platformTrust, trustRootFromCertificates
+from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent
@@ -45,28 +40,12 @@ from zope.interface import implementer
 from oauthd.config import FetchSettings
 from oauthd.fetcher.addresses import is_public
 from oauthd.fetcher.refusal import BUSY, FetchRefused
+from oauthd.tls import Named, options
 
 MOST_ADDRESSES = 4  # of a name; the first are tried
 MOST_LOOKUPS = 5  # at once: half of the threads that look names up for everybody
 ROOM = 65536  # bytes that a host may send besides the document: handshake, certificates, headers
 PATIENCE = 1.0  # seconds that a connection may last longer than a fetch
-
-
-def authorities(path: str) -> Any:
-    """Those who vouch for certificates, from a file.
-
-    :param path: of a file with certificates (PEM).
-    :raises ValueError: when it holds none.
-    :raises OSError: when it cannot be read.
-    """
-    blocks = Path(path).read_bytes().split(b"-----END CERTIFICATE-----")[:-1]
-    if not blocks:
-        raise ValueError(f"{path} holds no certificates")
-    try:
-        found = [Certificate.loadPEM(block + b"-----END CERTIFICATE-----\n") for block in blocks]
-    except Exception:  # of OpenSSL
-        raise ValueError(f"{path} holds something that is not a certificate") from None
-    return trustRootFromCertificates(found)
 
 
 @implementer(IAgent)
@@ -79,10 +58,8 @@ class Outward:
 
     def __init__(self, reactor: Any, settings: FetchSettings) -> None:
         self._opened = settings.open_hosts
-        public = CertificateOptions(trustRoot=platformTrust())
-        inner = public
-        if settings.ca_file is not None:
-            inner = CertificateOptions(trustRoot=authorities(settings.ca_file))
+        public = options()
+        inner = public if settings.ca_file is None else options(settings.ca_file)
         self._agent = Agent.usingEndpointFactory(
             reactor,
             _Doors(
@@ -104,8 +81,7 @@ class Outward:
 class _Doors:
     """Makes the way to each host.
 
-    :ivar public: what certificates of public hosts are checked with; made once, for reading the system's authorities
-        takes milliseconds.
+    :ivar public: what certificates of public hosts are checked with.
     :ivar inner: the same for hosts that were opened.
     :ivar most: bytes that a connection may bring.
     :ivar longest: seconds that it may last.
@@ -127,8 +103,8 @@ class _Doors:
         host = uri.host.decode("ascii").strip("[]")
         opened = host in self.opened
         plain = HostnameEndpoint(_Looking(self, opened), host, uri.port, self.longest)
-        options = _Named(self.inner if opened else self.public, host)
-        return wrapClientTLS(options, _Measured(self.reactor, plain, self.most, self.longest))
+        named = Named(self.inner if opened else self.public, host)
+        return wrapClientTLS(named, _Measured(self.reactor, plain, self.most, self.longest))
 
 
 @implementer(IReactorPluggableNameResolver, IHostnameResolver)
@@ -199,44 +175,6 @@ class _Judging:
             for address in self.found[:MOST_ADDRESSES]:
                 self.receiver.addressResolved(address)
         self.receiver.resolutionComplete()
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-@define(eq=False)
-class _Named:
-    """TLS with a host of this name, in SNI and in its certificate (RFC 9525).
-
-    Twisted's own takes a certificate in which no name can be read for a good one; here whatever is wrong refuses it.
-    """
-
-    options: CertificateOptions
-    host: str
-
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> Connection:  # noqa: N802, N803
-        """A connection before its handshake."""
-        connection = Connection(self.options.getContext(), None)
-        connection.set_verify(VERIFY_PEER | VERIFY_FAIL_IF_NO_PEER_CERT, self._judge)
-        if not self._is_address():
-            connection.set_tlsext_host_name(self.host.encode("ascii"))  # RFC 6066 section 3: names alone
-        return connection
-
-    def _is_address(self) -> bool:
-        try:
-            ip_address(self.host)
-        except ValueError:
-            return False
-        return True
-
-    def _judge(self, connection: Connection, certificate: Any, error: int, depth: int, good: int) -> bool:
-        """Called by OpenSSL for each certificate of the chain, the host's own last."""
-        if not good or depth:
-            return bool(good)
-        try:
-            verify = verify_certificate_ip_address if self._is_address() else verify_certificate_hostname
-            verify(certificate.to_cryptography(), self.host)
-        except Exception:  # a doubt is a refusal
-            return False
-        return True
 
 
 @implementer(IStreamClientEndpoint)

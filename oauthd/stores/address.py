@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocolFactory, IReactorTCP, IReactorUNIX, IStreamClientEndpoint
-from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from oauthd.stores.pool import Command, greeting
 from oauthd.stores.sentinel import NoPrimary, Sentinels
+from oauthd.tls import Named, options
 
 
 @implementer(IStreamClientEndpoint)
@@ -93,7 +91,7 @@ class Primary:
         self._sentinels: Sentinels | None = None
         if sentinels:
             if tls and ca_file is not None:
-                _trusted(ca_file)  # what is wrong with it is told now, not at the first connection
+                options(ca_file)  # what is wrong with it is told now, not at the first connection
 
             def reach(host: str, port: int) -> IStreamClientEndpoint:
                 return endpoint(reactor, host, port, None, tls, ca_file, timeout)
@@ -144,13 +142,4 @@ def endpoint(
     if not tls:
         return plain
     # txredisapi's own TLS would take any certificate.
-    trusted = None if ca_file is None else _trusted(ca_file)
-    return wrapClientTLS(optionsForClientTLS(host, trustRoot=trusted), plain)
-
-
-def _trusted(ca_file: str) -> Any:
-    """The authorities in a PEM file, as Twisted takes them."""
-    with open(ca_file, "rb") as file:
-        found = x509.load_pem_x509_certificates(file.read())
-    authorities = [Certificate.loadPEM(one.public_bytes(Encoding.PEM)) for one in found]
-    return trustRootFromCertificates(authorities)  # type: ignore[no-untyped-call]
+    return wrapClientTLS(Named(options(ca_file), host), plain)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import directlyProvides
 
 from oauthd.config import FetchSettings
-from oauthd.fetcher import Fetcher, FetchRefused, Outward, authorities
+from oauthd.fetcher import Fetcher, FetchRefused, Outward
 from oauthd.fetcher.outward import MOST_ADDRESSES, MOST_LOOKUPS
 from oauthd.fetcher.refusal import BUSY, NOBODY
 from tests.fetcher.servers import HEAD, PUBLIC, Authority, Host, Hosts, Names, Network, document, reactor, remove
@@ -191,16 +191,6 @@ class Certificates(OutwardCase):
         self.network.ports[443] = opened.getHost().port
         clear.protocol = _Chatty
         self.assertEqual(await self.refused(self.fetcher()), TLS)
-
-    def test_a_file_of_authorities(self) -> None:
-        """A file that cannot be read or holds no certificate is told at once."""
-        self.assertRaises(OSError, authorities, "/nonexistent/ca.pem")
-        with open(self.file, "w") as file:
-            file.write("nothing\n")
-        self.assertRaises(ValueError, authorities, self.file)
-        with open(self.file, "w") as file:
-            file.write("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-        self.assertRaises(ValueError, authorities, self.file)
 
 
 class _Chatty(Host):
