@@ -40,6 +40,8 @@ setup(
         "treq>=24.9",
         "jwcrypto>=1.6",  # 1.6: keys of ML-DSA; decompression and PBES2 advisories before 1.5.7
         "cryptography>=48",  # 48: ML-DSA with the OpenSSL in it
+        "pyOpenSSL>=24.1",  # checks of certificates, beside Twisted's
+        "service-identity>=24.1",
         "attrs>=24",
         "msgspec>=0.19",
         "jsonschema-rs>=0.60",  # patterns in linear time, and no reference leads out (offline)
