@@ -91,7 +91,7 @@ class Fetcher:
         """The answer to come, of a fetch that is under way or begins now."""
         waiters = self._waiting.get(key)
         # The waiter's own: that it is cancelled means that it goes away, not that the others do.
-        mine: Deferred[Answer] = Deferred(lambda gone: self._waiting.get(key, [gone]).remove(gone))
+        mine: Deferred[Answer] = Deferred()
         if waiters is not None:
             self.counts.shared += 1
             waiters.append(mine)
@@ -118,7 +118,7 @@ class Fetcher:
         if answer.until:
             self._kept.keep(key, answer)
         for waiter in self._waiting.pop(key):
-            waiter.callback(answer)
+            waiter.callback(answer)  # has no effect on one that has gone away
 
     def _refused(self, failure: Failure, place: Location, began: float) -> Answer:
         refused = reason(failure)

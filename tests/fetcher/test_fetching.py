@@ -148,6 +148,15 @@ class TogetherTests(FetchingCase):
         self.agent.answers[0].errback(FetchRefused("is a test"))
         self.assertEqual(self.refused(second), "is a test")
 
+    def test_one_who_sends_another_away(self) -> None:
+        """Not even while they are told, and others of the same document are told all the same."""
+        waiting = [self.get() for _ in range(3)]
+        waiting[0].addErrback(lambda _: waiting[1].cancel())
+        self.agent.answers[0].errback(FetchRefused("is a test"))
+        self.failureResultOf(waiting[1], CancelledError)
+        self.assertEqual(self.refused(waiting[2]), "is a test")
+        self.assertEqual(self.fetcher.counts.under_way, 0)
+
     def test_in_time(self) -> None:
         """After the time that a fetch may take everybody is told, and the request is given up."""
         given_up: list[str] = []
