@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
@@ -92,7 +92,9 @@ class AgreementTests(SynchronousTestCase):
         text = data.draw(st.from_regex(re.compile(schema.pattern or ".*"), fullmatch=True))
         self.agree(schema, text)
         at = data.draw(st.integers(0, len(text)))
-        self.agree(schema, text[:at] + data.draw(st.characters()) + text[at:])
+        other = text[:at] + data.draw(st.characters()) + text[at:]
+        assume(not other.endswith("\n"))  # where the validator's `$`, which is Python's, is not that of ECMA-262
+        self.agree(schema, other)
 
     def test_documents(self) -> None:
         """Every document is a JSON Schema."""
