@@ -209,7 +209,7 @@ class Parts:
         self.bindings = Bindings(self.proofs, profile=world.settings.server.profile)
         self.bearer = Bearer(self.tokens, world.cache, self.proofs, world.issuer)
         self.administrator = Administrator(self.bearer, self.users)
-        self.hints = IdTokenHint(self.keys, world.issuer)
+        self.hints = IdTokenHint(self.keys, world.issuer, self.clients.open_secrets)
         self.request_objects = RequestObjects(
             keys=self.client_keys,
             fetcher=self.fetcher,

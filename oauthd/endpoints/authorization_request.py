@@ -8,6 +8,7 @@ comes besides it and `client_id` is not looked at (RFC 9101 section 6.3), not ev
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -123,7 +124,7 @@ class AuthorizationRequests:
             details=self.details,
             pkce_always=self.settings.clients.pkce_required,
             strict=self._is_strict(client),
-            subject_of_hint=self.hints.subject,
+            subject_of_hint=partial(self.hints.subject, client=client),
         )
         return authorization.check(endpoint, context)
 

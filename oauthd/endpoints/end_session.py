@@ -43,7 +43,7 @@ class EndSession:
             return self._again(request)
         parameters = request.query
         parameters.refuse_repeats()
-        hint = self._hint(parameters)
+        hint = await self._hint(parameters)
         client = await self._client(parameters, hint)
         target = self._target(parameters, client)
         value = self.session_cookie.read(request)
@@ -62,9 +62,12 @@ class EndSession:
             raise INVALID_REQUEST("the request is too long")
         return see_other(f"{request.path}?{query}")
 
-    def _hint(self, parameters: Parameters) -> Mapping[str, object]:
+    async def _hint(self, parameters: Parameters) -> Mapping[str, object]:
         hint = parameters.one("id_token_hint")
-        return {} if hint is None else self.hints.claims(hint)
+        if hint is None:
+            return {}
+        audience = self.hints.audience(hint)
+        return self.hints.claims(hint, await self.clients.find(audience) if audience else None)
 
     async def _client(self, parameters: Parameters, hint: Mapping[str, object]) -> Client | None:
         """The client that asks, by its id or by the audience of the hint, which must agree (section 2)."""

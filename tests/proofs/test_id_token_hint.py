@@ -9,6 +9,7 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from msgspec.structs import replace
 
 from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.protocol.errors import OAuthError
@@ -31,7 +32,8 @@ class HintTests(ServerCase):
     async def prepare(self) -> None:
         """An id token of alice."""
         self.app, self.alice = await self.server.client(), await self.server.user()
-        self.hints = IdTokenHint(self.server.application.keys, ISSUER)
+        application = self.server.application
+        self.hints = IdTokenHint(application.keys, ISSUER, application.clients.open_secrets)
         self.token: str = (await self.server.signed_in(self.app, self.alice))["id_token"]
 
     def refused(self, hint: str) -> None:  # type: ignore[override]
@@ -61,6 +63,28 @@ class HintTests(ServerCase):
         for token in forged.values():
             self.refused(token)
         self.refused(".".join(self.token.split(".")[:2]) + ".")
+
+    async def test_by_a_secret(self) -> None:
+        """Signed with a client's secret it is a hint of that client, if its id tokens are signed so, and no other's."""
+        app = await self.server.client("hmac", id_token_algorithm="HS256")
+        token: str = (await self.server.signed_in(app, self.alice))["id_token"]
+        self.server.clock.advance(10**8)
+        self.assertEqual(self.hints.audience(token), "hmac")
+        self.assertEqual(self.hints.subject(token, app.record), self.alice.user_id)
+        self.assertEqual(self.hints.audience(self.token), "")
+        other = await self.server.client("other", id_token_algorithm="HS256")
+        changed = replace(app.record, id_token_algorithm="RS256")
+        for client in (None, self.app.record, other.record, changed):
+            with self.assertRaises(OAuthError):
+                self.hints.claims(token, client)
+        claims = {"iss": "https://other.example", "sub": "x", "aud": "hmac"}
+        for forged in (
+            _by_hmac({"alg": "HS256"}, claims, app.secret.encode()),
+            _by_hmac({"alg": "HS256"}, {**claims, "iss": ISSUER}, other.secret.encode()),
+            _by_hmac({"alg": "HS256", "typ": "at+jwt"}, {**claims, "iss": ISSUER}, app.secret.encode()),
+        ):
+            with self.assertRaises(OAuthError):
+                self.hints.claims(forged, app.record)
 
     async def test_rubbish(self) -> None:
         """What is no token is refused."""
