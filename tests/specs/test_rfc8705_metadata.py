@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oauthd.config import MtlsSettings
+from tests.possession import Holder
 from tests.server import ISSUER, ServerCase
 
 BASE = "https://mtls.example.com:8443"
@@ -55,6 +56,17 @@ class ListenerTests(Document):
         )
         for name, url in aliases.items():
             self.assertEqual(url.removeprefix(BASE), document[name].removeprefix(ISSUER), name)
+
+
+    async def test_proofs_for_an_alias(self) -> None:
+        """A DPoP proof may name the alias as the address of the request (RFC 9449 section 4.2), but nobody else's."""
+        app, holder = await self.server.client(), Holder()
+        for base, status in ((BASE, 200), (ISSUER, 200), ("https://other.example.com:8443", 400)):
+            now = self.server.clock.seconds()
+            proof = holder.proof("POST", "/oauth2/token", now, htu=f"{base}/oauth2/token")
+            form = {"grant_type": "client_credentials"}
+            answer = await self.server.post("/oauth2/token", form, basic=app.basic, headers=[("DPoP", proof)])
+            self.assertEqual(answer.status, status, base)
 
 
 class ProxyTests(Document):
