@@ -231,7 +231,7 @@ class Application(Parts):
             scopes=self.scopes,
             statements=SoftwareStatements(
                 issuers=dict(pair.split(" ", 1) for pair in settings.statement_issuers),
-                fetch=self.fetcher.get,
+                fetch=partial(self.fetcher.get, oldest=60.0),  # an issuer's new key counts within a minute
                 once=self.once,
                 issuer=world.issuer,
                 each_once=settings.statements_once,

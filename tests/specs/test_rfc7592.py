@@ -174,17 +174,14 @@ class UpdateTests(ConfigurationCase):
 
     async def test_new_method(self) -> None:
         """A client may come to prove keys in place of a secret; when it comes back, it gets a new secret."""
-        if "private_key_jwt" not in self.endpoint.registration.offered.auth_methods:
-            return
         keys = {"jwks": {"keys": [public(KEY)]}}
         told = await self.replaced(token_endpoint_auth_method="private_key_jwt", **keys)
         self.assertEqual(told["token_endpoint_auth_method"], "private_key_jwt")
         self.assertFalse(await self.authenticates(self.told["client_secret"]))
-        if "client_secret_jwt" in self.endpoint.registration.offered.auth_methods:
-            told = await self.replaced(token_endpoint_auth_method="client_secret_jwt")
-            self.assertEqual(told["client_secret_expires_at"], 0)
-            client = await self.record(self.told)
-            self.assertEqual(self.server.application.clients.open_secrets(client), (told["client_secret"].encode(),))
+        told = await self.replaced(token_endpoint_auth_method="client_secret_jwt")
+        self.assertEqual(told["client_secret_expires_at"], 0)
+        client = await self.record(self.told)
+        self.assertEqual(self.server.application.clients.open_secrets(client), (told["client_secret"].encode(),))
 
     async def test_scope_taken_away(self) -> None:
         """Tokens that carry a scope which the client gave up are dead."""
