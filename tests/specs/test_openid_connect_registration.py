@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from oauthd.config import RegistrationSettings
-from tests.server import CHEAP, REDIRECT
+from oauthd.protocol import jose
+from tests.server import CHEAP, REDIRECT, App
 from tests.specs.registering import KEY, PATH, RegisteringCase, public
 
 SECTOR = "https://sector.example/uris.json"
@@ -76,6 +77,16 @@ class MetadataTests(RegisteringCase):
             {"redirect_uris": [REDIRECT], "userinfo_encrypted_response_alg": "ECDH-ES"},
         ):
             self.refused(await self.register(sent), "invalid_client_metadata")
+
+    async def test_section_2_by_its_secret(self) -> None:
+        """Section 2: an id token signed with the client's secret verifies with the secret that it was told."""
+        told = await self.registered({"redirect_uris": [REDIRECT], "id_token_signed_response_alg": "HS256"})
+        app = App(await self.record(told), told["client_secret"])
+        token = (await self.server.signed_in(app, await self.server.user("alice")))["id_token"]
+        secret = told["client_secret"].encode()
+        header, claims = jose.verify_hmac(token, secret, ("HS256",), now=self.server.clock.seconds())
+        self.assertEqual((header["alg"], claims["aud"]), ("HS256", told["client_id"]))
+        self.assertRaises(jose.TokenRefused, jose.verify_hmac, token, b"x" * 43, ("HS256",), now=None)
 
     async def test_section_2_refused(self) -> None:
         """Section 2: whatever is out of its form, or not offered here, is refused."""
