@@ -38,6 +38,8 @@ RING: Final = kinds.KEY_RING.at(b"", "world")  # the same slot: a store is found
 DAY: Final = 86400
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "PS256")
 """Those that have keys unless a node is told otherwise."""
+KNOWN: Final = frozenset((*jose.ASYMMETRIC, *jose.DECRYPTION))
+"""All that this node could have keys of."""
 _TRIES = 20
 
 
@@ -173,7 +175,8 @@ class Keys:
     async def drop(self, kid: str) -> tuple[str, ...]:
         """Take a key out at once, published or not: what it signed verifies no more, what was encrypted to it is lost.
 
-        One that signs is replaced by a key that signs at once, one that was announced by another that is.
+        One that signs is replaced by a key that signs at once, one that was announced by another that is; none of an
+        algorithm that is to have no key any more.
 
         :returns: the new keys' kids.
         :raises NoSuchKey: when there is none of that name.
@@ -185,7 +188,7 @@ class Keys:
         def plan(ring: KeyRing, now: float) -> _Plan:
             rest = KeyRing(tuple(key for key in ring.keys if key.kid != kid))
             stages = {key.algorithm: rotation.stage(ring, key, now) for key in ring.keys if key.kid == kid}
-            replaced = tuple(name for name, stage in stages.items() if stage is not Stage.RETIRED)
+            replaced = tuple(name for name in self.kinds if stages.get(name, Stage.RETIRED) is not Stage.RETIRED)
             return _Plan(rest, replaced, self.announce if Stage.ANNOUNCED in stages.values() else 0)
 
         return (await self._change(plan)).kids
@@ -295,7 +298,8 @@ class Keys:
         return self._ring.record if self._ring is not None else KeyRing()
 
     def _published(self) -> tuple[SealedKey, ...]:
-        return rotation.published(self._known(), self.kinds, self.clock())
+        published = rotation.published(self._known(), self.kinds, self.clock())
+        return tuple(key for key in published if key.kid in self._opened)
 
     def _missing(self, ring: KeyRing, now: float) -> _Plan:
         return _Plan(ring, rotation.missing(ring, self.kinds))
@@ -317,7 +321,10 @@ class Keys:
                     " or use the store that belongs to this one"
                 )
             if ring is not None and (self._ring is None or ring.raw != self._ring.raw):
-                self._opened = {key.kid: await self._unsealed(key) for key in ring.record.keys}
+                # A key of an algorithm that is not known here is other nodes' affair: a newer version's, or a library's
+                # that can more.
+                known = [key for key in ring.record.keys if key.algorithm in KNOWN]
+                self._opened = {key.kid: await self._unsealed(key) for key in known}
                 self._ring = ring
                 self._terms.clear()
             return world, ring
@@ -388,7 +395,7 @@ class Keys:
 
 
 def _purpose(algorithm: str, kid: str) -> str:
-    return f"{'encryption' if algorithm in jose.DECRYPTION else 'signing'} key {algorithm} {kid}"
+    return f"signing key {algorithm} {kid}"  # of those to encrypt to as well: the algorithm tells them apart
 
 
 def _load(private: bytes, algorithm: str) -> _Opened:

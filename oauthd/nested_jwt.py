@@ -15,7 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from oauthd.fetcher import FetchRefused
-from oauthd.keys import Keys
+from oauthd.keys import Keys, NoSigningKey
 from oauthd.protocol import jose
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.records import Client
@@ -48,12 +48,12 @@ class NestedJwts:
         """The claims, signed; and encrypted then, if there is an encryption.
 
         :param encryption: `alg` and `enc`, () for none.
-        :raises OAuthError: `invalid_request` when the client has no secret to sign with, or no key to encrypt to.
+        :raises OAuthError: `invalid_request` when there is no key or secret to sign with, or none to encrypt to.
         """
         if algorithm in jose.HMAC:
             token = self._by_secret(client, claims, algorithm, typ)
         else:
-            signer = self.keys.signer(algorithm, typ)
+            signer = self._signer(algorithm, typ)
             if signer.slow:
                 # The thread does the arithmetic alone: what it does in Python would hold the reactor up.
                 data = signer.unsigned(claims)
@@ -61,6 +61,12 @@ class NestedJwts:
             else:
                 token = signer.sign(claims)
         return await self.encrypted(client, token, encryption, "JWT") if encryption else token
+
+    def _signer(self, algorithm: str, typ: str) -> jose.Signer:
+        try:
+            return self.keys.signer(algorithm, typ)
+        except NoSigningKey:  # the client registered it when there was one
+            raise INVALID_REQUEST("no key signs as the client registered") from None
 
     def _by_secret(self, client: Client, claims: Mapping[str, Any], algorithm: str, typ: str) -> str:
         for secret in self.secrets_of(client)[:1]:

@@ -498,6 +498,26 @@ class EncryptionTests(KeysTestCase):
         self.assertEqual(await alone.decrypt(token), b"content")
 
 
+class NewerNodesTests(KeysTestCase):
+    """Other nodes may know more."""
+
+    async def test_keys_that_are_not_known(self) -> None:
+        """A key of an algorithm that this node does not know is left alone, kept in the ring, and sealed anew."""
+        keys = await self.opened()
+        stored = await self.ring()
+        sealed = keys.seals.seal("signing key SLH-DSA k1", b"private")
+        strange = SealedKey("k1", "SLH-DSA", {"kty": "AKP"}, sealed, START, START)
+        await self.write(KeyRing((*stored.record.keys, strange)))
+        both = await self.opened(NEXT_MASTER, MASTER)
+        self.assertEqual(len(self.kids(both)), len(QUICK))
+        self.assertNotIn("SLH-DSA", [state.algorithm for state in both.states()])
+        await both.rotate()
+        self.assertEqual(await both.reseal(), len(QUICK) + 1)
+        (kept,) = (key for key in (await self.ring()).record.keys if key.kid == "k1")
+        self.assertEqual(both.seals.open("signing key SLH-DSA k1", kept.sealed), b"private")
+        self.assertTrue(both.seals.is_current(kept.sealed))
+
+
 class AllAlgorithmsTests(KeysTestCase):
     """Each signature algorithm there is."""
 
@@ -559,6 +579,14 @@ class DropTests(KeysTestCase):
         token = self.token(keys)
         self.assertEqual(jose.peek(token)[0]["kid"], made)
         self.assertIn(signing, self.kids(keys))
+
+    async def test_of_an_algorithm_that_was_given_up(self) -> None:
+        """A key of an algorithm that is named no more stays published until it is dropped; no other takes its place."""
+        await self.opened()
+        keys = await self.opened(algorithms=("EdDSA",))
+        self.verify(keys, self.token(keys))
+        self.assertEqual(await keys.drop(self.of(keys, Stage.SIGNING)), ())
+        self.assertEqual([key["alg"] for key in keys.public_jwks()["keys"]], ["EdDSA"])
 
     async def test_a_retired_one(self) -> None:
         """It goes, and nothing takes its place."""

@@ -55,6 +55,13 @@ class SecretTests(ServerCase):
                 await nested.signed(app.record, {"iss": ISSUER}, algorithm)
 
 
+    async def test_without_a_key_that_signs(self) -> None:
+        """An algorithm that a client registered when it had a key, and that has none now, is no accident of ours."""
+        app = await self.server.client("given-up", id_token_algorithm="ES384")
+        with self.assertRaises(OAuthError):
+            await self.server.application.nested.signed(app.record, {"iss": ISSUER}, "ES384")
+
+
 class EncryptionTests(ServerCase):
     """RFC 7519 section 11.2: signed, then encrypted."""
 
