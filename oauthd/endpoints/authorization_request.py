@@ -136,7 +136,7 @@ class AuthorizationRequests:
             "request_uri_parameter_supported": True,
             "require_request_uri_registration": True,
             "require_signed_request_object": self.settings.authorization.signed_required,
-            "request_object_signing_alg_values_supported": list(jose.ASYMMETRIC),
+            "request_object_signing_alg_values_supported": list(jose.FAPI if self._all_strict() else jose.ASYMMETRIC),
             "request_object_encryption_alg_values_supported": list(self.keys.key_encryption),
             "request_object_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
             **self.details.metadata(),
@@ -147,7 +147,10 @@ class AuthorizationRequests:
         return self._all_must_push() or client.par_required or self._is_strict(client)
 
     def _all_must_push(self) -> bool:
-        return self.settings.authorization.pushed_required or self.settings.server.profile == profile.FAPI2
+        return self.settings.authorization.pushed_required or self._all_strict()
+
+    def _all_strict(self) -> bool:
+        return self.settings.server.profile == profile.FAPI2
 
     def _is_strict(self, client: Client) -> bool:
         return profile.is_strict(client, self.settings.server.profile)

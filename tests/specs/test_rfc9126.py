@@ -422,6 +422,7 @@ class StrictServerTests(PushedCase):
         self.refused_by_redirect(answer.redirected, "invalid_request")
         document = ok(await self.server.get("/.well-known/oauth-authorization-server"))
         self.assertIs(document["require_pushed_authorization_requests"], True)
+        self.assertNotIn("RS256", document["request_object_signing_alg_values_supported"])
 
 
 class DemandedTests(PushedCase):
