@@ -122,7 +122,7 @@ class ClientMembers:
             Member("client_uri", Nullable(_web), "Its own page, shown at consent.", default=None),
             Member(
                 "profile",
-                Nullable(Choice(("fapi2",))),
+                Nullable(Choice(("fapi1", "fapi2"))),
                 "What is demanded of it beyond the server's own profile.",
                 default=None,
             ),

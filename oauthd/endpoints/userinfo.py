@@ -7,6 +7,7 @@ to a client that is to know people by pairwise subjects.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from attrs import frozen
@@ -24,6 +25,9 @@ from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
 from oauthd.stores.interface import IStore
 from oauthd.stores.users import Users
+
+_INTERACTION = "x-fapi-interaction-id"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @frozen
@@ -47,8 +51,9 @@ class Userinfo:
             raise INVALID_TOKEN("the access token is not a user's")
         claims = await self._claims(token, user, client)
         if not (client.userinfo_algorithm or client.userinfo_encryption):
-            return json_response(claims)
-        return Response(200, (("Content-Type", "application/jwt"), *NO_STORE), await self._jwt(client, claims))
+            return json_response(claims).adding(*_interaction(request))
+        headers = (("Content-Type", "application/jwt"), *NO_STORE, *_interaction(request))
+        return Response(200, headers, await self._jwt(client, claims))
 
     async def _claims(self, token: AccessToken, user: User, client: Client) -> dict[str, Any]:
         (stored,) = await self.store.get(kinds.grant(token.grant)) if token.grant else (None,)
@@ -69,3 +74,9 @@ class Userinfo:
         said = {**claims, "iss": self.issuer, "aud": client.client_id}
         signed = await self.nested.signed(client, said, client.userinfo_algorithm, client.userinfo_encryption)
         return signed.encode()
+
+
+def _interaction(request: Request) -> tuple[tuple[str, str], ...]:
+    """The field by which both sides find a request in their logs, as it came (FAPI 1.0 Baseline section 6.2.1)."""
+    given = [value for name, value in request.headers.pairs if name == _INTERACTION]
+    return ((_INTERACTION, given[0]),) if len(given) == 1 and _UUID.fullmatch(given[0]) else ()

@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from oauthd.protocol import acr, claims_request, pkce, response_modes, scopes
+from oauthd.protocol import acr, claims_request, pkce, profile, response_modes, scopes
 from oauthd.protocol.authorization_details import PARAMETER, Details, DetailsTypes
 from oauthd.protocol.dpop import asked_key
 from oauthd.protocol.errors import (
@@ -145,6 +145,13 @@ def code_challenge(c: Context) -> Found:
     return {"code_challenge": challenge}
 
 
+def fapi1(c: Context) -> Found:
+    """FAPI 1.0 Advanced section 5.2.2: all is said in the request; Baseline section 5.2.2.2: a nonce with openid."""
+    if c.client.profile == profile.FAPI1 and "openid" in c.parameters.required("scope").split():
+        c.parameters.required("nonce")
+    return {}
+
+
 def dpop_jkt(c: Context) -> Found:
     """RFC 9449 section 10: the thumbprint of the key that the code's tokens will be bound to."""
     return {"jkt": asked_key(c.parameters.one("dpop_jkt"))}
@@ -237,6 +244,7 @@ GRID: tuple[tuple[Check, frozenset[str]], ...] = (
     (redirect_uri, BROWSER),
     (response_mode, BROWSER),
     (code_challenge, BROWSER),
+    (fapi1, BROWSER),
     (dpop_jkt, BROWSER),
     (scope, EVERY),
     (resource, EVERY),

@@ -11,6 +11,11 @@ from typing import Final
 from oauthd.protocol.records import Client
 
 FAPI2: Final = "fapi2"
+FAPI1: Final = "fapi1"
+"""FAPI 1.0 Advanced, for single clients: what of it their other members (signed requests, certificates) cannot demand.
+`is_strict` knows nothing of it."""
+FAPI1_SIGNING: Final = ("PS256", "ES256")
+"""The algorithms that sign its JWTs (Advanced section 8.6)."""
 CLIENT_AUTHENTICATION: Final = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
 """The methods by which its clients authenticate (section 5.3.2.1 item 6)."""
 SIGNING: Final = ("PS256", "ES256", "EdDSA", "Ed25519")

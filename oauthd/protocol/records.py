@@ -114,7 +114,7 @@ class Client(Record, frozen=True):
     :ivar subject_type: `public` or `pairwise`; `sector`: the host that pairwise subjects are made for.
     :ivar default_max_age: seconds; None for none.
     :ivar details_types: `authorization_details_types` (RFC 9396 section 10); None: every type that is declared.
-    :ivar profile: "" for the server's, or `fapi2`.
+    :ivar profile: "" for the server's, or `fapi2` or `fapi1`.
     :ivar registration: digest of the registration access token (RFC 7592 section 3); empty where there is none.
     :ivar unused_until: when a client that registered itself ends, if it is not used; None for never.
     """

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from oauthd.protocol import jose
+from oauthd.protocol import jose, profile
 from oauthd.protocol.errors import INVALID_REQUEST_OBJECT
 from oauthd.protocol.jose.segments import LONGEST, TokenRefused, decode, members
 from oauthd.protocol.json_text import text
@@ -39,7 +39,7 @@ def algorithms(client: Client, strict: bool) -> Sequence[str]:
 
     :param strict: the client is held to FAPI 2.0.
     """
-    known = jose.FAPI if strict else jose.ASYMMETRIC
+    known = jose.FAPI if strict else profile.FAPI1_SIGNING if client.profile == profile.FAPI1 else jose.ASYMMETRIC
     return [name for name in known if client.request_algorithm in ("", name)]
 
 

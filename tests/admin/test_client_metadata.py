@@ -114,7 +114,7 @@ class MemberTests(AdminCase):
             ("userinfo_signed_response_alg", "none"),
             ("id_token_encrypted_response_alg", "RSA1_5"),
             ("application_type", "desktop"),
-            ("profile", "fapi1"),
+            ("profile", "fapi3"),
             ("unused_until", -1),
         ):
             answer = await self.call("POST", CLIENTS, {"name": "Odd", member: value})

@@ -342,6 +342,16 @@ class RequestTests(CoreCase):
             wanted: dict[str, Any] = {name: "https://app.example/x"}
             self.refused_by_redirect((await self.ask(**wanted)).redirected, error)
 
+    async def test_interaction_id(self) -> None:
+        """FAPI 1.0 Baseline section 6.2.1: userinfo gives an x-fapi-interaction-id back, if it is one."""
+        app = await self.server.client("baseline")
+        token = (await self.server.signed_in(app, await self.server.user("bob")))["access_token"]
+        good, wrong = "c770aef3-6784-41f7-8e0e-ff5f97bddb3a", "c770aef3"
+        for sent, told in (((good,), good), ((wrong,), ""), ((good, good), ""), ((), "")):
+            headers = [("x-fapi-interaction-id", one) for one in sent]
+            answer = await self.server.get("/oauth2/userinfo", bearer=token, headers=headers)
+            self.assertEqual((answer.status, answer.header("x-fapi-interaction-id")), (200, told))
+
     async def test_section_15_1_unknown_parameters(self) -> None:
         """Section 15.1: parameters that are not known are ignored, on every step of the way."""
         self.assertIn("code", await self.sign_in(extra="x", claims='{"id_token":{"acr":null}}', vtr="P1"))

@@ -376,6 +376,17 @@ class DemandTests(ObjectCase):
             with self.assertRaisesRegex(Exception, "refused"):
                 await objects.open(replace(strict, request_algorithm=""), token, True, False)
 
+    async def test_fapi_1(self) -> None:
+        """FAPI 1.0 Advanced sections 5.2.2 and 8.6: PS256 or ES256, a scope, and a nonce with openid."""
+        await self.change(profile="fapi1", request_signed=True)
+        self.assertEqual((await self.push(self.signed(nonce="n"))).status, 201)
+        self.assertEqual((await self.push(self.signed(scope="read"))).status, 201)
+        self.refused(await self.push(self.signed()), "invalid_request")
+        self.refused(await self.push(self.signed(scope=None, nonce="n"), scope="openid"), "invalid_request")
+        key = Holder("EdDSA", "three")
+        await self.change(jwks=key.jwks)
+        self.refused(await self.push(self.signed(key, nonce="n")), "invalid_request_object")
+
     async def test_section_10_2_counts_once_where_pushed(self) -> None:
         """Section 10.2: of fifty pushes of one object with a jti, at two nodes, one is taken."""
         token = self.signed(jti="once")
