@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 from msgspec.structs import replace
 from treq.testing import RequestTraversalAgent
 
-from oauthd.config import AuthenticationSettings, DpopSettings, ServerSettings
+from oauthd.config import AuthenticationSettings, DpopSettings, MtlsSettings, ServerSettings
 from oauthd.protocol.messages import Headers, Parameters, Request
 from tests.proofs.signing import ASSERTION_TYPE, Key, b64, claims, form, key, key_set
 from tests.proofs.test_client_keys import KeyPage
@@ -583,6 +583,18 @@ class NonceTests(AssertionCase):
         jwk = {name: value for name, value in self.key.jwk.items() if name in ("kty", "crv", "x", "y")}
         field = self.key.token(proof, typ="dpop+jwt", jwk=jwk, kid=None)
         return await self.server.post(path, sent, headers=[("DPoP", field)])
+
+
+class AliasTests(AssertionCase):
+    """RFC 8705 section 5: our endpoints may have a second address, for clients with certificates."""
+
+    sections = {"mtls": MtlsSettings(base="https://mtls.example", proxy_header="Client-Cert")}
+
+    async def test_the_token_endpoint_there(self) -> None:
+        """The token endpoint at either address is an audience; that address by itself is no issuer."""
+        for base in (ISSUER, "https://mtls.example"):
+            await self.accepted(self.assertion(audience=f"{base}/oauth2/token"))
+        await self.unproven(self.assertion(audience="https://mtls.example"), "the aud of the client_assertion")
 
 
 class StrictServerTests(AssertionCase):
