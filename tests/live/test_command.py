@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from jwcrypto.jwk import JWK
 
 from tests.live.daemon import Daemon, LiveCase, environment, installed
 from tests.live.visitor import DEVICE_GRANT, App, Browser, Visitor, expect
@@ -141,6 +142,36 @@ class ClientTests(CommandCase):
         public = self.json("client", "create", "--name", "Public", "--public", "--grant", "device_code")
         self.assertEqual(public["client_type"], "public")
         self.assertNotIn("client_secret", public)
+
+    def test_members_of_registration(self) -> None:
+        """Members that clients register themselves are said by their own names, changed, and cleared."""
+        self.serve()
+        keys = self.folder / "keys.json"
+        keys.write_text(json.dumps({"keys": [JWK.generate(kty="EC", crv="P-256").export_public(as_dict=True)]}))
+        method = ("--token-endpoint-auth-method", "private_key_jwt", "--jwks", str(keys))
+        more = ("--dpop-bound-access-tokens", "--contacts", "a", "--contacts", "b", "--default-max-age", "60")
+        made = self.json("client", "create", "--name", "Keys", *method, *more)
+        self.assertEqual((made["token_endpoint_auth_method"], made["contacts"]), ("private_key_jwt", ["a", "b"]))
+        self.assertNotIn("client_secret", made)
+        clear = ("--clear", "contacts", "--clear", "default-max-age")
+        change = ("--name", "Other", "--no-dpop-bound-access-tokens", *clear)
+        told = self.json("client", "update", made["client_id"], *change)
+        changed = {"name": "Other", "dpop_bound_access_tokens": False, "contacts": [], "default_max_age": None}
+        self.assertEqual(told, made | changed | {"updated_at": told["updated_at"]})
+        self.assertIn("jwks", self.refused("client", "update", made["client_id"], "--clear", "jwks"))
+        self.assertIn("nonsense", self.refused("client", "update", made["client_id"], "--clear", "nonsense"))
+
+    def test_initial_access(self) -> None:
+        """A token is issued, shown once, listed without its value, and taken back."""
+        self.serve()
+        made = self.json("initial-access", "issue", "--uses", "2", "--note", "lab", "--grant", "device_code")
+        self.assertEqual((made["uses"], made["grant_types"]), (2, [DEVICE_GRANT]))
+        listed = self.oauthd("initial-access", "list")
+        self.assertEqual([row[0] for row in listed.rows], [made["token_id"]])
+        self.assertNotIn(made["token"], listed.output)
+        self.oauthd("initial-access", "revoke", made["token_id"])
+        self.assertEqual(self.json("initial-access", "list"), [])
+        self.assertIn("404", self.refused("initial-access", "revoke", made["token_id"]))
 
     def test_deleting_asks_first(self) -> None:
         """Without a yes nothing is deleted."""
