@@ -269,7 +269,7 @@ class Parts:
         lives = world.settings.tokens
         access, longest = lives.access_lifetime, lives.refresh_absolute
         found: tuple[GrantType, ...] = (
-            AuthorizationCode(store, tokens, events, access),
+            AuthorizationCode(store, tokens, events, access, world.settings.clients.pkce_public),
             ClientCredentials(self.clients, self.scopes, entropy, longest),
             Password(store, self.clients, self.scopes, self.sign_in, entropy, longest, access),
             Refresh(

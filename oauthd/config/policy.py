@@ -236,7 +236,13 @@ class ClientSettings:
 
     pkce_required: bool = setting(
         False,
-        help="Demand PKCE of every client. Public clients must use it in any case.",
+        help="Demand PKCE of every client, confidential ones too.",
+        spec="RFC 9700 section 2.1.1",
+    )
+    pkce_public: bool = setting(
+        True,
+        help="Demand PKCE of public clients. Leave it on: without it whoever gets hold of such a client's code has its "
+        "tokens. Off is for clients that cannot do it.",
         spec="RFC 9700 section 2.1.1",
     )
     registration: Literal["loopback", "administrator", "off"] = setting(

@@ -85,6 +85,13 @@ POINTS: tuple[Point, ...] = (
         lambda settings: _strict(settings) or settings.clients.pkce_required,
         "clients.pkce_required = true",
     ),
+    Point(
+        RFC9700,
+        "2.1.1",
+        "PKCE is demanded of public clients",
+        lambda settings: _strict(settings) or settings.clients.pkce_required or settings.clients.pkce_public,
+        "clients.pkce_public = true",
+    ),
     Point(RFC9700, "2.1.2", "no response type that brings an access token through the browser", _always),
     Point(RFC9700, "2.2.1", "access tokens are bound to their sender", _strict, PROFILE),
     Point(

@@ -123,6 +123,7 @@ class AuthorizationRequests:
             redirect=redirect,
             details=self.details,
             pkce_always=self.settings.clients.pkce_required,
+            pkce_public=self.settings.clients.pkce_public,
             strict=self._is_strict(client),
             subject_of_hint=partial(self.hints.subject, client=client),
         )

@@ -30,6 +30,7 @@ class AuthorizationCode:
     tokens: Tokens
     events: Events
     access_lifetime: int
+    pkce_public: bool = True
 
     grant_type = "authorization_code"
 
@@ -76,7 +77,7 @@ class AuthorizationCode:
         # Section 4.1.3: redirect_uri is required exactly when the authorization request had it, and then identical.
         if (ask.parameters.one("redirect_uri") or "") != code.redirect_uri:
             raise INVALID_GRANT("redirect_uri differs from the authorization request")
-        if not (code.code_challenge or ask.client.confidential):  # it was confidential when it asked
+        if self.pkce_public and not (code.code_challenge or ask.client.confidential):  # it was when it asked
             raise INVALID_GRANT("this client must use PKCE")
         if code.jkt and ask.binding.jkt != code.jkt:  # RFC 9449 section 10
             raise INVALID_GRANT("the code is bound to a key that the request does not prove to hold")

@@ -44,7 +44,7 @@ class Context:
     :ivar resources: the resource indicators that exist.
     :ivar redirect: where the response is to go; None where nobody is redirected.
     :ivar details: the types of authorization details that exist.
-    :ivar pkce_always: PKCE is demanded of confidential clients too.
+    :ivar pkce_always: PKCE is demanded of confidential clients too; `pkce_public`: of public ones.
     :ivar strict: the client is held to FAPI 2.0.
     :ivar subject_of_hint: the `sub` of an id token of ours; raises `OAuthError` for any other.
     """
@@ -56,6 +56,7 @@ class Context:
     redirect: RedirectUri | None = None
     details: DetailsTypes = DetailsTypes()
     pkce_always: bool = False
+    pkce_public: bool = True
     strict: bool = False
     subject_of_hint: Callable[[str], str] = field(default=lambda hint: "", repr=False)
 
@@ -138,9 +139,10 @@ def device_grant(c: Context) -> Found:
 
 
 def code_challenge(c: Context) -> Found:
-    """RFC 7636 section 4.3; demanded of public clients always (RFC 9700 section 2.1.1)."""
+    """RFC 7636 section 4.3; demanded of public clients unless the operator says otherwise (RFC 9700 section 2.1.1)."""
     challenge = pkce.accept(c.parameters.one("code_challenge"), c.parameters.one("code_challenge_method"))
-    if not challenge and (not c.client.confidential or c.client.pkce_required or c.pkce_always or c.strict):
+    public = c.pkce_public and not c.client.confidential
+    if not challenge and (public or c.client.pkce_required or c.pkce_always or c.strict):
         raise INVALID_REQUEST("code_challenge is missing; this client must use PKCE with S256")
     return {"code_challenge": challenge}
 

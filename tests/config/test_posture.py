@@ -44,7 +44,11 @@ class PostureTests(SynchronousTestCase):
 
     def test_every_point_that_can_fail_says_what_mends_it(self) -> None:
         """A point that some settings do not hold names a remedy, and settings that exist."""
-        weak = settings(OAUTHD_TOKENS_ACCESS_LIFETIME="86400", OAUTHD_TOKENS_CODE_LIFETIME="600")
+        weak = settings(
+            OAUTHD_TOKENS_ACCESS_LIFETIME="86400",
+            OAUTHD_TOKENS_CODE_LIFETIME="600",
+            OAUTHD_CLIENTS_PKCE_PUBLIC="false",
+        )
         for one in posture.report(weak):
             self.assertEqual(bool(one.point.mends), not one.holds, one.point.asked)
 

@@ -183,3 +183,29 @@ class DemandedTests(ServerCase):
         self.refused_by_redirect(answer.redirected, "invalid_request")
         code = await self.server.code(app, alice, code_challenge=CHALLENGE, code_challenge_method="S256")
         ok(await self.server.redeem(app, code, code_verifier=VERIFIER))
+
+
+class PublicWithoutTests(ServerCase):
+    """A server whose operator lets public clients do without."""
+
+    sections = {"clients": ClientSettings(pkce_public=False)}
+
+    async def test_without(self) -> None:
+        """A public client gets tokens without a challenge."""
+        app, alice = await self.server.client("spa", public=True), await self.server.user()
+        code = await self.server.code(app, alice, code_challenge=None, code_challenge_method=None)
+        ok(await self.server.redeem(app, code, code_verifier=None))
+
+    async def test_who_uses_it_is_held_to_it(self) -> None:
+        """Whoever sends a challenge must send its verifier, as everywhere."""
+        app, alice = await self.server.client("spa", public=True), await self.server.user()
+        code = await self.server.code(app, alice)
+        self.refused(await self.server.redeem(app, code, code_verifier=None), "invalid_grant")
+        ok(await self.server.redeem(app, code))
+
+    async def test_a_client_may_demand_it(self) -> None:
+        """A public client that is registered for it must use it all the same, and so must one of FAPI 2.0."""
+        for fields in ({"pkce_required": True}, {"profile": "fapi2"}):
+            app = await self.server.client(f"spa{len(fields)}{next(iter(fields))}", public=True, **fields)
+            asking = self.server.asking(app, code_challenge=None, code_challenge_method=None)
+            self.refused_by_redirect((await self.server.get("/oauth2/authorize", asking)).redirected, "invalid_request")
