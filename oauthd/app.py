@@ -33,7 +33,7 @@ from oauthd.endpoints.introspect import Introspect
 from oauthd.endpoints.jwks import Jwks
 from oauthd.endpoints.metadata import Metadata
 from oauthd.endpoints.par import Par
-from oauthd.endpoints.register import Register
+from oauthd.endpoints.register import Quota, Register
 from oauthd.endpoints.register_client import RegisterClient
 from oauthd.endpoints.registration import Registration
 from oauthd.endpoints.revoke import Revoke
@@ -243,13 +243,13 @@ class Application(Parts):
             table=client_metadata.rows(self.offered),
         )
         address = world.issuer + _advertised("register")
+        quota = Quota(world.store, world.seals, settings.per_source, world.clock)
         return {
             "register": Register(
                 registration=registration,
                 registrants=self.registrants,
                 clients=self.clients,
-                store=world.store,
-                seals=world.seals,
+                quota=quota,
                 events=events,
                 settings=settings,
                 address=address,
@@ -261,6 +261,7 @@ class Application(Parts):
                 clients=self.clients,
                 scopes=self.scopes,
                 tokens=self.tokens,
+                quota=quota,
                 events=events,
                 settings=settings,
                 address=address,

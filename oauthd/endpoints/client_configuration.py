@@ -16,7 +16,7 @@ from attrs import frozen
 from msgspec.structs import replace
 
 from oauthd.config import RegistrationSettings
-from oauthd.endpoints.register import configuration, policy_of, told_secret
+from oauthd.endpoints.register import Quota, configuration, policy_of, told_secret
 from oauthd.endpoints.registration import STATEMENT, Registration, method_of
 from oauthd.events import Events
 from oauthd.protocol import basic, opaque
@@ -48,6 +48,7 @@ class ClientConfiguration:
     clients: Clients
     scopes: ScopeCatalogue
     tokens: Tokens
+    quota: Quota
     events: Events
     settings: RegistrationSettings
     address: str
@@ -89,7 +90,9 @@ class ClientConfiguration:
         wanted = await self.registration.read(body, policy, before)
         if wanted.client_type != before.client_type:
             raise _refused("token_endpoint_auth_method", "none and any other cannot take each other's place")
-        await self.registration.check_sector(wanted)
+        if wanted.sector_identifier_uri:
+            await self.quota.count(request)  # or a client that is registered once makes this server call without end
+            await self.registration.check_sector(wanted)
         token = opaque.make(opaque.REGISTRATION, self.entropy)
 
         def change(client: Client) -> Client:

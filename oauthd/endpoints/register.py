@@ -33,6 +33,26 @@ HOUR = 3600
 
 
 @frozen
+class Quota:
+    """Counts what strangers make this server do."""
+
+    store: IStore
+    seals: Seals
+    limit: int
+    clock: Callable[[], float]
+
+    async def count(self, request: Request) -> None:
+        """Count a registration, or a change of one for which others are called.
+
+        :raises OAuthError: `too_many_requests`.
+        """
+        source = canonical_source(request.connection.source).encode()
+        ref = kinds.TALLY.at(self.seals.digest("registrations", source)[:16])
+        what = "clients were registered from this address"
+        await tallies.change(self.store, ref, 1, self.limit, int(self.clock()), what, HOUR)
+
+
+@frozen
 class Register:
     """Registers clients.
 
@@ -42,8 +62,7 @@ class Register:
     registration: Registration
     registrants: Registrants
     clients: Clients
-    store: IStore
-    seals: Seals
+    quota: Quota
     events: Events
     settings: RegistrationSettings
     address: str
@@ -84,10 +103,7 @@ class Register:
         if not registrant.administrator and await self.clients.registered() >= self.settings.most:
             raise TOO_MANY_REQUESTS("there are too many registered clients", headers={"Retry-After": str(HOUR)})
         if registrant.stranger:
-            source = canonical_source(request.connection.source).encode()
-            ref = kinds.TALLY.at(self.seals.digest("registrations", source)[:16])
-            now, what = int(self.clock()), "clients were registered from this address"
-            await tallies.change(self.store, ref, 1, self.settings.per_source, now, what, HOUR)
+            await self.quota.count(request)
 
 
 def policy_of(settings: RegistrationSettings) -> RegistrationPolicy:

@@ -200,3 +200,13 @@ class CountedFirstTests(RegisteringCase):
             uri = f"https://victim.example/{number}"
             await self.register({"redirect_uris": [REDIRECT], "sector_identifier_uri": uri})
         self.assertEqual(len(self.documents.asked), 3)
+
+    async def test_calls_of_changes_are_counted(self) -> None:
+        """Neither does a client that changes its registration again and again."""
+        told = await self.registered({"redirect_uris": [REDIRECT]})
+        for number in range(10):
+            uri = f"https://victim.example/{number}"
+            body = {"client_id": told["client_id"], "redirect_uris": [REDIRECT], "sector_identifier_uri": uri}
+            path = f"{PATH}/{told['client_id']}"
+            await self.server.http.request("PUT", path, json_body=body, bearer=told["registration_access_token"])
+        self.assertEqual(len(self.documents.asked), 2)
