@@ -15,8 +15,8 @@ from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Param
 from oauthd.events import Events
 from oauthd.protocol import client_metadata as metadata
 from oauthd.protocol.errors import CONFLICT
-from oauthd.protocol.initial_access import InitialAccess
 from oauthd.protocol.messages import Response, json_response
+from oauthd.protocol.records import InitialAccess
 from oauthd.protocol.schemas import Choice, Listing, Member, Members, Nullable, Schema, Text, Whole
 from oauthd.stores.initial_access import InitialAccessTokens
 from oauthd.stores.scopes import ScopeCatalogue

@@ -14,8 +14,8 @@ from oauthd.config.listeners import is_loopback
 from oauthd.proofs.administrator import Administrator
 from oauthd.protocol import basic, opaque
 from oauthd.protocol.errors import FORBIDDEN, INVALID_TOKEN
-from oauthd.protocol.initial_access import InitialAccess
 from oauthd.protocol.messages import Request
+from oauthd.protocol.records import InitialAccess
 from oauthd.stores.initial_access import InitialAccessTokens
 
 _HOST = re.compile(r"\[?(.*?)\]?(?::[0-9]*)?")

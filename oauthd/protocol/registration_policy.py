@@ -11,8 +11,7 @@ from collections.abc import Collection, Mapping
 
 from attrs import evolve, frozen
 
-from oauthd.protocol.initial_access import InitialAccess
-from oauthd.protocol.records import Client, Scopes
+from oauthd.protocol.records import Client, InitialAccess, Scopes
 
 
 @frozen

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import INVALID_TOKEN, NOT_FOUND, OAuthError
-from oauthd.protocol.initial_access import InitialAccess
+from oauthd.protocol.records import InitialAccess
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Page, Ref, Write
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from oauthd.protocol import records
-from oauthd.protocol.initial_access import InitialAccess
+from oauthd.protocol.records import InitialAccess
 from oauthd.stores.interface import Kind, Ref, Told
 
 

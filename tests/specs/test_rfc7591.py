@@ -9,7 +9,7 @@ from jwcrypto.jwk import JWK
 
 from oauthd.config import RegistrationSettings
 from oauthd.protocol import jose, opaque
-from oauthd.protocol.initial_access import InitialAccess
+from oauthd.protocol.records import InitialAccess
 from tests.server import CHEAP, DEVICE_GRANT, ISSUER, NOW, REDIRECT, ok, together
 from tests.specs.registering import KEY, PATH, RegisteringCase, public
 

@@ -1,0 +1,66 @@
+"""What the server remembers: frozen values, without any word on how they are stored.
+
+Times are whole wall-clock seconds since the epoch unless a field says otherwise. A record with `expires_at` is gone
+when the injected clock reaches it, whatever the store still holds. Each field has a short stored name: a live
+access token must cost little memory. Names once used for a field are never given another meaning; a new field needs a
+default, so that readers of a neighbouring version understand both (rolling upgrades).
+
+Nothing here holds a token, code, password or secret in clear: only digests, Argon2id hashes and sealed bytes.
+"""
+
+from __future__ import annotations
+
+from oauthd.protocol.records.clients import Client, ClientSecret, InitialAccess
+from oauthd.protocol.records.people import Administrators, Consent, Interaction, Lockout, Session, Tally, User, Username
+from oauthd.protocol.records.record import Record
+from oauthd.protocol.records.server import KeyRing, Resources, Salt, Scope, Scopes, SealedKey, World
+from oauthd.protocol.records.tokens import (
+    UNBOUND,
+    AccessToken,
+    Answer,
+    Binding,
+    Code,
+    DeviceCode,
+    Generations,
+    Grant,
+    Once,
+    PushedRequest,
+    RefreshToken,
+    Spent,
+    UserCode,
+)
+
+__all__ = [
+    "UNBOUND",
+    "AccessToken",
+    "Administrators",
+    "Answer",
+    "Binding",
+    "Client",
+    "ClientSecret",
+    "Code",
+    "Consent",
+    "DeviceCode",
+    "Generations",
+    "Grant",
+    "InitialAccess",
+    "Interaction",
+    "KeyRing",
+    "Lockout",
+    "Once",
+    "PushedRequest",
+    "Record",
+    "RefreshToken",
+    "Resources",
+    "Salt",
+    "Scope",
+    "Scopes",
+    "SealedKey",
+    "Session",
+    "Spent",
+    "Tally",
+    "User",
+    "UserCode",
+    "Username",
+    "World",
+]

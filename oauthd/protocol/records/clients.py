@@ -1,0 +1,144 @@
+"""Clients, their secrets, and the tokens by which they may register (RFC 7591)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import field
+
+from oauthd.protocol.records.record import Record
+
+
+class ClientSecret(Record, frozen=True):
+    """One of a client's live secrets: a keyed digest, and its end when it was rotated out.
+
+    :ivar sealed: the secret itself, for methods that need it (HMAC); empty where none does.
+    """
+
+    secret = ("digest", "sealed")
+
+    digest: bytes = field(name="d")
+    created_at: int = field(name="c")
+    expires_at: int | None = field(name="e", default=None)
+    sealed: bytes = field(name="s", default=b"")
+
+
+class Client(Record, frozen=True):
+    """A registered client (RFC 6749 section 2).
+
+    :ivar number: the integer `id` of the simple registration document.
+    :ivar client_type: `confidential` or `public` (RFC 6749 section 2.1).
+    :ivar scopes: what it may ask for; None: every scope that is not reserved.
+    :ivar default_scopes: what a request without scope gets.
+    :ivar resources: resource indicators it owns (RFC 8707); it may introspect tokens whose audience names them.
+    :ivar access_format: `jwt`, `opaque` or "" for the server's setting.
+    :ivar introspects: may call the introspection endpoint.
+    :ivar machine_refresh: client_credentials answers carry a refresh token (against RFC 6749 section 4.4.3).
+    :ivar first_party: consent is not asked.
+    :ivar pkce_required: PKCE also though it is confidential.
+    :ivar rotates_refresh: refresh tokens are rotated at use; those of public clients always are.
+    :ivar auth_method: `token_endpoint_auth_method` (RFC 7591 section 2); "" for a secret, by header or form.
+    :ivar auth_algorithm: `token_endpoint_auth_signing_alg`; "" for any that is on.
+    :ivar jwks: the client's public keys, given with it; `jwks_uri`: where they are to be fetched.
+    :ivar tls_subject: what a certificate of `tls_client_auth` must show: one of `subject_dn`, `san_dns`, `san_uri`,
+        `san_ip`, `san_email`, and its value (RFC 8705 section 2.1.2).
+    :ivar certificate_bound: `tls_client_certificate_bound_access_tokens` (RFC 8705 section 3.4).
+    :ivar dpop_bound: `dpop_bound_access_tokens` (RFC 9449 section 5.2).
+    :ivar par_required: `require_pushed_authorization_requests` (RFC 9126 section 6).
+    :ivar request_signed: `require_signed_request_object` (RFC 9101 section 10.5).
+    :ivar request_algorithm: `request_object_signing_alg`; `request_encryption`: what it encrypts with to us.
+    :ivar request_uris: the only ones that it may name (OpenID Connect Registration section 2).
+    :ivar response_algorithm: `authorization_signed_response_alg` (JARM section 3); `response_encryption`: to it.
+    :ivar id_token_encryption: as all encryptions: `alg` and `enc`, () for none.
+    :ivar userinfo_algorithm: `userinfo_signed_response_alg`; "" for plain JSON.
+    :ivar subject_type: `public` or `pairwise`; `sector`: the host that pairwise subjects are made for.
+    :ivar default_max_age: seconds; None for none.
+    :ivar details_types: `authorization_details_types` (RFC 9396 section 10); None: every type that is declared.
+    :ivar profile: "" for the server's, or `fapi2` or `fapi1`.
+    :ivar registration: digest of the registration access token (RFC 7592 section 3); empty where there is none.
+    :ivar unused_until: when a client that registered itself ends, if it is not used; None for never.
+    """
+
+    secret = ("registration",)
+
+    client_id: str = field(name="i")
+    number: int = field(name="n")
+    name: str = field(name="N")
+    client_type: str = field(name="t")
+    created_at: int = field(name="ca")
+    updated_at: int = field(name="ua")
+    secrets: tuple[ClientSecret, ...] = field(name="s", default=())
+    redirect_uris: tuple[str, ...] = field(name="r", default=())
+    post_logout_redirect_uris: tuple[str, ...] = field(name="pl", default=())
+    grant_types: tuple[str, ...] = field(name="g", default=())
+    scopes: tuple[str, ...] | None = field(name="sc", default=None)
+    default_scopes: tuple[str, ...] = field(name="ds", default=())
+    resources: tuple[str, ...] = field(name="re", default=())
+    access_format: str = field(name="af", default="")
+    id_token_algorithm: str = field(name="ia", default="")
+    introspects: bool = field(name="in", default=True)
+    machine_refresh: bool = field(name="mr", default=False)
+    first_party: bool = field(name="fp", default=False)
+    pkce_required: bool = field(name="pk", default=False)
+    rotates_refresh: bool = field(name="rr", default=True)
+    client_uri: str = field(name="cu", default="")
+    auth_method: str = field(name="am", default="")
+    auth_algorithm: str = field(name="aa", default="")
+    jwks: dict[str, Any] = field(name="jw", default_factory=dict)
+    jwks_uri: str = field(name="ju", default="")
+    tls_subject: dict[str, str] = field(name="ts", default_factory=dict)
+    certificate_bound: bool = field(name="cb", default=False)
+    dpop_bound: bool = field(name="db", default=False)
+    par_required: bool = field(name="pr", default=False)
+    request_signed: bool = field(name="rs", default=False)
+    request_algorithm: str = field(name="ra", default="")
+    request_encryption: tuple[str, ...] = field(name="rx", default=())
+    request_uris: tuple[str, ...] = field(name="ru", default=())
+    response_algorithm: str = field(name="ma", default="")
+    response_encryption: tuple[str, ...] = field(name="mx", default=())
+    id_token_encryption: tuple[str, ...] = field(name="ix", default=())
+    userinfo_algorithm: str = field(name="va", default="")
+    userinfo_encryption: tuple[str, ...] = field(name="vx", default=())
+    subject_type: str = field(name="sj", default="public")
+    sector_identifier_uri: str = field(name="su", default="")
+    sector: str = field(name="sr", default="")
+    default_max_age: int | None = field(name="dm", default=None)
+    require_auth_time: bool = field(name="rt", default=False)
+    default_acr_values: tuple[str, ...] = field(name="da", default=())
+    initiate_login_uri: str = field(name="il", default="")
+    logo_uri: str = field(name="lo", default="")
+    policy_uri: str = field(name="po", default="")
+    tos_uri: str = field(name="to", default="")
+    contacts: tuple[str, ...] = field(name="co", default=())
+    application_type: str = field(name="at", default="web")
+    software_id: str = field(name="sw", default="")
+    software_version: str = field(name="sv", default="")
+    details_types: tuple[str, ...] | None = field(name="dt", default=None)
+    profile: str = field(name="pf", default="")
+    registration: bytes = field(name="rg", default=b"")
+    unused_until: int | None = field(name="uu", default=None)
+    is_active: bool = field(name="a", default=True)
+
+    @property
+    def confidential(self) -> bool:
+        """Does it hold a secret? (RFC 6749 section 2.1)"""
+        return self.client_type == "confidential"
+
+
+class InitialAccess(Record, frozen=True):
+    """An initial access token (RFC 7591 section 3): who holds it may register clients.
+
+    :ivar uses: how many it may still register.
+    :ivar by: the client or user who issued it.
+    :ivar scopes: what its clients may ask for; None for what the settings say, as with the other two.
+    """
+
+    token_id: str = field(name="i")
+    uses: int = field(name="u")
+    created_at: int = field(name="c")
+    expires_at: int = field(name="e")
+    note: str = field(name="n", default="")
+    by: str = field(name="b", default="")
+    scopes: tuple[str, ...] | None = field(name="s", default=None)
+    grant_types: tuple[str, ...] | None = field(name="g", default=None)
+    auth_methods: tuple[str, ...] | None = field(name="a", default=None)

@@ -1,0 +1,103 @@
+"""People, their sign-ins, and what they have agreed to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import field
+
+from oauthd.protocol.records.record import Record
+
+
+class User(Record, frozen=True):
+    """A person who signs in; `user_id` is the `sub` of tokens.
+
+    :ivar username: as entered; `Username` records map its canonical form to the user.
+    :ivar password: Argon2id hash in PHC form, "" for none.
+    :ivar roles: free words; `admin` makes an administrator.
+    :ivar claims: standard claims by their OpenID Connect names (Core section 5.1).
+    """
+
+    secret = ("password",)
+
+    user_id: str = field(name="i")
+    username: str = field(name="n")
+    created_at: int = field(name="ca")
+    updated_at: int = field(name="ua")
+    password: str = field(name="p", default="")
+    roles: tuple[str, ...] = field(name="r", default=())
+    claims: dict[str, Any] = field(name="c", default_factory=dict)
+    is_active: bool = field(name="a", default=True)
+
+
+class Username(Record, frozen=True):
+    """Canonical username -> user."""
+
+    user_id: str = field(name="i")
+
+
+class Administrators(Record, frozen=True):
+    """The active administrators' user ids: one record, so that the last one cannot be removed by a race."""
+
+    user_ids: tuple[str, ...] = field(name="u", default=())
+
+
+class Session(Record, frozen=True):
+    """A signed-in browser. It ends with its user's generation, so a changed password signs out everywhere.
+
+    :ivar ends_at: absolute end, which use does not extend.
+    """
+
+    user_id: str = field(name="u")
+    auth_time: int = field(name="at")
+    user_generation: int = field(name="g")
+    ends_at: int = field(name="ea")
+    expires_at: int = field(name="e")
+    amr: tuple[str, ...] = field(name="m", default=("pwd",))
+
+
+class Interaction(Record, frozen=True):
+    """The state of one browser flow: an authorization, device or logout request between pages.
+
+    :ivar purpose: `authorize`, `device`, `logout` or `home`; `answered` for an authorization request that is over.
+    :ivar parameters: the request as it was validated, name to value.
+    :ivar browser: digest of the browser cookie it is bound to.
+    :ivar signed_in_at: `auth_time` of the sign-in made within this interaction, 0 before.
+    :ivar consented: scopes agreed to within it; None before the page was answered.
+    :ivar denied: the person refused.
+    :ivar tries: wrong entries made on its pages.
+    """
+
+    purpose: str = field(name="p")
+    parameters: dict[str, str] = field(name="q")
+    browser: bytes = field(name="b")
+    created_at: int = field(name="c")
+    expires_at: int = field(name="e")
+    signed_in_at: int = field(name="si", default=0)
+    user_id: str = field(name="u", default="")
+    consented: tuple[str, ...] | None = field(name="co", default=None)
+    denied: bool = field(name="d", default=False)
+    tries: int = field(name="t", default=0)
+
+
+class Consent(Record, frozen=True):
+    """What a user has agreed to for a client; `client_number` keeps it from a later client of the same id."""
+
+    scope: tuple[str, ...] = field(name="s")
+    client_number: int = field(name="n")
+    expires_at: int = field(name="e")
+
+
+class Lockout(Record, frozen=True):
+    """Failed sign-ins of one account or one source."""
+
+    failures: int = field(name="f")
+    blocked_until: float = field(name="b")
+    expires_at: int = field(name="e")
+
+
+class Tally(Record, frozen=True):
+    """How often something was tried within a window that ends at `expires_at`."""
+
+    count: int = field(name="n")
+    expires_at: int = field(name="e")
