@@ -10,8 +10,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from oauthd.parts import LONGEST_MEMORY
+from oauthd.protocol.records import InitialAccess
 from oauthd.stores import kinds
-from tests.server import DEVICE_GRANT, PASSWORD, REDIRECT, ServerCase, form_of, ok
+from tests.possession import Holder
+from tests.server import DEVICE_GRANT, PASSWORD, REDIRECT, App, ServerCase, form_of, ok
 
 SECRETS = ("access_token", "refresh_token", "id_token", "device_code", "code", "client_secret")
 
@@ -63,6 +65,7 @@ class MixedRunTests(ServerCase):
         self.secrets |= {"a-wrong-password"}
         ok(await server.token(app, "client_credentials", resource="https://api.example"))
         ok(await server.refresh(machine, ok(await server.token(machine, "client_credentials"))["refresh_token"]))
+        await self.pushed_and_bound(app)
         for decision in ("allow", "deny"):
             begun = ok(await server.post("/oauth2/device_authorize", {"client_id": "tv"}))
             page = await browser.submit(await browser.open("/device"), "", user_code="BBBB-BBBB")
@@ -80,6 +83,18 @@ class MixedRunTests(ServerCase):
         await server.application.keys.rotate(0)
         await server.application.clients.delete("machine")
         await server.application.users.deactivate(alice.user_id)
+
+    async def pushed_and_bound(self, app: App) -> None:
+        """What newer clients do: requests pushed, proofs shown, registration by a token of one's own."""
+        server = self.server
+        self.assertEqual((await server.post("/oauth2/par", server.asking(app), basic=app.basic)).status, 201)
+        proof = Holder().proof("POST", "/oauth2/token", server.clock.seconds())
+        form = {"grant_type": "client_credentials"}
+        ok(await server.post("/oauth2/token", form, basic=app.basic, headers=[("DPoP", proof)]))
+        now = int(server.clock.seconds())
+        access = InitialAccess(token_id="", uses=1, created_at=0, expires_at=now + 60)
+        _, token = await server.application.initial_access.issue(access)
+        self.secrets |= {proof, token}
 
     async def test_every_kind_is_written(self) -> None:
         """The run has written records of every kind that there is; so what follows covers all of them."""

@@ -131,13 +131,14 @@ class AuthorizationRequests:
 
     def metadata(self) -> Mapping[str, Any]:
         """What the metadata document says of requests (RFC 9126 section 5, OpenID Connect Discovery section 3)."""
+        signing = profile.SIGNING if self._all_strict() else jose.ASYMMETRIC
         return {
             "require_pushed_authorization_requests": self._all_must_push(),
             "request_parameter_supported": True,
             "request_uri_parameter_supported": True,
             "require_request_uri_registration": True,
             "require_signed_request_object": self.settings.authorization.signed_required,
-            "request_object_signing_alg_values_supported": list(jose.FAPI if self._all_strict() else jose.ASYMMETRIC),
+            "request_object_signing_alg_values_supported": list(signing),
             "request_object_encryption_alg_values_supported": list(self.keys.key_encryption),
             "request_object_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
             **self.details.metadata(),

@@ -97,7 +97,7 @@ class Assertions:
             return list(algorithms)
         strict = profile.is_strict(client, self.profile)
         registered = (client.auth_algorithm,) if client.auth_algorithm else algorithms
-        return [name for name in algorithms if name in registered and (not strict or name in jose.FAPI)]
+        return [name for name in algorithms if name in registered and (not strict or name in profile.SIGNING)]
 
     async def spend(self, client: Client, claims: Mapping[str, Any], path: str) -> bool:
         """Judge what an assertion of this client says, whose signature has verified, and use it up.

@@ -39,7 +39,7 @@ def algorithms(client: Client, strict: bool) -> Sequence[str]:
 
     :param strict: the client is held to FAPI 2.0.
     """
-    known = jose.FAPI if strict else profile.FAPI1_SIGNING if client.profile == profile.FAPI1 else jose.ASYMMETRIC
+    known = profile.SIGNING if strict else profile.FAPI1_SIGNING if client.profile == profile.FAPI1 else jose.ASYMMETRIC
     return [name for name in known if client.request_algorithm in ("", name)]
 
 

@@ -30,14 +30,11 @@ HMAC: Final = tuple(HMACS)
 """Those that are made and verified with a secret."""
 SIGNING: Final = ASYMMETRIC + HMAC
 """Every signature algorithm that there is here."""
-FAPI: Final = ("PS256", "ES256", "EdDSA", "Ed25519")
-"""Those of the FAPI 2.0 Security Profile (section 5.4.1)."""
 
 __all__ = [
     "ASYMMETRIC",
     "CONTENT_ENCRYPTION",
     "DECRYPTION",
-    "FAPI",
     "HMAC",
     "KEY_ENCRYPTION",
     "LONGEST",
