@@ -90,6 +90,23 @@ class FormTests(SynchronousTestCase):
         found = jose.decrypt(token, [{**plain, "kid": OWN["ECDH-ES"].kid}], ["ECDH-ES"], ["A128GCM"])
         self.assertEqual(found, CONTENT)
 
+    def test_keys_that_are_orders(self) -> None:
+        """Nobody who chooses a key makes the library make one: such members of an ephemeral key are refused before
+        anything is computed, and those of a client's key mean nothing.
+        """
+        order = {"generate": "oct", "size": -1}  # os.urandom raises ValueError for that: it would be refused otherwise
+        head, _, rest = _TOKEN.partition(".")
+        header = json.loads(jose.decode(head))
+        header["epk"] |= order
+        token = f"{jose.encode(json.dumps(header).encode())}.{rest}"
+        with self.assertRaises(jose.TokenRefused):
+            jose.judge_encrypted(token, RING, jose.KEY_ENCRYPTION, jose.CONTENT_ENCRYPTION)
+        public = {**THEIRS["P-256"].as_dict(private=False), **order}
+        opened = jwe.decrypt_compact(
+            jose.encrypt(CONTENT, public, "ECDH-ES", "A128GCM"), THEIRS["P-256"], algorithms=NAMES
+        )
+        self.assertEqual(opened.plaintext, CONTENT)
+
     @settings(max_examples=200)
     @given(st.lists(st.text("AQ_-.=e30", max_size=12), min_size=5, max_size=5))
     def test_any_parts_are_survived(self, parts: list[str]) -> None:

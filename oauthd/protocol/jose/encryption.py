@@ -7,8 +7,8 @@ compression are not among them: whoever asks for them is refused before anything
 
 `decrypt` refuses: more than 32 KiB, or other than five parts; a header that is not strict JSON, names other algorithms
 than the caller, a key of its own but the ephemeral one, `crit` or `zip`; parts of unusual lengths; an ephemeral key
-that is not on our key's curve. All that fails later fails with one text, so that it tells nothing. Being encrypted says
-nothing about who made it: what is inside is to be verified as a signed token is.
+that is not on our key's curve, or has other members than a key. All that fails later fails with one text, so that it
+tells nothing. Being encrypted says nothing about who made it: what is inside is to be verified as a signed token is.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ CONTENT_ENCRYPTION: Final = ("A128CBC-HS256", "A128GCM", "A256GCM")
 
 _FORBIDDEN = frozenset({"jwk", "jku", "x5c", "x5u", "crit", "zip", "p2c", "p2s", "b64", "iv", "tag"})
 _CURVES = ("P-256", "P-384", "P-521", "X25519")
+_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
+"""What jwcrypto is told of a key that others chose: other members (`generate`, `size`) it takes for an order to make a
+key, as large as they like."""
+_EPHEMERAL = frozenset({"kty", "crv", "x", "y", "kid", "use", "alg"})
+"""What an ephemeral key may have (RFC 7518 section 4.6.1.1): its public part, and what some libraries write beside."""
 _KEY_LENGTHS = {"A128CBC-HS256": 32, "A128GCM": 16, "A256GCM": 32}
 _IV_LENGTHS = {"A128CBC-HS256": 16, "A128GCM": 12, "A256GCM": 12}
 _MOST_KEYS = 4
@@ -58,13 +63,10 @@ def encrypt(payload: bytes, key: Mapping[str, Any], alg: str, enc: str, *, cty: 
         header["kid"] = key["kid"]
     try:
         sealed = JWE(payload, text(header), algs=[alg, enc])
-        sealed.add_recipient(JWK(**{name: value for name, value in key.items() if name not in _HINTS}))
+        sealed.add_recipient(JWK(**{name: key[name] for name in _MEMBERS if name in key}))
         return sealed.serialize(compact=True)
     except (JWException, ValueError, TypeError):  # whatever the library makes of a strange key
         raise TokenRefused("the key is not one to encrypt with") from None
-
-
-_HINTS = frozenset({"use", "key_ops", "alg", "x5c", "x5t", "x5t#S256", "x5u"})
 
 
 def encrypts_with(jwk: Mapping[str, Any], alg: str) -> bool:
@@ -148,7 +150,7 @@ def _holds(key: Mapping[str, Any], header: Mapping[str, Any], octets: int) -> bo
     ephemeral = header["epk"]
     return (
         isinstance(ephemeral, dict)
-        and PRIVATE.isdisjoint(ephemeral)
+        and ephemeral.keys() <= _EPHEMERAL
         and all(ephemeral.get(name) == key.get(name) for name in ("kty", "crv"))
         and key.get("crv") in _CURVES
     )
