@@ -26,6 +26,8 @@ from oauthd.stores import kinds
 from oauthd.stores.once import Once
 
 PURPOSE = "request object"
+FARTHEST = 86400
+"""Seconds that the end of an object may lie ahead that counts once: so long it is remembered that it was used."""
 
 
 @frozen
@@ -95,6 +97,8 @@ class RequestObjects:
         name, ends = claims.get("jti"), claims.get("exp")
         if not isinstance(name, str) or ends is None:
             return Opened(parameters)
+        if ends > self.clock() + FARTHEST:
+            raise INVALID_REQUEST_OBJECT("the request object has a jti, and an exp that is more than a day ahead")
         digest = kinds.digest(f"{client.client_id}\0{name}").hex()  # it is kept, and may be anything
         return Opened(parameters, digest, int(ends + self.leeway) + 1)
 

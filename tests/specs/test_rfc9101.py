@@ -410,6 +410,14 @@ class DemandTests(ObjectCase):
         await self.server.application.scopes.create(Scope(0, "later", "Later"))
         self.assertEqual((await self.push(token)).status, 201)
 
+    async def test_section_10_2_not_remembered_for_ever(self) -> None:
+        """An object that counts once ends within a day, or the store would have to remember it for ever."""
+        now = int(self.server.clock.seconds())
+        for far in (now + 86401, 2**53 - 1):
+            self.refused(await self.push(self.signed(jti="far", exp=far)), "invalid_request_object")
+            self.assertEqual((await self.push(self.signed(exp=far))).status, 201)
+        self.assertEqual((await self.push(self.signed(jti="far", exp=now + 86400))).status, 201)
+
     async def test_section_10_2_counts_once_in_browsers(self) -> None:
         """By browser an object with a jti brings one code; until then its page may be loaded again."""
         token = self.signed(jti="once")
