@@ -1,8 +1,9 @@
 """Clients in the admin API: registered, listed, changed, given new secrets, deleted.
 
 PUT changes the members that are sent and leaves the others as they are; a list is replaced as a whole. The type of a
-client does not change. What is taken from a client ends its tokens: its being active, or a scope. A client is neither
-deleted, deactivated nor robbed of `admin` or a grant type by a token of its own, or a script could lock out everybody.
+client does not change. What is taken from a client ends its tokens: its being active, a scope, or a type of
+authorization details. A client is neither deleted, deactivated nor robbed of `admin` or a grant type by a token of its
+own, or a script could lock out everybody.
 
 Which members a client has here is in `client_members`.
 """
@@ -16,7 +17,7 @@ from oauthd.admin.client_members import CLIENT_ID, OWN_NAMES, ClientMembers
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
 from oauthd.events import Events
 from oauthd.protocol import client_metadata as metadata
-from oauthd.protocol.client_rules import flaws, loses_scope
+from oauthd.protocol.client_rules import flaws, loses_details, loses_scope
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import Client, Scopes
@@ -234,4 +235,4 @@ def _administers(client: Client) -> set[str]:
 def _loses(before: Client, after: Client, known: Scopes) -> bool:
     """Is something taken from the client that its tokens may still carry?"""
     # Also if it was not active before: ending again costs nothing, and the last try may have failed.
-    return not after.is_active or loses_scope(before, after, known)
+    return not after.is_active or loses_scope(before, after, known) or loses_details(before, after)

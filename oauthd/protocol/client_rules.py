@@ -61,6 +61,13 @@ def loses_scope(before: Client, after: Client, known: Scopes) -> bool:
     return not had <= (everything if after.scopes is None else set(after.scopes))
 
 
+def loses_details(before: Client, after: Client) -> bool:
+    """Is a type of authorization details taken from a client that its tokens, and refreshes, may still carry?"""
+    if after.details_types is None:
+        return False
+    return before.details_types is None or not set(before.details_types) <= set(after.details_types)
+
+
 def completed(client: Client, application_type: str | None = None) -> Client:
     """The client with what follows from the rest: its sector, and its type where none was given.
 

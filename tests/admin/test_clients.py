@@ -6,7 +6,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from oauthd.config import AuthorizationSettings
 from tests.admin.case import CLIENTS, AdminCase
+from tests.details import DECLARATIONS, PAY, PAYMENT_TYPE, sent
 from tests.server import DEVICE_GRANT, ISSUER, REDIRECT, App, ok, together
 
 FULL: dict[str, Any] = {
@@ -315,6 +317,23 @@ class UpdateTests(AdminCase):
         shown = await self.done("GET", path)
         for body in changes:
             self.assertEqual({name: shown[name] for name in body}, body)
+
+
+class DetailsTests(AdminCase):
+    """Types of authorization details, which an operator gives to clients and takes from them."""
+
+    sections = {**AdminCase.sections, "authorization": AuthorizationSettings(details_types=DECLARATIONS)}
+
+    async def test_lost_details_end_tokens(self) -> None:
+        """Taking a type from a client ends its tokens, also those that it would refresh; giving one does not."""
+        app, both = await self.server.client("app"), [PAYMENT_TYPE, "account_information"]
+        for types, lives in ((both, False), (both[::-1], True), (both[:1], False), (both, True), (None, True)):
+            token = await self.own_token(app)
+            await self.done("PUT", f"{CLIENTS}/app", {"authorization_details_types": types})
+            self.assertEqual(await self.server.active(token), lives, types)
+        tokens = await self.server.signed_in(app, await self.server.user(), authorization_details=sent(PAY))
+        await self.done("PUT", f"{CLIENTS}/app", {"authorization_details_types": both[1:]})
+        self.refused(await self.server.refresh(app, tokens["refresh_token"]), "invalid_grant")
 
 
 class DeleteTests(AdminCase):
