@@ -19,6 +19,7 @@ from oauthd.keys import Keys, NoSigningKey
 from oauthd.protocol import jose
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.records import Client
+from oauthd.protocol.seals import SealBroken
 
 KeysOf = Callable[[Client], Awaitable[Sequence[Mapping[str, Any]]]]
 """The public keys of a client, inline or fetched."""
@@ -69,9 +70,10 @@ class NestedJwts:
             raise INVALID_REQUEST("no key signs as the client registered") from None
 
     def _by_secret(self, client: Client, claims: Mapping[str, Any], algorithm: str, typ: str) -> str:
-        for secret in self.secrets_of(client)[:1]:
-            with suppress(ValueError):  # too short: RFC 7518 section 3.2
-                return jose.sign_hmac(claims, secret, algorithm, typ)
+        with suppress(SealBroken):  # the master key that sealed it is gone
+            for secret in self.secrets_of(client)[:1]:
+                with suppress(ValueError):  # too short: RFC 7518 section 3.2
+                    return jose.sign_hmac(claims, secret, algorithm, typ)
         raise INVALID_REQUEST("the client has no secret that its tokens can be signed with")
 
     async def encrypted(self, client: Client, content: str, encryption: Sequence[str], cty: str = "") -> str:

@@ -54,6 +54,12 @@ class SecretTests(ServerCase):
             with self.assertRaises(OAuthError):
                 await nested.signed(app.record, {"iss": ISSUER}, algorithm)
 
+    async def test_without_the_master_key(self) -> None:
+        """Where the master key that sealed the secret is gone, nothing is signed, and it is no accident."""
+        app = await self.server.client("hmac", id_token_algorithm="HS256")
+        lost = replace(app.record, secrets=tuple(replace(one, sealed=bytes(60)) for one in app.record.secrets))
+        with self.assertRaises(OAuthError):
+            await self.server.application.nested.signed(lost, {"iss": ISSUER}, "HS256")
 
     async def test_without_a_key_that_signs(self) -> None:
         """An algorithm that a client registered when it had a key, and that has none now, is no accident of ours."""

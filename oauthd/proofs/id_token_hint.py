@@ -15,6 +15,7 @@ from oauthd.keys import Keys
 from oauthd.protocol import jose
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.records import Client
+from oauthd.protocol.seals import SealBroken
 
 
 @frozen
@@ -63,7 +64,11 @@ class IdTokenHint:
 
     def _by_secret(self, hint: str, client: Client) -> Mapping[str, Any]:
         refused = jose.TokenRefused("no secret verifies it")
-        for secret in self.secrets_of(client):
+        try:
+            secrets = self.secrets_of(client)
+        except SealBroken:  # the master key that sealed them is gone
+            raise refused from None
+        for secret in secrets:
             try:
                 _, claims = jose.verify_hmac(hint, secret, (client.id_token_algorithm,), typ=("JWT",), now=None)
             except jose.TokenRefused as error:

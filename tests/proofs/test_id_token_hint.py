@@ -74,7 +74,8 @@ class HintTests(ServerCase):
         self.assertEqual(self.hints.audience(self.token), "")
         other = await self.server.client("other", id_token_algorithm="HS256")
         changed = replace(app.record, id_token_algorithm="RS256")
-        for client in (None, self.app.record, other.record, changed):
+        lost = replace(app.record, secrets=tuple(replace(one, sealed=bytes(60)) for one in app.record.secrets))
+        for client in (None, self.app.record, other.record, changed, lost):
             with self.assertRaises(OAuthError):
                 self.hints.claims(token, client)
         claims = {"iss": "https://other.example", "sub": "x", "aud": "hmac"}
