@@ -3,7 +3,8 @@
 It proves itself by its registration access token alone. Refused alike, as 401: an unknown client, one that did not
 register itself, the token of another one. A change replaces all that was registered, gives a new registration access
 token, and ends tokens that carry a scope which the client no longer has. What only an administrator says of a client
-(first party, resources, introspection) stays as it is, and the type of a client does not change.
+(first party, resources, introspection) stays as it is, and so do the limits of the initial access token that it was
+registered with; the type of a client does not change.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class ClientConfiguration:
     async def _replace(self, request: Request, before: Client) -> Response:
         body = read_json(request)
         self._check(body, before)
-        policy = policy_of(self.settings).keeping(before, method_of(before))
+        policy = policy_of(self.settings).under(before.limits).keeping(before, method_of(before))
         wanted = await self.registration.read(body, policy, before)
         if wanted.client_type != before.client_type:
             raise _refused("token_endpoint_auth_method", "none and any other cannot take each other's place")

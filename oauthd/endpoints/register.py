@@ -22,7 +22,7 @@ from oauthd.protocol.errors import TOO_MANY_REQUESTS
 from oauthd.protocol.json_body import read_json
 from oauthd.protocol.lockout import canonical_source
 from oauthd.protocol.messages import Request, Response, json_response
-from oauthd.protocol.records import Client
+from oauthd.protocol.records import UNLIMITED, Client, Limits
 from oauthd.protocol.registration_policy import RegistrationPolicy
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, tallies
@@ -81,7 +81,7 @@ class Register:
             await self.registrants.tokens.spend(registrant.initial.token_id)
         token = opaque.make(opaque.REGISTRATION, self.entropy)
         ends = int(self.clock()) + self.settings.unclaimed_after if self.settings.unclaimed_after else None
-        new = replace(client, registration=kinds.digest(token), unused_until=ends)
+        new = replace(client, registration=kinds.digest(token), limits=limits_of(registrant), unused_until=ends)
         made, secret = await self.clients.register(new)
         self.events.tell("client.created", client_id=made.client_id, **(registrant.facts or {}))
         answer = self.registration.told(made) | configuration(self.address, made, token) | told_secret(secret)
@@ -92,8 +92,7 @@ class Register:
     def _policy(self, registrant: Registrant) -> RegistrationPolicy:
         if registrant.administrator:
             return RegistrationPolicy(reserved=True)
-        policy = policy_of(self.settings)
-        return policy if registrant.initial is None else policy.under(registrant.initial)
+        return policy_of(self.settings).under(limits_of(registrant))
 
     async def _count(self, request: Request, registrant: Registrant) -> None:
         """Count a client of a stranger's, and refuse one too many.
@@ -104,6 +103,12 @@ class Register:
             raise TOO_MANY_REQUESTS("there are too many registered clients", headers={"Retry-After": str(HOUR)})
         if registrant.stranger:
             await self.quota.count(request)
+
+
+def limits_of(registrant: Registrant) -> Limits:
+    """The limits of the initial access token."""
+    initial = registrant.initial
+    return UNLIMITED if initial is None else Limits(initial.scopes, initial.grant_types, initial.auth_methods)
 
 
 def policy_of(settings: RegistrationSettings) -> RegistrationPolicy:

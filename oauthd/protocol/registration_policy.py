@@ -2,7 +2,7 @@
 
 Refused rather than narrowed in silence: scopes that it may not ask for, grant types and authentication methods that are
 not for such clients, and clients without what they must have. An initial access token's own limits come in place of
-the operator's, and what a client has already it may keep when it changes itself.
+the operator's, for as long as there is the client; what it has already it may keep when it changes itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 from attrs import evolve, frozen
 
-from oauthd.protocol.records import Client, InitialAccess, Scopes
+from oauthd.protocol.records import Client, Limits, Scopes
 
 
 @frozen
@@ -29,13 +29,13 @@ class RegistrationPolicy:
     require: tuple[str, ...] = ()
     reserved: bool = False
 
-    def under(self, initial: InitialAccess) -> RegistrationPolicy:
-        """The limits for whoever holds this token."""
+    def under(self, limits: Limits) -> RegistrationPolicy:
+        """The same under the limits of an initial access token."""
         return evolve(
             self,
-            scopes=self.scopes if initial.scopes is None else initial.scopes,
-            grant_types=self.grant_types if initial.grant_types is None else initial.grant_types,
-            auth_methods=self.auth_methods if initial.auth_methods is None else initial.auth_methods,
+            scopes=self.scopes if limits.scopes is None else limits.scopes,
+            grant_types=self.grant_types if limits.grant_types is None else limits.grant_types,
+            auth_methods=self.auth_methods if limits.auth_methods is None else limits.auth_methods,
         )
 
     def keeping(self, client: Client, method: str) -> RegistrationPolicy:

@@ -351,6 +351,31 @@ class InitialAccessTests(RegisteringCase):
         told = await self.registered({"redirect_uris": [REDIRECT]}, bearer=await self.issue())
         self.assertEqual(told["scope"], "openid read")
 
+    async def test_limits_last(self) -> None:
+        """What a token allows its clients, more or less than the settings do, holds when they change themselves."""
+        more: dict[str, Any] = {
+            "scopes": ("read", "write"),
+            "grant_types": ("client_credentials",),
+            "auth_methods": ("private_key_jwt",),
+        }
+        keys = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [public(KEY)]}}
+        sent: dict[str, Any] = {"grant_types": ["client_credentials"], "scope": "read", **keys}
+        told = await self.registered(sent, bearer=await self.issue(**more))
+        path, right = f"{PATH}/{told['client_id']}", told["registration_access_token"]
+        for change, status in (
+            ({"scope": "read openid"}, 400),
+            ({"grant_types": ["authorization_code"], "redirect_uris": [REDIRECT]}, 400),
+            ({"token_endpoint_auth_method": "client_secret_basic"}, 400),
+            ({"scope": "write"}, 200),
+        ):
+            body = {"client_id": told["client_id"], **sent, **change}
+            answer = await self.server.http.request("PUT", path, json_body=body, bearer=right)
+            self.assertEqual(answer.status, status, (change, answer.body))
+        right = answer.json()["registration_access_token"]
+        body = {"client_id": told["client_id"], **sent, "scope": None}
+        answer = await self.server.http.request("PUT", path, json_body=body, bearer=right)
+        self.assertEqual(answer.json()["scope"], "read write")
+
 
 class OffTests(RegisteringCase):
     """Section 3: registration may be off."""

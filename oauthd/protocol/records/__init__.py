@@ -10,7 +10,7 @@ Nothing here holds a token, code, password or secret in clear: only digests, Arg
 
 from __future__ import annotations
 
-from oauthd.protocol.records.clients import Client, ClientSecret, InitialAccess
+from oauthd.protocol.records.clients import UNLIMITED, Client, ClientSecret, InitialAccess, Limits
 from oauthd.protocol.records.people import Administrators, Consent, Interaction, Lockout, Session, Tally, User, Username
 from oauthd.protocol.records.record import Record
 from oauthd.protocol.records.server import KeyRing, Resources, Salt, Scope, Scopes, SealedKey, World
@@ -32,6 +32,7 @@ from oauthd.protocol.records.tokens import (
 
 __all__ = [
     "UNBOUND",
+    "UNLIMITED",
     "AccessToken",
     "Administrators",
     "Answer",
@@ -46,6 +47,7 @@ __all__ = [
     "InitialAccess",
     "Interaction",
     "KeyRing",
+    "Limits",
     "Lockout",
     "Once",
     "PushedRequest",

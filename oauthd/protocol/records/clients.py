@@ -23,6 +23,20 @@ class ClientSecret(Record, frozen=True):
     sealed: bytes = field(name="s", default=b"")
 
 
+class Limits(Record, frozen=True):
+    """What an initial access token lets the clients be that are registered with it; None for what the settings say.
+
+    :ivar scopes: what they may ask for.
+    """
+
+    scopes: tuple[str, ...] | None = field(name="s", default=None)
+    grant_types: tuple[str, ...] | None = field(name="g", default=None)
+    auth_methods: tuple[str, ...] | None = field(name="a", default=None)
+
+
+UNLIMITED = Limits()
+
+
 class Client(Record, frozen=True):
     """A registered client (RFC 6749 section 2).
 
@@ -56,6 +70,7 @@ class Client(Record, frozen=True):
     :ivar details_types: `authorization_details_types` (RFC 9396 section 10); None: every type that is declared.
     :ivar profile: "" for the server's, or `fapi2` or `fapi1`.
     :ivar registration: digest of the registration access token (RFC 7592 section 3); empty where there is none.
+    :ivar limits: those of the initial access token that it was registered with; they hold when it changes itself.
     :ivar unused_until: when a client that registered itself ends, if it is not used; None for never.
     """
 
@@ -116,6 +131,7 @@ class Client(Record, frozen=True):
     details_types: tuple[str, ...] | None = field(name="dt", default=None)
     profile: str = field(name="pf", default="")
     registration: bytes = field(name="rg", default=b"")
+    limits: Limits = field(name="li", default=UNLIMITED)
     unused_until: int | None = field(name="uu", default=None)
     is_active: bool = field(name="a", default=True)
 
