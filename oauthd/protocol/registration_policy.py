@@ -2,7 +2,8 @@
 
 Refused rather than narrowed in silence: scopes that it may not ask for, grant types and authentication methods that are
 not for such clients, and clients without what they must have. An initial access token's own limits come in place of
-the operator's, for as long as there is the client; what it has already it may keep when it changes itself.
+the operator's, for as long as there is the client; what it has already it may keep when it changes itself. Nobody gives
+himself types of authorization details that no person is asked for (RFC 9396 section 6): they are an administrator's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from attrs import evolve, frozen
 
 from oauthd.protocol.records import Client, Limits, Scopes
 
+ALONE = frozenset({"client_credentials", "password"})
+"""Grants by which a client gets tokens without a person's consent."""
+
 
 @frozen
 class RegistrationPolicy:
@@ -21,6 +25,7 @@ class RegistrationPolicy:
     :ivar scopes: None: every one that is not reserved, or all with `reserved`.
     :ivar grant_types: None for all; as `auth_methods`.
     :ivar require: members, by their names on the wire.
+    :ivar details_types: of authorization details that it may have beside one of the grants `ALONE`.
     """
 
     scopes: tuple[str, ...] | None = None
@@ -28,6 +33,7 @@ class RegistrationPolicy:
     auth_methods: tuple[str, ...] | None = None
     require: tuple[str, ...] = ()
     reserved: bool = False
+    details_types: tuple[str, ...] = ()
 
     def under(self, limits: Limits) -> RegistrationPolicy:
         """The same under the limits of an initial access token."""
@@ -45,6 +51,7 @@ class RegistrationPolicy:
             scopes=_widened(self.scopes, client.scopes or ()),
             grant_types=_widened(self.grant_types, client.grant_types),
             auth_methods=_widened(self.auth_methods, (method,)),
+            details_types=(client.details_types or ()) if ALONE & set(client.grant_types) else (),
         )
 
     def allowed(self, known: Scopes, had: Collection[str] = ()) -> set[str]:
@@ -64,6 +71,9 @@ class RegistrationPolicy:
         beyond = [] if self.grant_types is None else [one for one in client.grant_types if one not in self.grant_types]
         if beyond:
             found["grant_types"] = f"{beyond[0]} is not for clients that register themselves"
+        unasked = ALONE & set(client.grant_types) and set(client.details_types or ()) - set(self.details_types)
+        if unasked and not self.reserved:
+            found["authorization_details_types"] = "are given by an administrator, where no person is asked for consent"
         if self.auth_methods is not None and method not in self.auth_methods:
             found["token_endpoint_auth_method"] = f"must be {' or '.join(self.auth_methods)}"
         return found

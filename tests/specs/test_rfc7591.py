@@ -7,9 +7,10 @@ from typing import Any
 
 from jwcrypto.jwk import JWK
 
-from oauthd.config import RegistrationSettings
+from oauthd.config import AuthorizationSettings, RegistrationSettings
 from oauthd.protocol import jose, opaque
 from oauthd.protocol.records import InitialAccess
+from tests.details import ACCOUNTS
 from tests.server import CHEAP, DEVICE_GRANT, ISSUER, NOW, REDIRECT, ok, together
 from tests.specs.registering import KEY, PATH, RegisteringCase, public
 
@@ -375,6 +376,30 @@ class InitialAccessTests(RegisteringCase):
         body = {"client_id": told["client_id"], **sent, "scope": None}
         answer = await self.server.http.request("PUT", path, json_body=body, bearer=right)
         self.assertEqual(answer.json()["scope"], "read write")
+
+
+class DetailsTests(RegisteringCase):
+    """RFC 9396 section 10: types of authorization details."""
+
+    sections = {
+        "users": CHEAP,
+        "registration": RegistrationSettings(allow="open", grant_types=("authorization_code", "client_credentials")),
+        "authorization": AuthorizationSettings(details_types=(json.dumps(ACCOUNTS),)),
+    }
+
+    async def test_not_for_itself(self) -> None:
+        """A client names types that people are asked for; for itself it has those that an administrator gave it."""
+        names = [ACCOUNTS["type"]]
+        asking = {"redirect_uris": [REDIRECT], "authorization_details_types": names}
+        machine = {**asking, "grant_types": ["authorization_code", "client_credentials"]}
+        self.refused(await self.register(machine), "invalid_client_metadata")
+        told = await self.registered(asking)
+        given = await self.registered(machine, bearer=await self.admin_token())
+        for one, status in ((told, 400), (given, 200)):
+            body = {**machine, "client_id": one["client_id"]}
+            path, right = f"{PATH}/{one['client_id']}", one["registration_access_token"]
+            answer = await self.server.http.request("PUT", path, json_body=body, bearer=right)
+            self.assertEqual(answer.status, status, answer.body)
 
 
 class OffTests(RegisteringCase):
