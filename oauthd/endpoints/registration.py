@@ -24,7 +24,7 @@ from oauthd.fetcher.addresses import is_public
 from oauthd.fetcher.location import location
 from oauthd.proofs.software_statement import Fetch, SoftwareStatements
 from oauthd.protocol import client_metadata as metadata
-from oauthd.protocol.client_rules import completed, flaws
+from oauthd.protocol.client_rules import PAIRWISE, completed, flaws
 from oauthd.protocol.errors import INVALID_CLIENT_METADATA, INVALID_REDIRECT_URI, OAuthError
 from oauthd.protocol.json_body import strict
 from oauthd.protocol.records import Client, Scopes
@@ -39,6 +39,7 @@ PUBLIC: Final = "none"
 DEFAULT_METHOD: Final = "client_secret_basic"  # RFC 7591 section 2
 DEFAULT_ALGORITHM: Final = "RS256"  # OpenID Connect Registration section 2
 STATEMENT: Final = "software_statement"
+_PAST_REDIRECTS: Final = frozenset({"password", "urn:ietf:params:oauth:grant-type:device_code"})
 _JSON = ("application/json",)
 _NUMBERS = re.compile(r"\[.*\]|[0-9.]+")
 _HERE = re.compile(r"(?:^|\.)(?:localhost|local|internal|home\.arpa)\.?\Z")  # RFC 6761, 6762, 8375
@@ -82,7 +83,7 @@ class Registration:
             problems = _of_response_types(body.get("response_types"), client) | self._uncalled(client) | flaws(client)
             known = await self.scopes.all()
             client = _with_scopes(client, body.get("scope"), policy, known, before, problems)
-            problems |= policy.problems(client, method, body)
+            problems |= policy.problems(client, method, body) | _of_sector(client, before)
             if "authorization_code" in client.grant_types and not client.redirect_uris:
                 problems.setdefault("redirect_uris", "is missing")  # RFC 7591 section 2
         if problems:
@@ -164,6 +165,21 @@ def _of_response_types(given: object, client: Client) -> dict[str, str]:
         return {"response_types": "must be a list of nothing but code"}
     if bool(given) != ("authorization_code" in client.grant_types):  # RFC 7591 section 2.1
         return {"response_types": "code goes with the grant type authorization_code, and with it alone"}
+    return {}
+
+
+def _of_sector(client: Client, before: Client) -> dict[str, str]:
+    """What would tell a client the subjects of a sector that it is not of (OpenID Connect Core section 8.1).
+
+    That a client is of its sector is shown by one thing alone: what it learns of people comes to the redirect URIs. So
+    nothing may come past them, and no grant that was given at others may go along into another sector.
+    """
+    if client.subject_type != PAIRWISE:
+        return {}
+    if not _PAST_REDIRECTS.isdisjoint(client.grant_types):
+        return {"subject_type": "pairwise does not go with the grant types password and device_code"}
+    if before is not NEW and (before.subject_type, before.sector) != (PAIRWISE, client.sector):
+        return {"subject_type": "pairwise, and the host that goes with it, cannot be changed; register another client"}
     return {}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from oauthd.config import RegistrationSettings
 from oauthd.protocol import jose
-from tests.server import CHEAP, REDIRECT, App
+from tests.server import CHEAP, DEVICE_GRANT, ISSUER, REDIRECT, App, ok
 from tests.specs.registering import KEY, PATH, RegisteringCase, public
 
 SECTOR = "https://sector.example/uris.json"
@@ -138,6 +138,28 @@ class SectorTests(RegisteringCase):
             answer = await self.register({"redirect_uris": uris, "subject_type": "pairwise"})
             self.refused(answer, "invalid_client_metadata")
             self.assertIn("sector_identifier_uri", answer.json()["errors"])
+
+    async def test_section_5_no_way_past_the_redirect_uris(self) -> None:
+        """Section 5: who is shown to be of a sector by its redirect URIs gets no grant that goes past them."""
+        self.documents.at[SECTOR] = json.dumps(TWO).encode()
+        for more in ({"redirect_uris": [REDIRECT]}, {"redirect_uris": [], "sector_identifier_uri": SECTOR}):
+            sent = {**more, "grant_types": [DEVICE_GRANT], "response_types": []}
+            answer = await self.register({**sent, "subject_type": "pairwise"})
+            self.refused(answer, "invalid_client_metadata")
+            self.assertEqual(list(answer.json()["errors"]), ["subject_type"])
+            await self.registered({**sent, "subject_type": "public"})
+
+    async def test_section_5_into_another_sector(self) -> None:
+        """Core section 8.1: no client takes what people granted to it along into another's sector."""
+        grants = {"grant_types": ["authorization_code", "refresh_token"]}
+        for first, then in (("pairwise", "https://victim.example/cb"), ("public", REDIRECT)):
+            told = await self.registered({"redirect_uris": [REDIRECT], "subject_type": first, **grants})
+            place, token = told["registration_client_uri"].removeprefix(ISSUER), told["registration_access_token"]
+            body = {"client_id": told["client_id"], "redirect_uris": [then], "subject_type": "pairwise", **grants}
+            answer = await self.server.http.request("PUT", place, json_body=body, bearer=token)
+            self.refused(answer, "invalid_client_metadata")
+            same = {**body, "redirect_uris": [f"{REDIRECT}/new"], "subject_type": first}
+            ok(await self.server.http.request("PUT", place, json_body=same, bearer=token))
 
     async def test_section_5_document(self) -> None:
         """Section 5: the document is looked at whenever it is named, and must be an array with every redirect URI."""
