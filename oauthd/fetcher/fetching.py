@@ -99,7 +99,7 @@ class Fetcher:
         here = self._hosts.get(place.host, 0)
         if here >= self.settings.per_host or len(self._waiting) >= self.settings.at_once:
             self.counts.busy += 1
-            raise FetchRefused(BUSY, f"at {place.host}")
+            raise FetchRefused(BUSY, f"at {place.host}", passing=True)
         self._hosts[place.host] = here + 1
         self._waiting[key] = [mine]
         self.counts.under_way += 1

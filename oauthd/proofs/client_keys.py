@@ -22,6 +22,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from oauthd.fetcher import Fetcher, FetchRefused
+from oauthd.proofs.interface import Unproven
+from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE
 from oauthd.protocol.records import Client
 
 Key = Mapping[str, Any]
@@ -96,6 +98,14 @@ class ClientKeys:
         if len(self._sets) > MOST_SETS:
             self._sets.popitem(last=False)
         return keys
+
+
+def missing(error: FetchRefused) -> Exception:
+    """What it means for a client that its keys cannot be had: it is not told that it is not itself, where it is our
+    server that has too much to do."""
+    if error.passing:
+        return TEMPORARILY_UNAVAILABLE(f"the document at the client's jwks_uri {error.description}", log=error.log)
+    return Unproven(f"the document at the client's jwks_uri {error.description}", error.log)
 
 
 def _any(key: Key) -> bool:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from oauthd.fetcher import FetchRefused
 from oauthd.proofs import assertions
 from oauthd.proofs.assertions import Assertions
-from oauthd.proofs.client_keys import ClientKeys, Keys
+from oauthd.proofs.client_keys import ClientKeys, Keys, missing
 from oauthd.proofs.interface import ASSERTION, Credentials, Unproven
 from oauthd.protocol import jose
 from oauthd.protocol.messages import Request
@@ -58,7 +58,7 @@ class PrivateKeyJwt:
         try:
             return await self.keys.of(client, kid)
         except FetchRefused as error:
-            raise Unproven(f"the document at the client's jwks_uri {error.description}", error.log) from None
+            raise missing(error) from None
 
 
 def _nobodys() -> Keys:

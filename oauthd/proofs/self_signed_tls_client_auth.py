@@ -11,7 +11,7 @@ import base64
 from attrs import frozen
 
 from oauthd.fetcher import FetchRefused
-from oauthd.proofs.client_keys import ClientKeys, Key
+from oauthd.proofs.client_keys import ClientKeys, Key, missing
 from oauthd.proofs.interface import NAME, Credentials, Unproven
 from oauthd.proofs.none import named
 from oauthd.protocol import certificates, jose
@@ -44,7 +44,7 @@ class SelfSignedTlsClientAuth:
             thumbprint = jose.thumbprint(certificates.public_jwk(credentials.certificate))
             keys = await self.keys.holding(client, lambda key: _is(key, shown, thumbprint))
         except FetchRefused as error:
-            raise Unproven(f"the document at the client's jwks_uri {error.description}", error.log) from None
+            raise missing(error) from None
         except jose.TokenRefused as error:
             raise Unproven(log=f"a client's certificate is refused: {error}") from None
         return any(_is(key, shown, thumbprint) for key in keys)

@@ -15,7 +15,9 @@ from twisted.web.resource import Resource
 
 from oauthd.config import FetchSettings
 from oauthd.fetcher import Fetcher, FetchRefused
-from oauthd.proofs.client_keys import AGAIN, MOST_KEYS, MOST_SETS, STALE, ClientKeys
+from oauthd.proofs.client_keys import AGAIN, MOST_KEYS, MOST_SETS, STALE, ClientKeys, missing
+from oauthd.proofs.interface import Unproven
+from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, OAuthError
 from oauthd.protocol.records import Client
 from tests.fetcher.servers import Recording
 
@@ -186,3 +188,17 @@ class AgainTests(KeysCase):
         self.clock.advance(STALE)
         self.page.code = 503
         self.assertIn("503", self.why("one"))
+
+
+class MissingTests(SynchronousTestCase):
+    """What it means for a client that its keys cannot be had (`missing`)."""
+
+    def test_a_busy_server(self) -> None:
+        """Where our server has too much to do, the client is told to come back, and not that it is not itself."""
+        error = missing(FetchRefused("cannot be fetched now", passing=True))
+        assert isinstance(error, OAuthError)
+        self.assertEqual(error.kind, TEMPORARILY_UNAVAILABLE)
+
+    def test_a_document_that_is_away(self) -> None:
+        """Where the document cannot be had, nothing proves the client."""
+        self.assertIsInstance(missing(FetchRefused("was answered with status 404")), Unproven)
