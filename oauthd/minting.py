@@ -14,7 +14,7 @@ from attrs import frozen
 from oauthd.config import Settings
 from oauthd.keys import Keys
 from oauthd.nested_jwt import NestedJwts
-from oauthd.protocol import opaque
+from oauthd.protocol import opaque, profile
 from oauthd.protocol.acr import AMR, PASSWORD
 from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.claims import STANDARD
@@ -145,7 +145,9 @@ class Minting:
     async def id_token(self, client: Client, grant: Grant, access_token: str, nonce: str) -> str:
         """An id token (OpenID Connect Core section 2) for the grant's user."""
         now = int(self.clock())
-        algorithm = client.id_token_algorithm or self.settings.tokens.id_token_algorithm
+        wanted = client.id_token_algorithm or self.settings.tokens.id_token_algorithm
+        strict = profile.is_strict(client, self.settings.server.profile)
+        algorithm = profile.signing(wanted, self.keys.algorithms, strict)
         asked = grant.claims.get("id_token", {})
         user = await self.users.find(grant.user_id) if asked.keys() & set(STANDARD) else None
         claims: dict[str, Any] = {

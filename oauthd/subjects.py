@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from oauthd.keys import MasterKeyMismatch
 from oauthd.protocol.records import Client, Salt
+from oauthd.protocol.redirects import RedirectUri
 from oauthd.protocol.seals import SealBroken, Seals
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Stored, StoreUnavailable, Write
@@ -87,6 +88,7 @@ class Subjects:
 
 def sector(client: Client) -> str:
     """The sector identifier (section 8.1): as registered, else the one host of all redirect URIs, else the client."""
-    hosts = {urlsplit(uri).hostname for uri in client.redirect_uris}
-    alone = hosts.pop() if len(hosts) == 1 else None
+    # All applications on a person's own device have its addresses: these stand for none of them.
+    hosts = {"" if RedirectUri(uri).native else urlsplit(uri).hostname for uri in client.redirect_uris}
+    alone = hosts.pop() if len(hosts) == 1 else ""
     return client.sector or alone or client.client_id

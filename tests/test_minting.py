@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet
 from msgspec.structs import replace
 
 from oauthd.minting import Minting, Order
-from oauthd.protocol import opaque
+from oauthd.protocol import jose, opaque
 from oauthd.protocol.records import Generations, Grant
 from oauthd.stores import kinds
 from tests.server import ISSUER, NOW, ServerCase
@@ -57,6 +57,13 @@ class MintingTests(ServerCase):
         other = evolve(self.order, client=replace(self.app.record, access_format="opaque"))
         token, _ = await self.minting.access_token(other)
         self.assertEqual(opaque.parse(opaque.ACCESS_TOKEN, token), "")
+
+    async def test_a_strict_client(self) -> None:
+        """A client held to FAPI 2.0 gets no id token by an algorithm that it does not allow, whatever is the default."""
+        for registered, signs in (("", "PS256"), ("RS256", "PS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")):
+            client = replace(self.app.record, id_token_algorithm=registered, profile="fapi2")
+            token = await self.minting.id_token(client, self.grant, "token", "")
+            self.assertEqual(jose.peek(token)[0]["alg"], signs, registered)
 
     async def test_record_and_claims_agree(self) -> None:
         """The record says what the token says."""

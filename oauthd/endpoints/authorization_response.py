@@ -63,7 +63,4 @@ class AuthorizationResponses:
 
     def _algorithm(self, client: Client) -> str:
         wanted = client.response_algorithm or self.algorithm
-        if profile.is_strict(client, self.profile) and wanted not in profile.SIGNING:
-            # FAPI 2.0 Security Profile section 5.4.1; the default is one for OpenID Connect.
-            return next((name for name in profile.SIGNING if name in self.nested.keys.algorithms), wanted)
-        return wanted
+        return profile.signing(wanted, self.nested.keys.algorithms, profile.is_strict(client, self.profile))

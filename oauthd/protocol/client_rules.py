@@ -83,9 +83,12 @@ def _is_native(client: Client) -> bool:
 
 
 def _sector(client: Client) -> str:
-    """The host that stands for it (Core section 8.1); "" where there is not exactly one."""
+    """The host that stands for it (Core section 8.1); "" where there is not exactly one.
+
+    What leads to the person's own device stands for nobody: all applications there have it.
+    """
     uris = (client.sector_identifier_uri,) if client.sector_identifier_uri else client.redirect_uris
-    hosts = {urlsplit(uri).hostname or "" for uri in uris}
+    hosts = {"" if RedirectUri(uri).native else urlsplit(uri).hostname or "" for uri in uris}
     return hosts.pop() if len(hosts) == 1 else ""
 
 

@@ -6,6 +6,7 @@ rule itself is carried out where its matter is: at client authentication, at the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from oauthd.protocol.records import Client
@@ -32,6 +33,16 @@ LONGEST_CODE: Final = 60
 def code_lifetime(seconds: int, strict: bool) -> int:
     """How long a code lives, given what the server's settings say."""
     return min(seconds, LONGEST_CODE) if strict else seconds
+
+
+def signing(wanted: str, available: Collection[str], strict: bool) -> str:
+    """The algorithm that signs for a client, given what it registered or what is the default.
+
+    :param available: those that have keys.
+    """
+    if strict and wanted not in SIGNING:
+        return next((name for name in SIGNING if name in available), wanted)  # section 5.4.1
+    return wanted
 
 
 def is_strict(client: Client, server: str = "") -> bool:

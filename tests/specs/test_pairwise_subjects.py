@@ -10,6 +10,7 @@ from joserfc import jwt
 from twisted.internet.defer import Deferred
 
 from oauthd.keys import MasterKeyMismatch
+from oauthd.protocol.client_rules import flaws
 from oauthd.protocol.records import Client
 from oauthd.protocol.seals import Seals
 from oauthd.subjects import Subjects, sector
@@ -52,6 +53,15 @@ class SubjectTests(PairwiseCase):
         self.assertEqual(here, beside)
         self.assertEqual(len({here, there, await self.sub(self.open)}), 3)
         self.assertEqual(await self.sub(self.open), self.alice.user_id)
+
+    async def test_on_the_own_device(self) -> None:
+        """Loopback addresses stand for no sector: every application on the device has them."""
+        made = [
+            await self.server.client(name, subject_type="pairwise", redirect_uris=("http://127.0.0.1/cb",))
+            for name in ("one", "two")
+        ]
+        self.assertEqual([sector(app.record) for app in made], ["one", "two"])
+        self.assertIn("sector_identifier_uri", flaws(made[0].record))
 
     async def test_what_it_is_made_of(self) -> None:
         """A subject is short ASCII and neither user id nor a plain hash of anything known."""
