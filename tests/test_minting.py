@@ -59,7 +59,7 @@ class MintingTests(ServerCase):
         self.assertEqual(opaque.parse(opaque.ACCESS_TOKEN, token), "")
 
     async def test_a_strict_client(self) -> None:
-        """A client held to FAPI 2.0 gets no id token by an algorithm that it does not allow, whatever is the default."""
+        """A client held to FAPI 2.0 gets no id token by an algorithm outside of it, whatever is the default."""
         for registered, signs in (("", "PS256"), ("RS256", "PS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")):
             client = replace(self.app.record, id_token_algorithm=registered, profile="fapi2")
             token = await self.minting.id_token(client, self.grant, "token", "")
