@@ -122,8 +122,8 @@ class ClientMembers:
             Member("client_uri", Nullable(_web), "Its own page, shown at consent.", default=None),
             Member(
                 "profile",
-                Nullable(Choice(("fapi1", "fapi2"))),
-                "What is demanded of it beyond the server's own profile.",
+                Nullable(Choice(("fapi1", "fapi2", "plain"))),
+                "What is demanded of it beside the server's own profile; `plain`: it is not held to that either.",
                 default=None,
             ),
             Member("unused_until", Nullable(Whole(0, 2**53)), _ENDS, default=None),

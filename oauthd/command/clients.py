@@ -27,7 +27,7 @@ def client() -> None:
 @click.option("--resource", "resources", multiple=True, help="A resource (URI) that it owns; repeatable.")
 @click.option("--access-format", type=click.Choice(["jwt", "opaque"]), help="Of its access tokens.")
 @click.option("--first-party", is_flag=True, help="People are not asked for consent.")
-@click.option("--profile", help="What is demanded of it beyond the server's own profile: fapi1 or fapi2.")
+@click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
 @click.option("--client-id", help="Chosen instead of made.")
 @options
 @click.pass_obj
@@ -62,7 +62,7 @@ def show_(server: Server, client_id: str) -> None:
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="All that there are to be; repeatable.")
 @click.option("--scope", "scopes", multiple=True, help="All that it may ask for; repeatable.")
 @click.option("--default-scope", "default_scopes", multiple=True, help="What a request without scope gets.")
-@click.option("--profile", help="What is demanded of it beyond the server's own profile: fapi1 or fapi2.")
+@click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
 @click.option("--active/--inactive", "is_active", default=None, help="Inactive: its tokens end.")
 @click.option("--clear", "clear", multiple=True, metavar="MEMBER", help="A member that is to be empty; repeatable.")
 @options

@@ -43,8 +43,9 @@ class ServerSettings:
     profile: Literal["", "fapi2"] = setting(
         "",
         help='"fapi2": hold every client to the FAPI 2.0 Security Profile: pushed requests, PKCE, authentication by '
-        "keys, tokens bound to their sender, none by password. A single client can be held to it, too. `oauthd check` "
-        "tells how a configuration stands.",
+        "keys, tokens bound to their sender, none by password. A single client can be held to it, too, or be left out "
+        "by its own profile, plain, as the first administrator's client is. `oauthd check` tells how a configuration "
+        "stands.",
         spec="FAPI 2.0 Security Profile",
     )
     data: str | None = setting(

@@ -15,6 +15,8 @@ FAPI2: Final = "fapi2"
 FAPI1: Final = "fapi1"
 """FAPI 1.0 Advanced, for single clients: what of it their other members (signed requests, certificates) cannot demand.
 `is_strict` knows nothing of it."""
+PLAIN: Final = "plain"
+"""A client that is not held to the server's profile: the administrator's own, which has a secret and no key."""
 FAPI1_SIGNING: Final = ("PS256", "ES256")
 """The algorithms that sign its JWTs (Advanced section 8.6)."""
 CLIENT_AUTHENTICATION: Final = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
@@ -50,4 +52,4 @@ def is_strict(client: Client, server: str = "") -> bool:
 
     :param server: the profile that the server holds all of them to.
     """
-    return FAPI2 in (server, client.profile)
+    return FAPI2 in (server, client.profile) and client.profile != PLAIN

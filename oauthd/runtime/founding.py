@@ -16,6 +16,7 @@ from oauthd.config import Settings
 from oauthd.events import Events
 from oauthd.passwords import Passwords
 from oauthd.protocol import opaque
+from oauthd.protocol.profile import PLAIN
 from oauthd.protocol.records import Client, Tally, User
 from oauthd.runtime.data import DataFolder
 from oauthd.stores import kinds
@@ -92,6 +93,7 @@ class Founding:
             updated_at=0,
             grant_types=("client_credentials", "password", "refresh_token"),
             scopes=tuple(scope.name for scope in FIRST.scopes),
+            profile=PLAIN,  # else a server-wide profile would lock the administrator out
         )
         await self.clients.register(client, secret)
 

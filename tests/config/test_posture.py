@@ -8,6 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.config import load, posture
 from oauthd.config.declarations import Settings
+from oauthd.protocol import profile
+from oauthd.protocol.records import Client
 
 HTTPS = {"OAUTHD_SERVER_ISSUER": "https://op.example", "OAUTHD_SERVER_LISTEN": "tcp:8000:interface=127.0.0.1"}
 STRICT = HTTPS | {"OAUTHD_SERVER_PROFILE": "fapi2"}
@@ -64,3 +66,19 @@ class PostureTests(SynchronousTestCase):
             word = str(plain).lower() if isinstance(plain, bool) else str(plain)
             found = settings(**HTTPS, **{f"OAUTHD_{section.upper()}_{name.upper()}": word})
             self.assertTrue(point.holds(found), point.asked)
+
+
+class PlainTests(SynchronousTestCase):
+    """`profile.is_strict`."""
+
+    def test_the_administrators_own(self) -> None:
+        """The profile of the server holds every client but a plain one; a client can be held by its own, too."""
+        held = {
+            (own, server): profile.is_strict(Client("c", 1, "C", "confidential", 0, 0, profile=own), server)
+            for own in ("", "plain", "fapi1", "fapi2")
+            for server in ("", "fapi2")
+        }
+        self.assertEqual(
+            {key for key, strict in held.items() if strict},
+            {("", "fapi2"), ("fapi1", "fapi2"), ("fapi2", ""), ("fapi2", "fapi2")},
+        )
