@@ -3,7 +3,7 @@
 A token is alive while its record exists, the generations it was issued under are in force, and its grant (if it has
 one) stands. What is kept of it is the finished answer, under the SHA-256 of the token, on the cells of all of that. A
 token that was seen alive and is dead now stays as a tombstone: it never comes back, and who goes on asking for it costs
-no read. A token that was never seen alive is not kept: it may be issued the next moment (R-KEY, R-FILL).
+no read. A token that was never seen alive is not kept: it may be issued the next moment.
 
 Nobody is told that a token is alive by a reply that was on its way for longer than a proof counts (this process may
 have stood still), nor by a number from memory that was no more when the reply came: then it is read again.
