@@ -23,10 +23,10 @@ from oauthd.protocol.lockout import Policy
 from oauthd.protocol.records import Lockout, User
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds
-from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
+from oauthd.stores.interface import IStore, Ref
+from oauthd.stores.swap import readings, swap
 from oauthd.stores.users import Users
 
-RETRIES = 20
 LONGEST_NAME = 1024  # characters: nobody is called so, and normalising takes the square of the length
 NOBODY = "nobody"  # read in the place of a user that does not exist
 
@@ -132,32 +132,21 @@ class SignIn:
 
     async def _count(self, ref: Ref[Lockout]) -> Lockout | float:
         """The counted attempt, or the seconds to wait."""
-        for _ in range(RETRIES):
+        async for stored in readings(self.store, ref):
             now = self.clock()
-            (stored,) = await self.store.get(ref)
             former = stored.record if stored else None
             wait = lockout.blocked(former, now)
             if wait:
                 return wait
             record = lockout.attempt(former, now, self.policy)
-            if await self._swap(ref, stored, record):
+            if await swap(self.store, ref, stored, record):
                 return record
         raise CONFLICT("too many sign-ins at once; try again")
 
     async def _give_back(self, ref: Ref[Lockout], reserved: Lockout) -> None:
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(ref)
+        async for stored in readings(self.store, ref):
             if stored is None:
                 return
             left = lockout.returned(stored.record, reserved, self.clock(), self.policy)
-            if left is None:
-                if await self.store.commit(Commit(expected=(stored,), forgets=(ref,))):
-                    return
-            elif await self._swap(ref, stored, left):
+            if await swap(self.store, ref, stored, left):
                 return
-
-    async def _swap(self, ref: Ref[Lockout], stored: Stored[Lockout] | None, record: Lockout) -> bool:
-        write = (Write(ref, record),)
-        if stored is None:
-            return await self.store.commit(Commit(absent=(ref,), writes=write))
-        return await self.store.commit(Commit(expected=(stored,), writes=write))

@@ -14,10 +14,10 @@ from oauthd.protocol.errors import ACCESS_DENIED, AUTHORIZATION_PENDING, EXPIRED
 from oauthd.protocol.records import DeviceCode, Grant, Spent
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
+from oauthd.stores.swap import readings, swap
 from oauthd.stores.tokens import Tokens, extended
 
 SLOWER_BY = 5  # seconds, RFC 8628 section 3.5
-RETRIES = 20
 
 
 @frozen
@@ -59,11 +59,10 @@ class Device:
 
     async def _approved(self, ask: Ask, ref: Ref[DeviceCode]) -> Stored[DeviceCode]:
         """The device, approved; read again when a decision or another poll came in between."""
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(ref)
+        async for stored in readings(self.store, ref):
             if stored is None:
                 raise EXPIRED_TOKEN("the device code has expired")  # well-formed, so it was ours
-            device: DeviceCode = stored.record
+            device = stored.record
             if device.client_id != ask.client.client_id or device.spent is not None:
                 raise INVALID_GRANT("the device code is used, or it belongs to another client")
             if device.status == "denied":
@@ -79,7 +78,7 @@ class Device:
         early = bool(device.polled_at) and ask.exact_now < device.polled_at + device.interval
         interval = device.interval + SLOWER_BY if early else device.interval
         polled = replace(device, polled_at=ask.exact_now, interval=interval)
-        kept = await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, polled),)))
+        kept = await swap(self.store, stored.ref, stored, polled)
         if kept and early:
             raise SLOW_DOWN("the device polls faster than the interval")
         if kept:

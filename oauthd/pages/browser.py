@@ -19,9 +19,9 @@ from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, Interaction, Session, User
 from oauthd.stores.interface import Stored
 from oauthd.stores.sessions import ANSWERED, UNDER_WAY, Interactions, Sessions
+from oauthd.stores.swap import TRIES
 from oauthd.stores.users import Users
 
-RETRIES = 20
 EXPIRED = "this page has expired, or it was opened in another browser; go back to the application and start again"
 
 
@@ -96,7 +96,7 @@ class Browser:
 
         :raises OAuthError: `invalid_request` when the flow has ended.
         """
-        for _ in range(RETRIES):
+        for _ in range(TRIES):
             if await self.save(flow, change(flow.state)):
                 return
             flow = await self.flow(request, flow.state.purpose)

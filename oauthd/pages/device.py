@@ -25,8 +25,9 @@ from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, DeviceCode, Grant, Session, User
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
-from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
+from oauthd.stores.interface import IStore, Ref, Stored, Write
 from oauthd.stores.scopes import ScopeCatalogue
+from oauthd.stores.swap import readings, swap
 from oauthd.stores.users import is_administrator
 
 WRONG = "This code is not known, or it has expired. Compare it with the one on your device."
@@ -174,16 +175,13 @@ class DevicePage:
 
     async def _settle(self, found: Stored[DeviceCode], settled: DeviceCode, *more: Write[Any]) -> bool:
         """Write the decision, once; polls of the device change the record meanwhile, decisions do not mix."""
-        for _ in range(20):
-            writes: tuple[Write[Any], ...] = (Write(found.ref, settled), *more)
-            if await self.store.commit(Commit(expected=(found,), writes=writes)):
-                await self.store.forget(kinds.user_code(settled.user_code))
-                return True
-            (now,) = await self.store.get(found.ref)
+        async for now in readings(self.store, found.ref):
             if now is None or now.record.status != "pending":
                 return False
             settled = replace(settled, polled_at=now.record.polled_at, interval=now.record.interval)
-            found = now
+            if await swap(self.store, found.ref, now, settled, *more):
+                await self.store.forget(kinds.user_code(settled.user_code))
+                return True
         return False
 
     async def _client(self, device: DeviceCode) -> Client:

@@ -14,7 +14,6 @@ import hmac
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
 
 from attrs import field, frozen
 from msgspec.structs import replace
@@ -27,6 +26,7 @@ from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, naming
 from oauthd.stores.cache import Cache, Entry
 from oauthd.stores.interface import Commit, IStore, Page, Stored, StoreUnavailable, Write
+from oauthd.stores.swap import readings, swap
 
 DAY = 86400
 SWEEP = kinds.TALLY.at("sweep of clients")
@@ -34,7 +34,6 @@ BETWEEN_SWEEPS = 3600  # seconds, of all processes together
 SECRET_PURPOSE = "client secret"  # noqa: S105 - the name of a digest's purpose
 LONGEST_ID = 128
 RESOURCES = kinds.RESOURCES.at("all")
-RETRIES = 20
 NOBODY = Entry(None, -math.inf, -math.inf, ())
 """What is known of a client whose id is none."""
 
@@ -107,9 +106,8 @@ class Clients:
         ends = stored.record.unused_until
         if ends is None or not self.unused_after or ends > until - min(DAY, self.unused_after // 2):
             return
-        write = Write(stored.ref, replace(stored.record, unused_until=until))
         with suppress(StoreUnavailable):  # the next one who asks does it
-            await self.store.commit(Commit(expected=(stored,), writes=(write,)))
+            await swap(self.store, stored.ref, stored, replace(stored.record, unused_until=until))
 
     async def find_with_generations(self, client_id: str) -> tuple[Client | None, Generations]:
         """The client and the generations to issue under, as they are now."""
@@ -164,13 +162,11 @@ class Clients:
 
         :raises OAuthError: `not_found`; whatever `change` raises.
         """
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(kinds.client(client_id))
+        async for stored in readings(self.store, kinds.client(client_id)):
             if stored is None:
                 raise NOT_FOUND("there is no such client")
-            old = _client(stored)
-            new = replace(change(old), updated_at=int(self.clock()))
-            if await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, new),))):
+            new = replace(change(stored.record), updated_at=int(self.clock()))
+            if await swap(self.store, stored.ref, stored, new):
                 await self._own(new.resources, client_id)
                 return new
         raise CONFLICT("the client is being changed by others; try again")
@@ -268,17 +264,14 @@ class Clients:
 
     async def _own(self, now: tuple[str, ...], client_id: str) -> None:
         """Bring the table of resource owners in step with one client's list, also where an earlier try was cut off."""
-        ref = RESOURCES
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(ref)
+        async for stored in readings(self.store, RESOURCES):
             owners = {} if stored is None else {uri: list(ids) for uri, ids in stored.record.owners.items()}
             others = {uri: [one for one in ids if one != client_id] for uri, ids in owners.items()}
             wanted = others | {uri: sorted((*others.get(uri, ()), client_id)) for uri in now}
             table = Resources({uri: ids for uri, ids in wanted.items() if ids})
             if table.owners == owners:
                 return
-            condition: dict[str, Any] = {"absent": (ref,)} if stored is None else {"expected": (stored,)}
-            if await self.store.commit(Commit(writes=(Write(ref, table),), **condition)):
+            if await swap(self.store, RESOURCES, stored, table):
                 return
         raise CONFLICT("the resources are being changed by others; try again")
 

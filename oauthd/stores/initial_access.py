@@ -16,9 +16,10 @@ from oauthd.protocol import opaque
 from oauthd.protocol.errors import INVALID_TOKEN, NOT_FOUND, OAuthError
 from oauthd.protocol.records import InitialAccess
 from oauthd.stores import kinds
-from oauthd.stores.interface import Commit, IStore, Page, Ref, Write
+from oauthd.stores.interface import IStore, Page, Ref, Write
+from oauthd.stores.swap import readings, swap
 
-RETRIES = 200
+TRIES = 200  # many may register at the same time
 
 
 @frozen
@@ -55,16 +56,11 @@ class InitialAccessTokens:
         :raises OAuthError: `invalid_token` when there is none left.
         """
         ref = _ref(token_id)
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(ref)
+        async for stored in readings(self.store, ref, TRIES):
             if stored is None:
                 raise _dead()
             left = stored.record.uses - 1
-            if left > 0:
-                step = Commit(expected=(stored,), writes=(Write(ref, replace(stored.record, uses=left)),))
-            else:
-                step = Commit(expected=(stored,), forgets=(ref,))
-            if await self.store.commit(step):
+            if await swap(self.store, ref, stored, replace(stored.record, uses=left) if left > 0 else None):
                 return
         raise _dead()
 

@@ -21,10 +21,10 @@ from oauthd.protocol.messages import Connection
 from oauthd.protocol.records import Client, PushedRequest, Spent
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, tallies
-from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
+from oauthd.stores.interface import IStore, Ref, Stored, Write
+from oauthd.stores.swap import readings, swap
 
 URN = "urn:ietf:params:oauth:request_uri:"  # RFC 9126 section 2.2
-RETRIES = 20
 MOST_PUSHED = 1000  # requests that one source may push in a minute for clients that anybody can name
 
 
@@ -65,17 +65,15 @@ class PushedRequests:
         value = request_uri.removeprefix(URN)
         if opaque.parse(opaque.PUSHED_REQUEST, value) is None:
             return None
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(_ref(value))
+        async for stored in readings(self.store, _ref(value)):
             now = int(self.clock())
             if stored is None or stored.record.spent is not None or stored.record.usable_until <= now:
                 return None
             if stored.record.client_id != client_id:  # RFC 9126 section 2.2: bound to the client that posted it
                 return None
             kept = replace(stored.record, expires_at=max(stored.record.expires_at, now + self.flow))
-            if await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, kept),))):
-                found: Stored[PushedRequest] = stored
-                return found
+            if await swap(self.store, stored.ref, stored, kept):
+                return stored
         return None
 
     async def spend(self, ref: Ref[PushedRequest], writes: Sequence[Write[Any]]) -> bool:
@@ -84,12 +82,11 @@ class PushedRequests:
         :param writes: of its slot.
         """
         attempt = opaque.new_identifier(self.entropy)
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(ref)
+        async for stored in readings(self.store, ref):
             if stored is None or stored.record.spent is not None:
                 return False
             spent = replace(stored.record, parameters={}, spent=Spent(attempt, int(self.clock())))
-            if await self.store.commit(Commit(expected=(stored,), writes=(Write(ref, spent), *writes))):
+            if await swap(self.store, ref, stored, spent, *writes):
                 return True
         return False
 

@@ -11,7 +11,8 @@ from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.records import Scope, Scopes
 from oauthd.stores import kinds, naming
 from oauthd.stores.cache import Cache, Entry
-from oauthd.stores.interface import Commit, IStore, Write
+from oauthd.stores.interface import IStore
+from oauthd.stores.swap import readings, swap
 
 # What exists at first start; the rest is created by the API.
 FIRST_SCOPES: tuple[tuple[str, str, bool, bool], ...] = (
@@ -28,7 +29,6 @@ FIRST_SCOPES: tuple[tuple[str, str, bool, bool], ...] = (
 FIRST = Scopes(
     tuple(Scope(number, *row) for number, row in enumerate(FIRST_SCOPES, 1)), last_id=len(FIRST_SCOPES)
 )
-RETRIES = 20
 SCOPES = kinds.SCOPES.at("all")
 NAME = naming.key(SCOPES)
 
@@ -103,12 +103,11 @@ class ScopeCatalogue:
         )
 
     async def _change(self, change: Callable[[Scopes], Scopes], scope_id: int | None = None) -> None:
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(SCOPES)
+        async for stored in readings(self.store, SCOPES):
             if stored is None or (
                 scope_id is not None and all(one.scope_id != scope_id for one in stored.record.scopes)
             ):
                 raise NOT_FOUND("there is no such scope")
-            if await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, change(stored.record)),))):
+            if await swap(self.store, SCOPES, stored, change(stored.record)):
                 return
         raise CONFLICT("the scopes are being changed by others; try again")

@@ -20,7 +20,8 @@ from oauthd.protocol.messages import Connection, Request, Response, see_other
 from oauthd.protocol.records import Interaction, Session
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, tallies
-from oauthd.stores.interface import Commit, IStore, Stored, Write
+from oauthd.stores.interface import IStore, Stored, Write
+from oauthd.stores.swap import swap
 
 LONGEST_VALUE = 128  # characters of a cookie or an id in an address; ours have 43
 TOUCH_AFTER = 60  # seconds: an idle end is not rewritten more often than this
@@ -81,9 +82,7 @@ class Sessions:
         until = min(int(self.clock()) + self.idle, session.ends_at)
         if until - session.expires_at >= TOUCH_AFTER:
             # A swap, so that a session ended meanwhile is not written back.
-            await self.store.commit(
-                Commit(expected=(stored,), writes=(Write(stored.ref, replace(session, expires_at=until)),))
-            )
+            await swap(self.store, stored.ref, stored, replace(session, expires_at=until))
         return session
 
     async def end(self, value: str) -> None:
@@ -155,21 +154,20 @@ class Interactions:
 
     async def save(self, stored: Stored[Interaction], changed: Interaction) -> bool:
         """Write down what a page learned; False when another request was faster."""
-        return await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, changed),)))
+        return await swap(self.store, stored.ref, stored, changed)
 
     async def finish(self, stored: Stored[Interaction]) -> bool:
         """End the flow; True for the one request that ends it."""
         ends = min(stored.record.expires_at, int(self.clock()) + ANSWERED_FOR)
         over = replace(stored.record, purpose=ANSWERED, expires_at=ends)
-        return await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, over),)))
+        return await swap(self.store, stored.ref, stored, over)
 
     async def leave_out(self, stored: Stored[Interaction], *names: str) -> None:
         """Remember no longer, of a flow that is over, the parameters of these names."""
         (now,) = await self.store.get(stored.ref)
         if now is not None:
             left = {name: value for name, value in now.record.parameters.items() if name not in names}
-            changed = replace(now.record, parameters=left)
-            await self.store.commit(Commit(expected=(now,), writes=(Write(now.ref, changed),)))
+            await swap(self.store, now.ref, now, replace(now.record, parameters=left))
 
     def csrf(self, stored: Stored[Interaction]) -> str:
         """The token that the forms of a flow carry: it stands for the flow and the browser that began it."""

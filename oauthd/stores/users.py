@@ -18,9 +18,9 @@ from oauthd.protocol.lockout import canonical_name
 from oauthd.protocol.records import Administrators, User, Username
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Page, Write
+from oauthd.stores.swap import readings, swap
 
 ADMINISTRATOR = "admin"
-RETRIES = 20
 
 
 def is_administrator(user: User) -> bool:
@@ -84,11 +84,10 @@ class Users:
 
         :raises OAuthError: `not_found`; `conflict` when the new name is taken or the last administrator would go.
         """
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(kinds.user(user_id))
+        async for stored in readings(self.store, kinds.user(user_id)):
             if stored is None:
                 raise NOT_FOUND("there is no such user")
-            old: User = stored.record
+            old = stored.record
             new = replace(change(old), updated_at=int(self.clock()))
             await self._take_name(new)
             try:
@@ -97,7 +96,7 @@ class Users:
             except OAuthError:
                 await self._drop_name(new, old)
                 raise
-            if await self.store.commit(Commit(expected=(stored,), writes=(Write(stored.ref, new),))):
+            if await swap(self.store, stored.ref, stored, new):
                 if is_administrator(new) and not is_administrator(old):
                     await self._administrators(user_id, True)
                 await self._drop_name(old, new)
@@ -145,8 +144,7 @@ class Users:
         :raises OAuthError: `conflict` when it is the last one.
         """
         ref = kinds.ADMINISTRATORS.at("all")
-        for _ in range(RETRIES):
-            (stored,) = await self.store.get(ref)
+        async for stored in readings(self.store, ref):
             others = [] if stored is None else [one for one in stored.record.user_ids if one != user_id]
             if not present:
                 # Of a role that was taken away while it was being given, the list may still tell.
@@ -154,8 +152,7 @@ class Users:
                 if not others:
                     raise CONFLICT("this is the last administrator")
             table = Administrators((*others, user_id) if present else tuple(others))
-            condition: dict[str, Any] = {"absent": (ref,)} if stored is None else {"expected": (stored,)}
-            if await self.store.commit(Commit(writes=(Write(ref, table),), **condition)):
+            if await swap(self.store, ref, stored, table):
                 return
         raise CONFLICT("the administrators are being changed by others; try again")
 
