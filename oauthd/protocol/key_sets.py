@@ -2,8 +2,9 @@
 
 `KeySet` publishes what such a set looks like and reads it by that; `flaw` then looks at the keys themselves. Refused:
 private and symmetric keys (whoever sends one has told its secret), more than `MOST` keys or `LONGEST` bytes, RSA keys
-shorter than 2048 bits or so long that each verification would be an attack, points that are on no curve, types that
-nothing here verifies with or encrypts to. Members of a key that say nothing here are dropped.
+shorter than 2048 bits or so long that each verification would be an attack, points that are on no curve, numbers in
+another spelling than their only one, types that nothing here verifies with or encrypts to. Members of a key that say
+nothing here are dropped.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import frozen
-from jwcrypto.common import JWException
-from jwcrypto.jwk import JWK
 
+from oauthd.protocol import jose
 from oauthd.protocol.json_text import text
 from oauthd.protocol.schemas import Choice, Listing, Problems, Text
 
@@ -34,7 +34,6 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 """Public members by `kty` (RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 3)."""
 _PUB_OCTETS = {"ML-DSA-44": 1312, "ML-DSA-65": 1952, "ML-DSA-87": 2592}  # FIPS 204 table 2
-_LEAST_RSA, _MOST_RSA = 2048, 8192  # bits; RFC 7518 section 3.3
 _NUMBER = Text("[A-Za-z0-9_-]+", "base64url", 1, 4096)
 _WORD = Text(r"[\x20-\x7e]*", "visible ASCII", 0, 256)
 _TYPE = Choice(tuple(_NEEDED))
@@ -112,14 +111,14 @@ def _flaw_of(key: Mapping[str, Any]) -> str:
     if key["kty"] in _CURVES and key["crv"] not in _CURVES[key["kty"]]:
         return f"must be on {' or '.join(_CURVES[key['kty']])}"
     if key["kty"] == "RSA":
-        modulus, exponent = (int.from_bytes(_octets(key[name]), "big") for name in ("n", "e"))
-        if not _LEAST_RSA <= modulus.bit_length() <= _MOST_RSA:
-            return f"must have {_LEAST_RSA} to {_MOST_RSA} bits"
-        if not modulus % 2 or not exponent % 2 or not 3 <= exponent < 2**32:
-            return "is no RSA key"
+        bits = int.from_bytes(_octets(key["n"]), "big").bit_length()
+        if not jose.RSA_BITS <= bits <= jose.MOST_RSA_BITS:  # RFC 7518 section 3.3
+            return f"must have {jose.RSA_BITS} to {jose.MOST_RSA_BITS} bits"
+        if any(_octets(key[name])[:1] == b"\0" for name in ("n", "e")):  # RFC 7518 section 2
+            return "has zeros in front of a number"
     try:
-        JWK(**{name: key[name] for name in ("kty", *_NEEDED[key["kty"]])}).export_to_pem()  # which makes the key
-    except (JWException, ValueError, TypeError):
+        jose.read_key(key)
+    except jose.TokenRefused:
         return "is no key: its numbers do not fit together"
     return ""
 

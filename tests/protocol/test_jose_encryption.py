@@ -107,6 +107,27 @@ class FormTests(SynchronousTestCase):
         )
         self.assertEqual(opened.plaintext, CONTENT)
 
+    def test_keys_that_cost(self) -> None:
+        """What we encrypt to is bounded as what we verify with is: modulus and exponent of RSA, spelling, points."""
+        good, point = OWN["RSA-OAEP-256"].public, OWN["ECDH-ES"].public
+        self.assertTrue(jose.encrypts_with(good, "RSA-OAEP-256"))
+        self.assertTrue(jose.encrypts_with(point, "ECDH-ES+A128KW"))
+        self.assertTrue(jose.encrypts_with(THEIRS["X25519"].as_dict(private=False), "ECDH-ES"))
+        huge = jose.encode(b"\x7f" + b"\xff" * 255)
+        numbers: tuple[dict[str, Any], ...] = (
+            {"e": huge}, {"e": "AAEAAQ"}, {"e": "AQ"}, {"e": "BA"}, {"e": 3}, {"n": huge + "AAAA"}, {"d": "AAAA"},
+            {"n": jose.encode(b"\0" + jose.decode(good["n"]))}, {"n": jose.encode(b"\xff" * 1025)}, {"kty": "EC"},
+        )  # fmt: skip
+        for changed in numbers:
+            self.assertFalse(jose.encrypts_with(good | changed, "RSA-OAEP-256"), changed)
+            with self.assertRaises(jose.TokenRefused):
+                jose.encrypt(CONTENT, good | changed, "RSA-OAEP-256", "A128GCM")
+        points: tuple[dict[str, Any], ...] = (
+            {"y": point["x"]}, {"x": point["x"][:-3]}, {"crv": "secp256k1"}, {"crv": "Ed25519"}, {"y": None},
+        )  # fmt: skip
+        for changed in points:
+            self.assertFalse(jose.encrypts_with(point | changed, "ECDH-ES"), changed)
+
     @settings(max_examples=200)
     @given(st.lists(st.text("AQ_-.=e30", max_size=12), min_size=5, max_size=5))
     def test_any_parts_are_survived(self, parts: list[str]) -> None:

@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 from jwcrypto.jwk import JWK
 from twisted.trial.unittest import SynchronousTestCase
 
+from oauthd.protocol.jose import decode, encode
 from oauthd.protocol.key_sets import LONGEST, MOST, PRIVATE, KeySet, flaw
 from oauthd.protocol.schemas import Problems
 
@@ -88,10 +89,14 @@ class FlawTests(SynchronousTestCase):
             public(RSA, e="AQ"),
             public(RSA, e="_" * 400),
             public(RSA, n=public(RSA)["n"][:-1] + "A"),  # an even modulus
+            public(RSA, n=encode(b"\0" + decode(public(RSA)["n"]))),
+            public(RSA, e="AAEAAQ"),
+            public(RSA, e="AQAB" + "A" * 4),  # 2**40 and more
             public(EC, y=public(EC)["x"]),
             public(EC, crv="secp256k1"),
             public(EC, crv="P-384"),
             public(ED, x="AA"),
+            public(ED, x=encode(bytes(32))),  # a point of small order
             public(ED, crv="Ed448"),
             {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"},
             {"kty": "AKP", "alg": "X", "pub": "AA"},

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
@@ -216,6 +216,19 @@ class KeyTests(AttackCase):
         for exponent in (1, 2, 65536, 2**32 + 1, 2**2047 + 1):
             octets = exponent.to_bytes((exponent.bit_length() + 7) // 8, "big")
             self.refused(token, "not one", keys=[good | {"e": jose.encode(octets)}])
+
+    def test_keys_that_anybody_signs_for(self) -> None:
+        """Section 3.4: an Ed25519 key of a point of small order, for which one signature fits every message."""
+        identity = (1).to_bytes(32, "little")
+        data = f"{part({'alg': 'EdDSA'})}.{part(CLAIMS)}"
+        forged = f"{data}.{jose.encode(identity + bytes(32))}"
+        ed25519.Ed25519PublicKey.from_public_bytes(identity).verify(identity + bytes(32), data.encode())
+        eighth = 2707385501144840649318225287225658788936804267575313519463743609750303402022
+        prime = 2**255 - 19
+        for y in (1, 0, prime - 1, eighth, prime - eighth, prime, prime + 1):
+            for sign in (0, 2**255):
+                key = {"kty": "OKP", "crv": "Ed25519", "x": jose.encode((y + sign).to_bytes(32, "little"))}
+                self.refused(forged, "not one", keys=[key])
 
     def test_wrong_kid(self) -> None:
         """A kid that none of the keys has, one that is no string, and none where one is demanded."""

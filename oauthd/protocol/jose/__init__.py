@@ -8,7 +8,7 @@ alone (RFC 8725 section 3.1).
 
 from typing import Final
 
-from oauthd.protocol.jose.algorithms import ALGORITHMS, HMACS, PrivateKey, PublicKey
+from oauthd.protocol.jose.algorithms import ALGORITHMS, HMACS, RSA_BITS, PrivateKey, PublicKey
 from oauthd.protocol.jose.encryption import (
     CONTENT_ENCRYPTION,
     KEY_ENCRYPTION,
@@ -19,7 +19,7 @@ from oauthd.protocol.jose.encryption import (
     judge_encrypted,
 )
 from oauthd.protocol.jose.pairs import DECRYPTION, KeyPair, generate, load, private_jwk, public_jwk
-from oauthd.protocol.jose.public_keys import fits, public_key, thumbprint
+from oauthd.protocol.jose.public_keys import MOST_RSA_BITS, fits, public_key, read_key, thumbprint
 from oauthd.protocol.jose.segments import LONGEST, KeyUnknown, TokenRefused, decode, encode, peek
 from oauthd.protocol.jose.signing import Signer, at_hash, sign_hmac
 from oauthd.protocol.jose.verifying import verify, verify_embedded, verify_hmac, verify_with
@@ -38,6 +38,8 @@ __all__ = [
     "HMAC",
     "KEY_ENCRYPTION",
     "LONGEST",
+    "MOST_RSA_BITS",
+    "RSA_BITS",
     "SIGNING",
     "KeyPair",
     "KeyUnknown",
@@ -60,6 +62,7 @@ __all__ = [
     "private_jwk",
     "public_jwk",
     "public_key",
+    "read_key",
     "sign_hmac",
     "thumbprint",
     "verify",

@@ -20,7 +20,7 @@ from jwcrypto.common import JWException
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
-from oauthd.protocol.jose.public_keys import PRIVATE
+from oauthd.protocol.jose.public_keys import read_key
 from oauthd.protocol.jose.segments import TokenRefused, decode, members
 from oauthd.protocol.json_text import text
 
@@ -41,7 +41,6 @@ _EPHEMERAL = frozenset({"kty", "crv", "x", "y", "kid", "use", "alg"})
 _KEY_LENGTHS = {"A128CBC-HS256": 32, "A128GCM": 16, "A256GCM": 32}
 _IV_LENGTHS = {"A128CBC-HS256": 16, "A128GCM": 12, "A256GCM": 12}
 _MOST_KEYS = 4
-_RSA_BITS = range(2048, 8193)
 
 
 def encrypt(payload: bytes, key: Mapping[str, Any], alg: str, enc: str, *, cty: str = "") -> str:
@@ -70,16 +69,16 @@ def encrypt(payload: bytes, key: Mapping[str, Any], alg: str, enc: str, *, cty: 
 
 
 def encrypts_with(jwk: Mapping[str, Any], alg: str) -> bool:
-    """Is it, by what it says of itself, a public key for this algorithm?"""
-    if not PRIVATE.isdisjoint(jwk) or jwk.get("use", "enc") != "enc" or jwk.get("alg", alg) != alg:
+    """Is it a public key for this algorithm? It is read as strictly as one that verifies: others chose it."""
+    if jwk.get("use", "enc") != "enc" or jwk.get("alg", alg) != alg:
         return False
-    if not alg.startswith("RSA"):
-        return (jwk.get("kty") == "EC" or jwk.get("crv") == "X25519") and jwk.get("crv") in _CURVES
+    if alg.startswith("RSA") != (jwk.get("kty") == "RSA") or not (alg.startswith("RSA") or jwk.get("crv") in _CURVES):
+        return False
     try:
-        modulus = int.from_bytes(decode(str(jwk.get("n"))), "big")
+        read_key(jwk)
     except TokenRefused:
         return False
-    return jwk.get("kty") == "RSA" and modulus.bit_length() in _RSA_BITS
+    return True
 
 
 def is_encrypted(token: str) -> bool:
