@@ -13,7 +13,6 @@ from oauthd.config.listeners import listener
 from oauthd.config.redis_url import redis_address
 from oauthd.config.values import Network
 from oauthd.events import EVENTS
-from oauthd.protocol import jose
 from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.client_metadata import CLIENT_ID
 
@@ -37,16 +36,6 @@ def _all_different(values: Iterable[object]) -> None:
 
 def different(value: tuple[str, ...]) -> None:
     """None twice."""
-    _all_different(value)
-
-
-def signature_algorithms(value: tuple[str, ...]) -> None:
-    """Names of signature algorithms that there are here, at least one."""
-    for name in value:
-        if name not in jose.SIGNING:
-            raise ValueError(f"must be among {', '.join(jose.SIGNING)}, which {name!r} is not")
-    if not value:
-        raise ValueError("must name at least one")
     _all_different(value)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import attrs
 
 from oauthd.config import checks
-from oauthd.config.algorithms import Signature, signature
+from oauthd.config.algorithms import Signature, signature, signatures_and_hmacs, signatures_if_any
 from oauthd.config.setting import DAY, HOUR, MINUTE, YEAR, setting
 
 
@@ -138,6 +138,7 @@ class DpopSettings:
         help="The algorithms that proofs may be signed with. With none of them every proof is refused, and nothing "
         "says that there is DPoP here.",
         spec="RFC 9449 section 4.3",
+        check=signatures_if_any,
     )  # fmt: skip
     proof_lifetime: int = setting(
         60,
@@ -288,7 +289,7 @@ class AuthenticationSettings:
         help="The algorithms that may sign client assertions: HS256 and its like for client_secret_jwt, the others for "
         "private_key_jwt. Under FAPI 2.0 only PS256, ES256 and EdDSA (Ed25519) of them work.",
         spec="RFC 8414 section 2",
-        check=checks.signature_algorithms,
+        check=signatures_and_hmacs,
     )
     assertion_lifetime: int = setting(
         5 * MINUTE,
