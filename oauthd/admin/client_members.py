@@ -32,6 +32,7 @@ _TAKES = "false ends its tokens."
 _ENDS = "When it is deleted unless it is used (seconds since 1970); null for never. Use moves it on."
 _WITH_NONE = ("scopes", "unused_until")
 """Members that are None in the record where they are null here; others are empty."""
+_OUR_OWN = "People are not asked for consent, save for public applications on their own devices, and at /device."
 _ROTATES = "Refresh tokens are replaced at use; those of public clients always are."
 
 _SECRET = Member(
@@ -116,7 +117,7 @@ class ClientMembers:
                 "client_credentials answers carry a refresh token, against RFC 6749 section 4.4.3.",
                 default=self.machine_refresh,
             ),
-            Member("first_party", Flag(), "People are not asked for consent.", default=False),
+            Member("first_party", Flag(), _OUR_OWN, default=False),
             Member("pkce_required", Flag(), "PKCE also for a confidential client.", default=False),
             Member("rotates_refresh", Flag(), _ROTATES, default=True),
             Member("client_uri", Nullable(_web), "Its own page, shown at consent.", default=None),

@@ -26,7 +26,7 @@ def client() -> None:
 @click.option("--default-scope", "default_scopes", multiple=True, help="What a request without scope gets.")
 @click.option("--resource", "resources", multiple=True, help="A resource (URI) that it owns; repeatable.")
 @click.option("--access-format", type=click.Choice(["jwt", "opaque"]), help="Of its access tokens.")
-@click.option("--first-party", is_flag=True, help="People are not asked for consent.")
+@click.option("--first-party", is_flag=True, help="People are not asked for consent, where that is safe.")
 @click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
 @click.option("--client-id", help="Chosen instead of made.")
 @options

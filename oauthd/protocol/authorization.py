@@ -352,9 +352,18 @@ def _ask_consent(
         return False
     if "consent" in asked.prompt:
         return True
+    if not _is_known(client, redirect):
+        return True
     if client.first_party:
         return False
-    if not client.confidential and redirect.native:
-        return True  # RFC 8252 section 8.6: any application on the device could be asking in its name
     # A remembered consent is one to scopes: authorization details are agreed to each time (RFC 9396 section 3.1).
     return remembered is None or bool(asked.details) or not asked.to_agree <= set(remembered)
+
+
+def _is_known(client: Client, redirect: RedirectUri) -> bool:
+    """Does anything show that it is this client that asks?
+
+    RFC 8252 section 8.6: a public client on the person's own device could be any application there, also where the
+    operator has made it; a secret or a key shows who it is, or that the response goes to an https address, its own.
+    """
+    return client.confidential or not redirect.native

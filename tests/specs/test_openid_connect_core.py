@@ -527,10 +527,17 @@ class ConsentTests(CoreCase):
     async def test_rfc8252_section_8_6_native(self) -> None:
         """RFC 8252 section 8.6: public clients on loopback or private schemes are always asked for."""
         for number, uri in enumerate(("http://127.0.0.1/cb", "http://localhost:9/cb", "com.example.app:/cb")):
-            app = await self.server.client(f"native{number}", public=True, redirect_uris=(uri,))
-            await self.server.authorize(app, self.alice, self.browser)
-            self.asks_for_consent(await self.ask(app))
-            self.refused_by_redirect((await self.ask(app, prompt="none")).redirected, "consent_required")
+            for own in (False, True):
+                app = await self.server.client(f"{number}{own}", public=True, redirect_uris=(uri,), first_party=own)
+                await self.server.authorize(app, self.alice, self.browser)
+                self.asks_for_consent(await self.ask(app))
+                self.refused_by_redirect((await self.ask(app, prompt="none")).redirected, "consent_required")
+
+    async def test_rfc8252_section_8_6_claimed_https(self) -> None:
+        """RFC 8252 section 8.6: an https address of its own shows that it is the operator's public client."""
+        app = await self.server.client("own", public=True, first_party=True)
+        await self.server.authorize(self.app, self.alice, self.browser)
+        self.assertIn("code", (await self.ask(app, prompt="none")).redirected)
 
     async def test_rfc8252_section_8_6_remembered_elsewhere(self) -> None:
         """What was agreed to for a client's website is asked for again where an application on the device asks."""

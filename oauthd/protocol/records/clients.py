@@ -48,7 +48,7 @@ class Client(Record, frozen=True):
     :ivar access_format: `jwt`, `opaque` or "" for the server's setting.
     :ivar introspects: may call the introspection endpoint.
     :ivar machine_refresh: client_credentials answers carry a refresh token (against RFC 6749 section 4.4.3).
-    :ivar first_party: consent is not asked.
+    :ivar first_party: consent is not asked, where it can be shown that it is this client.
     :ivar pkce_required: PKCE also though it is confidential.
     :ivar rotates_refresh: refresh tokens are rotated at use; those of public clients always are.
     :ivar auth_method: `token_endpoint_auth_method` (RFC 7591 section 2); "" for a secret, by header or form.
