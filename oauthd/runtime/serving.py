@@ -197,7 +197,8 @@ class Serving:
         if mtls.proxy_header is not None:
             header = ProxyHeader(mtls.proxy_header.lower(), mtls.proxy_form, mtls.proxy_vouches)
         try:
-            return Certificates(Authorities.from_file(mtls.ca_file) if mtls.ca_file is not None else None, header)
+            authorities = Authorities.from_file(mtls.ca_file) if mtls.ca_file is not None else None
+            return Certificates(authorities, header, self.reactor.seconds)
         except (OSError, ValueError) as error:
             raise CannotStart(f"mtls.ca_file cannot be used: {error}") from None
 

@@ -5,14 +5,15 @@ is a trusted proxy is not the caller: of such a connection the certificate, if a
 nothing, and only its header does. From everybody else the header is ignored (RFC 9440 section 4).
 
 Whether a trusted authority has issued it is OpenSSL's to say (RFC 8705 section 7.5), against authorities that were set
-for this alone. No revocation list is asked.
+for this alone. No revocation list is asked. It is judged of a header at each request, since a proxy sends those of many
+callers through one connection; of a handshake once, and again while the connection lasts, for certificates end.
 """
 
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from oauthd.protocol.certificates import Form, from_header, is_for_clients, read
 from oauthd.protocol.messages import Headers
 
 MOST_OF_A_CHAIN = 8  # intermediate certificates that are looked at
+AGAIN = 60.0
+"""Seconds after which the certificate of a connection that is still open is judged anew: it costs 0.2 ms."""
 
 
 @define(eq=False)
@@ -35,14 +38,20 @@ class Shown:
     :ivar der: its certificate; empty for none.
     :ivar chain: the intermediate ones that came along.
     :ivar vouched: has a trusted authority issued it? None: nobody has asked yet.
+    :ivar judged: when that was found out.
     """
 
     der: bytes = b""
     chain: Sequence[X509] = field(default=(), repr=False)
     vouched: bool | None = None
+    judged: float = 0.0
 
 
 NOTHING = Shown(vouched=False)
+
+
+def _no_time() -> float:
+    return 0.0
 
 
 class Authorities:
@@ -110,15 +119,18 @@ class Certificates:
 
     :ivar authorities: those that clients of `tls_client_auth` have theirs from; None for none.
     :ivar header: None: proxies do not tell.
+    :ivar clock: seconds, of any beginning; without it what was judged once holds as long as its connection.
     """
 
     authorities: Authorities | None = None
     header: ProxyHeader | None = None
+    clock: Callable[[], float] = _no_time
 
     def of_peer(self, shown: Shown) -> tuple[bytes, bool]:
         """The certificate of a caller that connects itself, and whether somebody vouches for it."""
-        if shown.vouched is None:
-            shown.vouched = self._vouch(shown.der, shown.chain)
+        now = self.clock()
+        if shown.vouched is None or not 0 <= now - shown.judged < AGAIN:
+            shown.vouched, shown.judged = self._vouch(shown.der, shown.chain), now
         return shown.der, shown.vouched
 
     def of_proxy(self, headers: Headers) -> tuple[bytes, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from OpenSSL.crypto import X509, PKey
 from twisted.internet import reactor as real_reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.ssl import Certificate, CertificateOptions
-from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
+from twisted.internet.task import Clock, deferLater
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from oauthd.protocol.messages import Connection
 from oauthd.runtime.listening import Door, adopt, bind
-from oauthd.web.client_certificates import Authorities, Certificates, ProxyHeader
+from oauthd.web.client_certificates import AGAIN, Authorities, Certificates, ProxyHeader, Shown
 from oauthd.web.sources import Sources
 from tests.web.certificate import self_signed
 from tests.web.edge import Wire, edge
@@ -200,6 +201,23 @@ class ProxyTests(ListenerCase):
                        ("X_Ssl_Client_Cert", escaped), ("X-Client-Cert", escaped)):  # fmt: skip
             self.assertEqual((await self.shown(None, header)).certificate, b"", header[0])
 
+    async def test_many_callers_through_one_connection(self) -> None:
+        """A proxy's connection is no caller: each request has the certificate that its own header tells of, or none."""
+        self.listen(Certificates(Authorities(self.authority.pem), ProxyHeader("client-cert")), HERE)
+        stranger = Pair.self_made("CN=app")
+        await self.shown(self.authority.issue("proxy"), ("Client-Cert", self.client.field))
+        [wire] = self.wires
+        for field, told in (
+            (stranger.field, (stranger.der, False)),
+            (self.client.field, (self.client.der, True)),
+            ("", (b"", False)),
+            (stranger.field, (stranger.der, False)),
+        ):
+            wire.send(GET % (f"Client-Cert: {field}\r\n".encode() if field else b""))
+            await wire.take(1)
+            found = self.built.recorded.requests[-1].connection
+            self.assertEqual((found.certificate, found.vouched), told)
+
     async def test_twice(self) -> None:
         """Two fields are none (RFC 9440 section 2.2): one of them may be the client's own."""
         self.listen(Certificates(None, ProxyHeader("client-cert", vouches=True)), HERE)
@@ -211,6 +229,23 @@ class ProxyTests(ListenerCase):
         self.listen(Certificates(None, ProxyHeader("client-cert", vouches=True)), HERE)
         found = await self.shown(None, ("Client-Cert", ":AAAA:"))
         self.assertEqual((found.certificate, found.vouched), (b"", False))
+
+
+class JudgedAgainTests(SynchronousTestCase):
+    """Connections that stay open for longer than what they were opened with is good for."""
+
+    def test_a_certificate_ends(self) -> None:
+        """Nobody vouches any more for one whose time is over, a minute later at most; before it costs nothing."""
+        issuer, clock = Issuer.root("Corporation"), Clock()
+        authorities = Authorities(issuer.pem)
+        certificates = Certificates(authorities, clock=clock.seconds)
+        shown = Shown(issuer.issue("app").der)
+        self.assertTrue(certificates.of_peer(shown)[1])
+        authorities._store.set_time(datetime.now() + timedelta(days=2))
+        clock.advance(AGAIN - 1)
+        self.assertTrue(certificates.of_peer(shown)[1])
+        clock.advance(1)
+        self.assertFalse(certificates.of_peer(shown)[1])
 
 
 class AuthoritiesTests(TestCase):
