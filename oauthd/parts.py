@@ -238,8 +238,8 @@ class Parts:
         found: tuple[Method, ...] = (
             ClientSecretBasic(self.clients),
             ClientSecretPost(self.clients),
-            PrivateKeyJwt(self.client_keys, assertions, signatures),
-            ClientSecretJwt(self.clients, assertions, hmacs),
+            PrivateKeyJwt(assertions, signatures, self.client_keys),
+            ClientSecretJwt(assertions, hmacs, self.clients),
             NoProof(),
             *self._methods_with_certificates(world),
         )

@@ -11,12 +11,13 @@ and told of, only once the client's own key has verified it. It counts once, whe
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from attrs import frozen
 
-from oauthd.proofs.interface import Credentials, Unproven
+from oauthd.proofs.interface import ASSERTION, Credentials, Unproven
 from oauthd.protocol import jose, profile
 from oauthd.protocol.errors import INVALID_CLIENT
 from oauthd.protocol.messages import Request
@@ -148,3 +149,41 @@ class Assertions:
             if end + self.leeway <= now:
                 raise Unproven(f"the client_assertion was issued (iat) more than {self.longest} seconds ago")
         return math.ceil(end + self.leeway)
+
+
+@frozen
+class AssertionMethod(ABC):
+    """What all methods with an assertion have in common: where it stands, how it is judged, and that it counts once.
+
+    :ivar algorithms: those that are accepted.
+    """
+
+    assertions: Assertions
+    algorithms: tuple[str, ...]
+
+    place = ASSERTION
+    unregistered = False
+    lasts = False
+
+    def presented(self, request: Request) -> Credentials | None:
+        """The assertion in the form."""
+        return presented(request)
+
+    async def proves(self, client: Client | None, credentials: Credentials) -> bool:
+        """Is it made with what the client has, good, and used for the first time?"""
+        kid = self.assertions.header(credentials.secret).get("kid")
+        allowed = self.assertions.allowed(client, self.algorithms)
+        named = kid if isinstance(kid, str) else None
+        claims = await self.verified(client, credentials.secret, allowed, named)
+        return client is not None and await self.assertions.spend(client, claims, credentials.path)
+
+    @abstractmethod
+    async def verified(
+        self, client: Client | None, assertion: str, allowed: Collection[str], kid: str | None
+    ) -> Mapping[str, Any]:
+        """The claims, if the client made it; an unknown client costs the same.
+
+        :param allowed: the algorithms that this client may use.
+        :param kid: the key that it names.
+        :raises Unproven: it is not the client's.
+        """

@@ -6,16 +6,14 @@ an assertion says is for `assertions`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 from attrs import frozen
 
-from oauthd.proofs import assertions
-from oauthd.proofs.assertions import Assertions
-from oauthd.proofs.interface import ASSERTION, Credentials, Unproven
+from oauthd.proofs.assertions import TYPES, AssertionMethod
+from oauthd.proofs.interface import Unproven
 from oauthd.protocol import jose
-from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client
 from oauthd.protocol.seals import SealBroken
 from oauthd.stores.clients import Clients
@@ -25,37 +23,23 @@ NOBODYS: Final = bytes(64)
 
 
 @frozen
-class ClientSecretJwt:
-    """Verifies with the client's secrets.
-
-    :ivar algorithms: those that are accepted.
-    """
+class ClientSecretJwt(AssertionMethod):
+    """Verifies with the client's secrets."""
 
     clients: Clients
-    assertions: Assertions
-    algorithms: tuple[str, ...]
 
     method = "client_secret_jwt"
-    place = ASSERTION
-    unregistered = False
-    lasts = False
 
-    def presented(self, request: Request) -> Credentials | None:
-        """The assertion in the form."""
-        return assertions.presented(request)
-
-    async def proves(self, client: Client | None, credentials: Credentials) -> bool:
-        """Is it made with a live secret of the client, good, and used for the first time?"""
-        self.assertions.header(credentials.secret)
-        allowed = self.assertions.allowed(client, self.algorithms)
+    async def verified(
+        self, client: Client | None, assertion: str, allowed: Collection[str], kid: str | None
+    ) -> Mapping[str, Any]:
+        """The claims, if it is made with a live secret of the client."""
         refused = "it has no secret that is known here itself: it must be given another"
         for secret in self._secrets(client):
             try:
-                _, claims = jose.verify_hmac(credentials.secret, secret, allowed, typ=assertions.TYPES, now=None)
+                return jose.verify_hmac(assertion, secret, allowed, typ=TYPES, now=None)[1]
             except jose.TokenRefused as error:
                 refused = str(error)
-            else:
-                return client is not None and await self.assertions.spend(client, claims, credentials.path)
         raise Unproven(log=f"a client_assertion is refused: {refused}")
 
     def _secrets(self, client: Client | None) -> Sequence[bytes]:

@@ -6,51 +6,37 @@ algorithm is one of ours, and the client's own if it registered one. What an ass
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from oauthd.fetcher import FetchRefused
-from oauthd.proofs import assertions
-from oauthd.proofs.assertions import Assertions
+from oauthd.proofs.assertions import TYPES, AssertionMethod
 from oauthd.proofs.client_keys import ClientKeys, Keys, missing
-from oauthd.proofs.interface import ASSERTION, Credentials, Unproven
+from oauthd.proofs.interface import Unproven
 from oauthd.protocol import jose
-from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client
 
 
 @frozen
-class PrivateKeyJwt:
-    """Verifies with the client's keys.
-
-    :ivar algorithms: those that are accepted.
-    """
+class PrivateKeyJwt(AssertionMethod):
+    """Verifies with the client's keys."""
 
     keys: ClientKeys
-    assertions: Assertions
-    algorithms: tuple[str, ...]
 
     method = "private_key_jwt"
-    place = ASSERTION
-    unregistered = False
-    lasts = False
 
-    def presented(self, request: Request) -> Credentials | None:
-        """The assertion in the form."""
-        return assertions.presented(request)
-
-    async def proves(self, client: Client | None, credentials: Credentials) -> bool:
-        """Is it signed with a key of the client, good, and used for the first time?"""
-        kid = self.assertions.header(credentials.secret).get("kid")
-        keys = await self._keys(client, kid if isinstance(kid, str) else None)
+    async def verified(
+        self, client: Client | None, assertion: str, allowed: Collection[str], kid: str | None
+    ) -> Mapping[str, Any]:
+        """The claims, if it is signed with a key of the client."""
+        keys = await self._keys(client, kid)
         try:
-            allowed = self.assertions.allowed(client, self.algorithms)
-            _, claims = jose.verify_with(credentials.secret, keys, allowed, typ=assertions.TYPES, now=None)
+            return jose.verify_with(assertion, keys, allowed, typ=TYPES, now=None)[1]
         except jose.TokenRefused as error:
             raise Unproven(log=f"a client_assertion is refused: {error}") from None
-        return client is not None and await self.assertions.spend(client, claims, credentials.path)
 
     async def _keys(self, client: Client | None, kid: str | None) -> Keys:
         if client is None:
