@@ -20,12 +20,12 @@ from oauthd.proofs.request_object import RequestObjects
 from oauthd.protocol import authorization, authorization_details, jose, profile
 from oauthd.protocol.authorization import Asked, Context
 from oauthd.protocol.authorization_details import DetailsTypes
-from oauthd.protocol.errors import INVALID_REQUEST, INVALID_REQUEST_OBJECT, INVALID_REQUEST_URI
+from oauthd.protocol.errors import INVALID_REQUEST, INVALID_REQUEST_URI
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client
 from oauthd.protocol.redirects import RedirectUri, choose
 from oauthd.stores.clients import Clients
-from oauthd.stores.pushed_requests import URN, PushedRequests, noted
+from oauthd.stores.pushed_requests import URN, PushedRequests, named, noted
 from oauthd.stores.scopes import ScopeCatalogue
 
 LONGEST_KEPT = 8192  # octets that are kept of a request: anybody can send one, and leave it
@@ -42,8 +42,6 @@ PUSHED = "pushed_request"
 OBJECT = "request_object"
 """What is kept of a request object: its name and end, so that it counts once. The same holds of this name."""
 NOTES = frozenset({HINTED, PUSHED, OBJECT})
-ONCE = (PUSHED, OBJECT)
-"""The notes of what counts once."""
 NOTHING: Mapping[str, str] = {}
 
 
@@ -98,14 +96,20 @@ class AuthorizationRequests:
         named = [pair for pair in sent if pair[0] != "client_id"]
         return await self._held(sent.one("request"), Parameters((("client_id", client.client_id), *named)), client)
 
-    async def count(self, notes: Mapping[str, str]) -> None:
+    async def count(self, notes: Mapping[str, str]) -> bool:
         """Count the request object that the request stood in; the last step before what it asks for.
 
-        :raises OAuthError: `invalid_request_object` when it was used before.
+        False when it was used before.
         """
         until, _, name = notes.get(OBJECT, "").partition(" ")
-        if name and not await self.objects.spend(name, int(until)):
-            raise INVALID_REQUEST_OBJECT("the request object was used already")
+        return not name or await self.objects.spend(name, int(until))
+
+    async def was_answered(self, notes: Mapping[str, str]) -> bool:
+        """Has what counts once of this request been used? Nobody is to sign in, or to agree, for nothing."""
+        if PUSHED in notes:
+            return await self.pushed.is_spent(named(notes[PUSHED]))
+        _, _, name = notes.get(OBJECT, "").partition(" ")
+        return bool(name) and await self.objects.was_used(name)
 
     async def check(
         self, endpoint: str, parameters: Parameters, client: Client, redirect: RedirectUri

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from oauthd.config import Settings
 from oauthd.endpoints.authorization_request import (
     HINTED,
-    ONCE,
+    OBJECT,
     PUSHED,
     AuthorizationRequests,
     hinted,
@@ -33,7 +33,8 @@ from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import (
     ACCESS_DENIED,
     INVALID_REQUEST,
-    INVALID_REQUEST_URI,
+    INVALID_REQUEST_OBJECT,
+    REQUEST_ANSWERED,
     TOO_MANY_REQUESTS,
     OAuthError,
 )
@@ -50,6 +51,9 @@ from oauthd.stores.users import Users, is_administrator
 from oauthd.subjects import Subjects
 
 EXPIRED = "this sign-in has expired, or it was begun in another browser; go back to the application and start again"
+SPENT = "this request was answered already, or it has expired; go back to the application and start again there"
+TOLD_ON_A_PAGE = (TOO_MANY_REQUESTS, REQUEST_ANSWERED)
+"""Errors that are the person's affair, and not the client's."""
 LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
 
 
@@ -108,7 +112,7 @@ class Authorize:
         try:
             return await self._decide(request, flow)
         except OAuthError as error:
-            if error.kind is TOO_MANY_REQUESTS:  # the person's affair, not the client's
+            if error.kind in TOLD_ON_A_PAGE:
                 raise
             return await self._refuse(flow, error)
 
@@ -142,6 +146,7 @@ class Authorize:
     async def _decide(self, request: Request, flow: Flow) -> Response:
         if flow.refusal is not None:
             raise flow.refusal
+        await self._refuse_what_was_answered(flow)
         found = await self.requests.check(authorization.AUTHORIZE, flow.parameters, flow.client, flow.redirect)
         asked = hinted(found, flow.notes)
         if flow.interaction is not None and flow.interaction.denied:
@@ -160,6 +165,19 @@ class Authorize:
             return await self._answer(flow, asked, session, user)
         return await self._page(request, flow, asked, step)
 
+    async def _refuse_what_was_answered(self, flow: Flow) -> None:
+        """Refuse early what would be refused in the end: a second answer to what counts once.
+
+        A flow that goes on has an application behind it that was answered, in another tab or by another press: it is
+        not told of an error as well. Who comes anew with something that is used is told as of any other error.
+        """
+        if flow.stored is None and OBJECT not in flow.notes:  # a request_uri was found good just now
+            return
+        if await self.requests.was_answered(flow.notes):
+            if flow.stored is None:
+                raise INVALID_REQUEST_OBJECT("the request object was used already")
+            raise REQUEST_ANSWERED(SPENT)
+
     async def _signed_in(self, request: Request) -> tuple[Session | None, User | None]:
         session = await self.sessions.find(self.session_cookie.read(request))
         user = await self.users.find(session.user_id) if session else None
@@ -175,7 +193,7 @@ class Authorize:
 
     async def _answer(self, flow: Flow, asked: Asked, session: Session, user: User) -> Response:
         if flow.stored is not None and not await self.interactions.finish(flow.stored):
-            raise INVALID_REQUEST("this request was answered already")
+            raise REQUEST_ANSWERED(SPENT)
         now = int(self.clock())
         # Not today's: what was taken from user or client since they were read must not live on in the code.
         generations = replace(flow.generations, user=session.user_generation)
@@ -209,19 +227,14 @@ class Authorize:
             jkt=asked.jkt,
         )
         writes = (Write(kinds.grant(grant_id), grant), Write(kinds.code(grant_id, value), code))
-        await self.requests.count(flow.notes)
+        if not await self.requests.count(flow.notes):
+            raise REQUEST_ANSWERED(SPENT)
         if pushed is None:
             await self.store.commit(Commit(absent=(kinds.grant(grant_id),), writes=writes))
         elif not await self.requests.pushed.spend(pushed, writes):
-            raise INVALID_REQUEST_URI("the request_uri was used already")
-        await self._settle(flow)
+            raise REQUEST_ANSWERED(SPENT)  # RFC 9126 section 4: of all who come with it, one brings a code
         self.events.tell("code.issued", client_id=flow.client.client_id, user_id=user.user_id)
         return await self.responses.send(flow.client, flow.redirect, flow.parameters, ("code", value))
-
-    async def _settle(self, flow: Flow) -> None:
-        """The answer is given: whoever presses a button of this flow twice may have another, by the same request."""
-        if flow.stored is not None and not flow.notes.keys().isdisjoint(ONCE):
-            await self.interactions.leave_out(flow.stored, *ONCE)
 
     async def _refuse(self, flow: Flow, error: OAuthError) -> Response:
         """Tell the client by redirect (RFC 6749 section 4.1.2.1); the flow is over."""

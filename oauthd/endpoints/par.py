@@ -14,6 +14,7 @@ from oauthd.events import Events
 from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import ClientAuthentication
 from oauthd.protocol import authorization
+from oauthd.protocol.errors import INVALID_REQUEST_OBJECT
 from oauthd.protocol.messages import Request, Response, json_response
 from oauthd.protocol.records import Binding
 from oauthd.stores.pushed_requests import PushedRequests
@@ -39,7 +40,8 @@ class Par:
         asked = await self.requests.check(authorization.PAR, stated.parameters, client, redirect)
         known = keep(stated.parameters, {HINTED: asked.subject})
         jkt = await self.bindings.pushed(request, client, asked.jkt)
-        await self.requests.count(stated.notes)
+        if not await self.requests.count(stated.notes):
+            raise INVALID_REQUEST_OBJECT("the request object was used already")
         request_uri = await self.pushed.push(client, known, jkt, request.connection)
         self.events.tell("authorization.pushed", client_id=client.client_id)
         answer = {"request_uri": request_uri, "expires_in": self.pushed.lifetime}

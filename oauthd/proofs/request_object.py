@@ -106,6 +106,10 @@ class RequestObjects:
         """Count an object; False when it was used before."""
         return await self.once.use(PURPOSE, name, until)
 
+    async def was_used(self, name: str) -> bool:
+        """Was an object counted?"""
+        return await self.once.was_used(PURPOSE, name)
+
     async def _claims(self, client: Client, token: str, strict: bool, signed: bool) -> Mapping[str, Any]:
         if jose.is_encrypted(token):
             try:

@@ -93,6 +93,8 @@ REQUEST_URI_NOT_SUPPORTED = ErrorKind("request_uri_not_supported", 400, "OpenID 
 REGISTRATION_NOT_SUPPORTED = ErrorKind("registration_not_supported", 400, "OpenID Connect Core section 3.1.2.6")
 INVALID_REQUEST_URI = ErrorKind("invalid_request_uri", 400, "RFC 9101 section 7")
 INVALID_REQUEST_OBJECT = ErrorKind("invalid_request_object", 400, "RFC 9101 section 7")
+REQUEST_ANSWERED = ErrorKind("invalid_request", 400, "RFC 9126 section 4")
+"""What counts once was answered already: told to the person, since the client has its answer."""
 UNMET_AUTHENTICATION_REQUIREMENTS = ErrorKind(
     "unmet_authentication_requirements", 400, "OpenID Connect Core Unmet Authentication Requirements section 2"
 )

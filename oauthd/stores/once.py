@@ -15,7 +15,7 @@ from attrs import frozen
 
 from oauthd.protocol import records
 from oauthd.stores import kinds
-from oauthd.stores.interface import Commit, IStore, Write
+from oauthd.stores.interface import Commit, IStore, Ref, Write
 
 
 @frozen
@@ -32,6 +32,14 @@ class Once:
         :param until: wall-clock seconds from when on it is refused for its age, leeway included.
         :raises StoreUnavailable: when it is not known.
         """
-        said = f"{purpose}\0{value}".encode("utf-8", "surrogatepass")
-        ref = kinds.ONCE.at(hashlib.sha256(said).digest())
+        ref = _ref(purpose, value)
         return await self.store.commit(Commit(absent=(ref,), writes=(Write(ref, records.Once(until)),)))
+
+    async def was_used(self, purpose: str, value: str) -> bool:
+        """Was it used? For whoever wants to tell early; it counts only by `use`."""
+        (stored,) = await self.store.get(_ref(purpose, value))
+        return stored is not None
+
+
+def _ref(purpose: str, value: str) -> Ref[records.Once]:
+    return kinds.ONCE.at(hashlib.sha256(f"{purpose}\0{value}".encode("utf-8", "surrogatepass")).digest())

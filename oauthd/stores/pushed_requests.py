@@ -76,6 +76,11 @@ class PushedRequests:
                 return stored
         return None
 
+    async def is_spent(self, ref: Ref[PushedRequest]) -> bool:
+        """Was it used, or is it forgotten? For whoever wants to tell early; what counts is `spend`."""
+        (stored,) = await self.store.get(ref)
+        return stored is None or stored.record.spent is not None
+
     async def spend(self, ref: Ref[PushedRequest], writes: Sequence[Write[Any]]) -> bool:
         """Store what the request led to, and spend it, in one step; False when it was used before.
 

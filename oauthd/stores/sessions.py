@@ -162,13 +162,6 @@ class Interactions:
         over = replace(stored.record, purpose=ANSWERED, expires_at=ends)
         return await swap(self.store, stored.ref, stored, over)
 
-    async def leave_out(self, stored: Stored[Interaction], *names: str) -> None:
-        """Remember no longer, of a flow that is over, the parameters of these names."""
-        (now,) = await self.store.get(stored.ref)
-        if now is not None:
-            left = {name: value for name, value in now.record.parameters.items() if name not in names}
-            await swap(self.store, now.ref, now, replace(now.record, parameters=left))
-
     def csrf(self, stored: Stored[Interaction]) -> str:
         """The token that the forms of a flow carry: it stands for the flow and the browser that began it."""
         mac = self.seals.digest("csrf", stored.record.browser + stored.ref.ident)

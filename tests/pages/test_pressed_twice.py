@@ -76,6 +76,17 @@ class ConsentTests(TwiceCase):
         self.assertEqual({answer.location for answer in answers}, {answers[0].location})
         await self.assert_signed_in_at_app(await self.browser.follow(answers[0]))
 
+    async def test_the_next_step_at_once(self) -> None:
+        """Of several who ask for the next step at once one gets the code, and the others a page: no error is told."""
+        page = await self.consent_page()
+        answer = await self.browser.press(page, "allow")
+        answers = await together(self.browser.follow(answer) for _ in range(5))
+        (good,) = (one for one in answers if one.location)
+        await self.assert_signed_in_at_app(good)
+        for one in answers:
+            if one is not good:
+                self.refused_page(one)
+
     async def test_late(self) -> None:
         """When the application has been answered meanwhile, it gets another code: the first may be spent."""
         page = await self.consent_page()

@@ -433,13 +433,19 @@ class DemandTests(ObjectCase):
         self.assertEqual(sum("code=" in answer.location for answer in answers), 1)
 
     async def test_pressed_twice(self) -> None:
-        """People press twice: the browser that has its answer gets another good code for the same object."""
-        browser = self.server.browser()
-        page = await browser.follow(await self.send(self.signed(jti="press"), browser))
-        page = await browser.sign_in(page, self.alice)
-        first = await browser.submit(page, "allow")
-        second = await browser.finish(await browser.press(page, "allow"), self.alice)
-        self.assertNotEqual(first.redirected["code"], second.redirected["code"])
+        """People press twice: an object that counts once brings one code, at once and late, and then a page."""
+        for late in (False, True):
+            browser, token = self.server.browser(), self.signed(jti=f"press{late}", prompt="consent")
+            page = await browser.follow(await self.send(token, browser))
+            page = await browser.sign_in(page, self.alice)
+            self.server.events.clear()
+            answers = [await browser.submit(page, "allow")] if late else []
+            answers += await together(browser.submit(page, "allow") for _ in range(3))
+            self.assertEqual(sum("code=" in answer.location for answer in answers), 1)
+            self.assertEqual(len(self.server.told("code.issued")), 1)
+            for answer in answers:
+                if "code=" not in answer.location:
+                    self.refused_page(answer)
 
     async def test_must_push(self) -> None:
         """RFC 9126 section 4: who must push cannot bring an object by browser."""

@@ -235,8 +235,9 @@ class Section4Tests(PushedCase):
         self.assertEqual((first.status, second.status), (200, 200))
         told = (await browser.finish(await browser.sign_in(second, self.alice), self.alice)).redirected
         self.assertIn("code", told)
-        late = await browser.finish(await browser.sign_in(first, self.alice), self.alice)
-        self.refused_by_redirect(late.redirected, "invalid_request_uri")
+        late = await browser.follow(await browser.sign_in(first, self.alice))
+        self.refused_page(late)  # the application has its answer, and the person is told
+        self.assertIn("answered already", late.text)
         ok(await self.server.redeem(self.app, told["code"]))
 
     async def test_section_4_a_flow_outlasts_it(self) -> None:
@@ -248,8 +249,7 @@ class Section4Tests(PushedCase):
         told = await browser.finish(await browser.sign_in(pages[0], self.alice), self.alice)
         self.assertIn("code", told.redirected)
         self.server.clock.advance(1000)  # the code has ended, and its grant
-        late = await other.finish(await other.sign_in(pages[1], self.alice), self.alice)
-        self.refused_by_redirect(late.redirected, "invalid_request_uri")
+        self.refused_page(await other.follow(await other.sign_in(pages[1], self.alice)))
 
     async def test_section_4_expired(self) -> None:
         """Section 4: an expired request_uri is refused, to the second."""
@@ -268,22 +268,41 @@ class Section4Tests(PushedCase):
             self.refused_page(await self.visit(uri))
 
     async def test_section_4_pressed_twice(self) -> None:
-        """People press twice: the second press of the browser that has its answer brings another good code."""
+        """People press twice: the second press brings no second code, but a page that says so."""
         browser = self.server.browser()
         page = await browser.sign_in(await browser.follow(await self.visit(await self.pushed(), browser)), self.alice)
         first = await browser.submit(page, "allow")
-        second = await browser.finish(await browser.press(page, "allow"), self.alice)
-        self.assertNotEqual(first.redirected["code"], second.redirected["code"])
-        ok(await self.server.redeem(self.app, second.redirected["code"]))
+        for decision in ("allow", "deny"):
+            second = await browser.submit(page, decision)
+            self.refused_page(second)
+        self.assertEqual(len(self.server.told("code.issued")), 1)
+        ok(await self.server.redeem(self.app, first.redirected["code"]))
+
+    async def test_section_4_decided_at_once(self) -> None:
+        """Of decisions that come at once, in two tabs of one browser and of another person, one brings a code."""
+        request_uri, bob = await self.pushed(prompt="consent"), await self.server.user("bob")
+        browser, other = self.server.browser(), self.server.browser()
+        pages = []
+        for one, person in ((browser, self.alice), (browser, self.alice), (other, bob)):
+            page = await one.follow(await self.visit(request_uri, one))
+            pages.append((one, page if "allow" in page.forms[-1].decisions else await one.sign_in(page, person)))
+        presses = [one.submit(page, "allow") for one, page in pages for _ in range(4)]
+        answers = await together(presses)
+        codes = [answer.redirected["code"] for answer in answers if "code=" in answer.location]
+        self.assertEqual((len(codes), len(self.server.told("code.issued"))), (1, 1))
+        for answer in answers:
+            if not answer.location:
+                self.refused_page(answer)
+            self.assertNotIn("error=", answer.location)
+        ok(await self.server.redeem(self.app, codes[0]))
 
     async def test_section_4_refused_and_pressed_again(self) -> None:
         """A flow that was refused since the request was used elsewhere does not begin anew by a second press."""
         request_uri, browser, thief = await self.pushed(), self.server.browser(), self.server.browser()
         page = await thief.sign_in(await thief.follow(await self.visit(request_uri, thief)), self.alice)
         self.assertIn("code", await self.answered(request_uri, browser))
-        self.refused_by_redirect((await thief.submit(page, "allow")).redirected, "invalid_request_uri")
-        again = await thief.finish(await thief.press(page, "allow"), self.alice)
-        self.refused_by_redirect(again.redirected, "invalid_request_uri")
+        for decision in ("allow", "allow", "deny"):
+            self.refused_page(await thief.submit(page, decision))
 
     async def test_section_4_changed_policy(self) -> None:
         """Section 4: the request is checked again when it comes by browser, as client and server are by then."""
