@@ -170,6 +170,7 @@ class Application(Parts):
                 nested=self.nested,
                 settings=settings.userinfo,
                 issuer=issuer,
+                profile=settings.server.profile,
             ),
             "register_client": RegisterClient(
                 self.clients, self.administrator, events, settings.clients.registration, self.loopback

@@ -8,6 +8,7 @@ not sent in clear: the person is told on a page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from attrs import frozen
 
@@ -19,12 +20,15 @@ from oauthd.protocol.messages import Parameters, Response, see_other
 from oauthd.protocol.records import Client
 from oauthd.protocol.redirects import RedirectUri
 
+DEFAULT: Final = "RS256"
+"""What signs for clients that have registered no algorithm (JARM section 3)."""
+
 
 @frozen
 class AuthorizationResponses:
     """Sends responses to clients.
 
-    :ivar algorithm: signs for clients that ask for none in particular.
+    :ivar algorithm: signs for clients that registered none where no key does with their default.
     :ivar profile: what the server holds all clients to.
     :ivar form: makes the page that posts parameters to a redirect URI.
     """
@@ -62,5 +66,6 @@ class AuthorizationResponses:
             raise INVALID_REQUEST("no key signs as the application wants it; tell its makers") from None
 
     def _algorithm(self, client: Client) -> str:
-        wanted = client.response_algorithm or self.algorithm
-        return profile.signing(wanted, self.nested.keys.algorithms, profile.is_strict(client, self.profile))
+        available = self.nested.keys.algorithms
+        default = DEFAULT if DEFAULT in available else self.algorithm
+        return profile.signs(client, client.response_algorithm or default, available, self.profile)

@@ -15,6 +15,7 @@ from attrs import frozen
 from oauthd.config import UserinfoSettings
 from oauthd.nested_jwt import NestedJwts
 from oauthd.proofs.bearer import Bearer
+from oauthd.protocol import profile
 from oauthd.protocol.claims import identity, released
 from oauthd.protocol.claims_request import requested
 from oauthd.protocol.errors import INVALID_TOKEN
@@ -32,7 +33,10 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 @frozen
 class Userinfo:
-    """Tells a client who the user is."""
+    """Tells a client who the user is.
+
+    :ivar profile: what the server holds all clients to.
+    """
 
     bearer: Bearer
     store: IStore
@@ -41,6 +45,7 @@ class Userinfo:
     nested: NestedJwts
     settings: UserinfoSettings
     issuer: str
+    profile: str = ""
 
     async def __call__(self, request: Request) -> Response:
         """Answer a userinfo request."""
@@ -72,8 +77,8 @@ class Userinfo:
         if not client.userinfo_algorithm:
             return (await self.nested.encrypted(client, text(claims), client.userinfo_encryption)).encode()
         said = {**claims, "iss": self.issuer, "aud": client.client_id}
-        signed = await self.nested.signed(client, said, client.userinfo_algorithm, client.userinfo_encryption)
-        return signed.encode()
+        algorithm = profile.signs(client, client.userinfo_algorithm, self.nested.keys.algorithms, self.profile)
+        return (await self.nested.signed(client, said, algorithm, client.userinfo_encryption)).encode()
 
 
 def _interaction(request: Request) -> tuple[tuple[str, str], ...]:

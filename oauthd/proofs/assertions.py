@@ -96,9 +96,9 @@ class Assertions:
         """Of these algorithms those that a client may use: one alone, if it registered it."""
         if client is None:
             return list(algorithms)
-        strict = profile.is_strict(client, self.profile)
+        known = profile.accepted(client, self.profile) or algorithms
         registered = (client.auth_algorithm,) if client.auth_algorithm else algorithms
-        return [name for name in algorithms if name in registered and (not strict or name in profile.SIGNING)]
+        return [name for name in algorithms if name in registered and name in known]
 
     async def spend(self, client: Client, claims: Mapping[str, Any], path: str) -> bool:
         """Judge what an assertion of this client says, whose signature has verified, and use it up.

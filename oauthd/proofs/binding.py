@@ -33,7 +33,7 @@ class Bindings:
         :raises OAuthError: `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_request`.
         """
         strict = profile.is_strict(client, self.profile)
-        jkt = await self.proofs.key(request, profile.SIGNING if strict else None)
+        jkt = await self.proofs.key(request, strict)
         if client.dpop_bound and not jkt:  # RFC 9449 section 5.2
             raise INVALID_DPOP_PROOF("this client must send a DPoP proof")
         certificate = request.connection.certificate
@@ -51,8 +51,7 @@ class Bindings:
         :param asked: the `dpop_jkt` of that request, wherever it stood.
         :raises OAuthError: `invalid_dpop_proof`, `use_dpop_nonce`.
         """
-        strict = profile.is_strict(client, self.profile)
-        shown = await self.proofs.key(request, profile.SIGNING if strict else None)
+        shown = await self.proofs.key(request, profile.is_strict(client, self.profile))
         if asked and shown and asked != shown:
             raise INVALID_DPOP_PROOF("dpop_jkt is not the thumbprint of the DPoP proof's key")
         return shown or asked

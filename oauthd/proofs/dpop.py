@@ -6,7 +6,7 @@ refusal is told depends on who was asked: 400 by the token endpoint and its like
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from attrs import frozen
 
@@ -32,17 +32,17 @@ class Proofs:
     once: Once
     clock: Callable[[], float]
 
-    async def key(self, request: Request, algorithms: Collection[str] | None = None) -> str:
+    async def key(self, request: Request, strict: bool = False) -> str:
         """Thumbprint of the key that a request to us as authorization server proves to hold; "" where it has no proof.
 
-        :param algorithms: the only ones that count for this client.
+        :param strict: its client is held to FAPI 2.0.
         :raises OAuthError: `invalid_dpop_proof`, `use_dpop_nonce` (sections 5 and 8).
         """
         fields = _fields(request)
         if not fields:
             return ""
         try:
-            proof = self._proof(request, fields, None, algorithms)
+            proof = self._proof(request, fields, None, strict)
             await self._spend(proof)
         except NonceNeeded as error:
             raise USE_DPOP_NONCE(str(error), headers=self._nonce()) from None
@@ -70,7 +70,7 @@ class Proofs:
         :raises OAuthError: `invalid_dpop_proof`, `use_dpop_nonce` (sections 7.1 and 9).
         """
         try:
-            proof = self._proof(request, _fields(request), token, None)
+            proof = self._proof(request, _fields(request), token)
             if proof.jkt != jkt:
                 raise ProofRefused("the access token is bound to another key")
             await self._spend(proof)
@@ -83,12 +83,8 @@ class Proofs:
         """What the answer to a request with a good proof says of the next one (section 8.2)."""
         return tuple(self._nonce().items()) if self.rules.nonce == REQUIRED else ()
 
-    def _proof(
-        self, request: Request, fields: list[str], token: str | None, algorithms: Collection[str] | None
-    ) -> Proof:
-        return self.rules.proof(
-            fields, request.method, request.path, self.clock(), token=token, algorithms=algorithms
-        )
+    def _proof(self, request: Request, fields: list[str], token: str | None, strict: bool = False) -> Proof:
+        return self.rules.proof(fields, request.method, request.path, self.clock(), token=token, strict=strict)
 
     async def _spend(self, proof: Proof) -> None:
         if not await self.once.use(FIELD, proof.name, proof.until):

@@ -123,7 +123,8 @@ def response_type(c: Context) -> Found:
 def response_mode(c: Context) -> Found:
     """OAuth 2.0 Multiple Response Types section 2.1; `query` is the default for a code.
 
-    JARM section 3: a client that registered how its responses are signed or encrypted gets no others.
+    JARM section 3: a client that registered how its responses are signed or encrypted gets no others; so FAPI 2.0
+    Message Signing section 5.4.1 is demanded of a client.
     """
     mode = response_modes.chosen(c.parameters, c.redirect)
     if not mode.signed and (c.client.response_algorithm or c.client.response_encryption):
@@ -148,9 +149,13 @@ def code_challenge(c: Context) -> Found:
 
 
 def fapi1(c: Context) -> Found:
-    """FAPI 1.0 Advanced section 5.2.2: all is said in the request; Baseline section 5.2.2.2: a nonce with openid."""
-    if c.client.profile == profile.FAPI1 and "openid" in c.parameters.required("scope").split():
-        c.parameters.required("nonce")
+    """FAPI 1.0 Baseline sections 5.2.2.2 and 5.2.2.3: a nonce with openid, a state without.
+
+    What is asked for must be said, and is not what the client has by default: all stands in the signed request
+    (Advanced section 5.2.2 item 10).
+    """
+    if c.client.profile == profile.FAPI1:
+        c.parameters.required("nonce" if "openid" in c.parameters.required("scope").split() else "state")
     return {}
 
 

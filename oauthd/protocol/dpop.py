@@ -24,6 +24,7 @@ from attrs import define, field, frozen
 
 from oauthd.protocol import jose
 from oauthd.protocol.errors import INVALID_REQUEST
+from oauthd.protocol.profile import SIGNING
 
 TYPE: Final = "dpop+jwt"
 REQUIRED: Final = "required"
@@ -123,21 +124,21 @@ class Rules:
         now: float,
         *,
         token: str | None = None,
-        algorithms: Collection[str] | None = None,
+        strict: bool = False,
     ) -> Proof:
         """What the proof of a request shows (section 4.3).
 
         :param fields: the values of all its `DPoP` fields.
         :param path: of the request, decoded.
         :param token: the access token that came with it, None where none did.
-        :param algorithms: the only ones that count for this client.
+        :param strict: the client is held to FAPI 2.0: to its algorithms, and to its time with a nonce too.
         :raises ProofRefused: where it does not count.
         """
         if len(fields) != 1:
             raise ProofRefused("there must be exactly one DPoP proof")
         if len(fields[0]) > jose.LONGEST or not _TOKEN68.fullmatch(fields[0]):
             raise ProofRefused("the DPoP proof is not one JWT of reasonable size")
-        accepted = [name for name in self.algorithms if algorithms is None or name in algorithms]
+        accepted = [name for name in self.algorithms if not strict or name in SIGNING]
         try:
             key, _, claims = jose.verify_embedded(fields[0], accepted, TYPE)
             jkt = jose.thumbprint(key)
@@ -152,6 +153,8 @@ class Rules:
             raise ProofRefused("the htu of the DPoP proof is not the address of the request")
         if token is not None and claims.get("ath") != _digest(token):
             raise ProofRefused("the ath of the DPoP proof is not the hash of the access token")
+        if strict and claims.get("iat", 0) > now + self.ahead:  # FAPI 2.0 Security Profile section 5.3.2.1 item 13
+            raise ProofRefused("the iat of the DPoP proof lies in the future: our clocks differ")
         return Proof(jkt, f"{jkt} {method} {path} {jti}", self._until(claims, now))
 
     def ask_for_nonce(self, field: str, now: float) -> None:

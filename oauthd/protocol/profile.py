@@ -18,7 +18,7 @@ FAPI1: Final = "fapi1"
 PLAIN: Final = "plain"
 """A client that is not held to the server's profile: the administrator's own, which has a secret and no key."""
 FAPI1_SIGNING: Final = ("PS256", "ES256")
-"""The algorithms that sign its JWTs (Advanced section 8.6)."""
+"""The algorithms that sign JWTs of either side (Advanced section 8.6)."""
 CLIENT_AUTHENTICATION: Final = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
 """The methods by which its clients authenticate (section 5.3.2.1 item 6)."""
 SIGNING: Final = ("PS256", "ES256", "EdDSA", "Ed25519")
@@ -35,6 +35,28 @@ LONGEST_CODE: Final = 60
 def code_lifetime(seconds: int, strict: bool) -> int:
     """How long a code lives, given what the server's settings say."""
     return min(seconds, LONGEST_CODE) if strict else seconds
+
+
+def accepted(client: Client, server: str = "") -> tuple[str, ...] | None:
+    """The algorithms that may sign JWTs of a client, and those for it; None for all that are on.
+
+    :param server: the profile that the server holds all clients to.
+    """
+    if is_strict(client, server):
+        return SIGNING
+    return FAPI1_SIGNING if client.profile == FAPI1 else None
+
+
+def signs(client: Client, wanted: str, available: Collection[str], server: str = "") -> str:
+    """The algorithm that signs for a client, given what it registered or what is the default.
+
+    :param available: those that have keys.
+    :param server: the profile that the server holds all clients to.
+    """
+    known = accepted(client, server)
+    if known is None or wanted in known:
+        return wanted
+    return next((name for name in known if name in available), wanted)
 
 
 def signing(wanted: str, available: Collection[str], strict: bool) -> str:

@@ -39,7 +39,7 @@ def algorithms(client: Client, strict: bool) -> Sequence[str]:
 
     :param strict: the client is held to FAPI 2.0.
     """
-    known = profile.SIGNING if strict else profile.FAPI1_SIGNING if client.profile == profile.FAPI1 else jose.ASYMMETRIC
+    known = profile.SIGNING if strict else profile.accepted(client) or jose.ASYMMETRIC
     return [name for name in known if client.request_algorithm in ("", name)]
 
 
@@ -122,6 +122,8 @@ def _judge_times(claims: Mapping[str, Any], now: float, leeway: float, strict: b
         return
     if begins is None or ends is None:
         raise INVALID_REQUEST_OBJECT("the request object has no nbf or no exp")
+    if (_time(claims, "iat") or 0) - leeway > now:  # FAPI 2.0 Security Profile section 5.3.2.1 item 13
+        raise INVALID_REQUEST_OBJECT("the request object was issued in the future")
     if ends - begins > LONGEST_LIFE or now - begins > LONGEST_LIFE + leeway:
         raise INVALID_REQUEST_OBJECT("the request object is valid for more than an hour")
 

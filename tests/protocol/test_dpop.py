@@ -128,7 +128,8 @@ class CheckTests(SynchronousTestCase):
         self.refused("algorithm", self.made(Holder(algorithm="RS256")))
         self.refused("algorithm", self.made(), algorithms=())
         with self.assertRaisesRegex(ProofRefused, "algorithm"):
-            rules().proof([self.made()], "POST", "/token", NOW, algorithms=("PS256",))
+            proof = self.made(Holder(algorithm="ES384"))
+            rules(algorithms=("ES384",)).proof([proof], "POST", "/token", NOW, strict=True)
         claims = {"jti": "x", "htm": "POST", "htu": f"{ORIGIN}/token", "iat": int(NOW)}
         for algorithm in ("none", "None", "HS256", "ES256K", None, 7):
             head = {"typ": "dpop+jwt", "alg": algorithm, "jwk": self.holder.jwk}
@@ -226,6 +227,17 @@ class NonceTests(SynchronousTestCase):
             with self.assertRaises(NonceNeeded):
                 self.judge(None, iat=int(NOW) + offset)
             self.judge(nonces().current(NOW), iat=int(NOW) + offset)
+
+    def test_strict(self) -> None:
+        """FAPI 2.0 Security Profile section 5.3.2.1 item 13: whoever is held to it is told of a clock that is ahead."""
+        for offset, right in ((-3600, True), (10, True), (61, False)):
+            said: dict[str, Any] = {"nonce": nonces().current(NOW), "iat": int(NOW) + offset}
+            proof = self.holder.proof("POST", "/token", NOW, htu=f"{ORIGIN}/token", **said)
+            if right:
+                rules(nonce="required").proof([proof], "POST", "/token", NOW, strict=True)
+                continue
+            with self.assertRaisesRegex(ProofRefused, "our clocks differ"):
+                rules(nonce="required").proof([proof], "POST", "/token", NOW, strict=True)
 
     def test_optional(self) -> None:
         """Where it is optional, whoever has a wrong clock is offered one; others need none."""

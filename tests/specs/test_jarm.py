@@ -12,6 +12,7 @@ from joserfc.jwk import OctKey
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
+from oauthd.config import KeySettings, TokenSettings
 from oauthd.protocol import jose
 from oauthd.protocol.response_modes import LIFETIME
 from tests.server import ISSUER, NOW, REDIRECT, App, ServerCase, ok
@@ -105,6 +106,13 @@ class SignedTests(_Flow):
         read = await self.read(await self.refused_by(app, "jwt"), algorithm="PS256")
         self.assertEqual(read.header["alg"], "PS256")
 
+    async def test_section_3_under_fapi_1(self) -> None:
+        """FAPI 1.0 Advanced section 8.6: neither is one of the older profile."""
+        app = await self.server.client("older", profile="fapi1")
+        asked = {"nonce": "n", "scope": "openid"}
+        read = await self.read(await self.refused_by(app, "jwt", **asked), algorithm="PS256")
+        self.assertEqual(read.header["alg"], "PS256")
+
     async def test_section_2_2_by_secret(self) -> None:
         """Section 2.2: a MAC is made with the client's own secret (OpenID Connect Core section 10.1)."""
         app = await self.server.client("mac", response_algorithm="HS256")
@@ -142,6 +150,27 @@ class SignedTests(_Flow):
         self.assertEqual(
             document["authorization_encryption_enc_values_supported"], list(jose.CONTENT_ENCRYPTION)
         )
+
+
+class DefaultTests(_Flow):
+    """Section 3, where the operator has another default for id tokens."""
+
+    sections = {"tokens": TokenSettings(id_token_algorithm="ES256")}
+
+    async def test_section_3_default(self) -> None:
+        """Without an algorithm of its own a client's responses are signed with RS256 all the same."""
+        self.assertEqual((await self.read(await self.refused_by(self.app, "jwt"))).header["alg"], "RS256")
+
+
+class OtherDefaultTests(_Flow):
+    """The same, where no key signs with RS256."""
+
+    sections = {"tokens": TokenSettings(id_token_algorithm="ES256"), "keys": KeySettings(algorithms=("ES256",))}
+
+    async def test_no_such_key(self) -> None:
+        """The default of id tokens takes its place."""
+        read = await self.read(await self.refused_by(self.app, "jwt"), algorithm="ES256")
+        self.assertEqual(read.header["alg"], "ES256")
 
 
 class EncryptedTests(_Flow):

@@ -551,6 +551,20 @@ class StrictTests(AssertionCase):
         self.refused(answer, "invalid_client", 401)
 
 
+class OlderProfileTests(AssertionCase):
+    """FAPI 1.0 Advanced section 8.6, for one client."""
+
+    async def test_algorithms(self) -> None:
+        """PS256 and ES256 alone sign its assertions, whatever else is on."""
+        for algorithm, status in (("RS256", 401), ("EdDSA", 401), ("PS256", 200), ("ES256", 200)):
+            signing = key(algorithm, f"k-{algorithm}")
+            name = f"by-{algorithm}"
+            await self.signer(name, signing, profile="fapi1")
+            assertion = self.assertion(by=signing, client_id=name)
+            answer = await self.server.post("/oauth2/revoke", form(assertion, token="x"))
+            self.assertEqual(answer.status, status, (algorithm, answer.body))
+
+
 class NonceTests(AssertionCase):
     """RFC 9449 section 8: a request that is sent again with a nonce may carry the same assertion."""
 

@@ -356,12 +356,13 @@ class DemandTests(ObjectCase):
         """FAPI 2.0 Message Signing section 5.3.1: who must sign says nbf and exp, an hour apart and of this hour."""
         await self.change(request_signed=True)
         now = int(NOW)
-        good: list[dict[str, Any]] = [{"exp": now + 3600}, {"nbf": now + 8}, {"aud": [ISSUER, "x"]}]
+        good: list[dict[str, Any]] = [{"exp": now + 3600}, {"nbf": now + 8}, {"iat": now + 10}, {"aud": [ISSUER, "x"]}]
         for more in (*good, {"nbf": now - 3500, "exp": now + 60}):
             self.assertEqual((await self.push(self.signed(**more))).status, 201)
         bad: list[dict[str, Any]] = [
             {"nbf": None}, {"exp": None}, {"aud": None}, {"iss": None},
             {"exp": now + 3700}, {"nbf": now - 4200, "exp": now + 60}, {"nbf": now - 60, "exp": now + 3570},
+            {"iat": now + 61},
         ]  # fmt: skip
         for more in bad:
             await self.is_refused(self.signed(**more))
@@ -377,10 +378,11 @@ class DemandTests(ObjectCase):
                 await objects.open(replace(strict, request_algorithm=""), token, True, False)
 
     async def test_fapi_1(self) -> None:
-        """FAPI 1.0 Advanced sections 5.2.2 and 8.6: PS256 or ES256, a scope, and a nonce with openid."""
+        """FAPI 1.0 Advanced section 8.6 and Baseline 5.2.2.2, 5.2.2.3: PS256 or ES256, a scope; a nonce, or a state."""
         await self.change(profile="fapi1", request_signed=True)
-        self.assertEqual((await self.push(self.signed(nonce="n"))).status, 201)
-        self.assertEqual((await self.push(self.signed(scope="read"))).status, 201)
+        self.assertEqual((await self.push(self.signed(nonce="n", state=None))).status, 201)
+        self.assertEqual((await self.push(self.signed(scope="read", state="s"))).status, 201)
+        self.refused(await self.push(self.signed(scope="read", state=None, nonce="n")), "invalid_request")
         self.refused(await self.push(self.signed()), "invalid_request")
         self.refused(await self.push(self.signed(scope=None, nonce="n"), scope="openid"), "invalid_request")
         key = Holder("EdDSA", "three")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from joserfc import jwe, jwt
@@ -65,6 +66,15 @@ class SignedTests(TokensCase):
             self.assertEqual(answer.header("cache-control"), "no-store")
             claims = (await verified(self.server, answer.body.decode(), algorithm)).claims
             self.assertEqual(claims, plain | {"iss": ISSUER, "aud": app.client_id})
+
+    async def test_under_fapi(self) -> None:
+        """FAPI 2.0 section 5.4.1, FAPI 1.0 Advanced section 8.6: by an algorithm of the profile, whatever it chose."""
+        for profile in ("fapi2", "fapi1"):
+            app = await self.app(profile, userinfo_algorithm="RS256")
+            token = (await self.tokens(app))["access_token"]
+            await self.server.application.clients.update(profile, partial(replace, profile=profile))
+            answer = await self.server.userinfo(token)
+            self.assertEqual((await verified(self.server, answer.body.decode(), "PS256")).header["alg"], "PS256")
 
     async def test_it_is_no_id_token(self) -> None:
         """It has no end and no time of issue, so nobody takes it for an id token."""
