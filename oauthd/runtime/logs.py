@@ -71,7 +71,7 @@ def observer(settings: LogSettings, twistd: Mapping[str, Any]) -> Written | None
     """
     if twistd.get("syslog") or twistd.get("logger"):
         return None
-    output = Output(_file(twistd), reactor, _running)
+    output = output_to(_file(twistd))
     if isinstance(output.file, LogFile) and not signal.getsignal(signal.SIGUSR1):
         # As twistd does: a signal begins a new file.
         signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(output.rotate))  # type: ignore[attr-defined]
@@ -91,8 +91,9 @@ def levels(settings: LogSettings) -> LogLevelFilterPredicate:
     return level
 
 
-def _running() -> bool:
-    return bool(reactor.running)
+def output_to(file: IO[Any]) -> Output:
+    """What writes lines to a file, with this process's reactor to wait with."""
+    return Output(file, reactor, lambda: bool(reactor.running))
 
 
 def text_line(event: LogEvent) -> str | None:

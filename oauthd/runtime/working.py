@@ -30,8 +30,7 @@ from oauthd.runtime.control import Control, attach
 from oauthd.runtime.data import DataFolder
 from oauthd.runtime.hindrance import HINDRANCES
 from oauthd.runtime.listening import Door, Listening, adopt
-from oauthd.runtime.logs import levels
-from oauthd.runtime.output import Output
+from oauthd.runtime.logs import levels, output_to
 from oauthd.runtime.relaying import Relay
 from oauthd.runtime.serving import Serving
 
@@ -153,13 +152,9 @@ class Worker:
 
 
 def _log_to_parent(settings: Settings) -> Relay:
-    relay = Relay(Output(sys.stdout, global_reactor, _running))
+    relay = Relay(output_to(sys.stdout))
     globalLogBeginner.beginLoggingTo([FilteringLogObserver(relay, [levels(settings.log)])])
     return relay
-
-
-def _running() -> bool:
-    return bool(global_reactor.running)
 
 
 def run() -> int:
