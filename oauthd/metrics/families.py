@@ -311,6 +311,11 @@ def _nothing(_: Counts) -> Iterable[tuple[Labels, Value]]:
 
 WHOLE: tuple[Family, ...] = (
     Family("oauthd_workers", "gauge", "Processes that serve and have answered for these figures.", _nothing),
+    _counter(
+        "oauthd_workers_replaced_total",
+        "Workers that ended though nobody told them to; others took their places.",
+        _nothing,
+    ),
     Family("oauthd_build_info", "gauge", "Always 1; the labels tell what runs.", _nothing, ("version", "python")),
 )
 """What is told once, whatever the number of processes."""

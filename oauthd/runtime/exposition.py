@@ -41,10 +41,11 @@ class _Merged(Collector):
         """One family after the other."""
         whole: Samples = {
             "oauthd_workers": {(): self.workers},
+            "oauthd_workers_replaced_total": {(): 0},  # nobody takes the place of one that serves alone
             "oauthd_build_info": {(__version__, platform.python_version()): 1},
         }
         for family in (*FAMILIES, *WHOLE):
-            yield _metric(family, {**self.samples, **whole}.get(family.name, {}))
+            yield _metric(family, {**whole, **self.samples}.get(family.name, {}))
 
 
 def _metric(family: Family, series: Series) -> Metric:

@@ -57,6 +57,7 @@ def of_workers(parent: Parent) -> Figures:
         for name, value in of_process().items():
             if name in merged:
                 merged[name]["parent",] = value
+        merged["oauthd_workers_replaced_total"] = {(): parent.replaced}
         return merged, parent.live
 
     return read

@@ -123,6 +123,7 @@ class MetricsTests(TellingCase):
 
         until(replaced, "the worker is replaced")
         self.assertEqual(metrics.series("oauthd_workers"), {"": 2})
+        self.assertEqual(metrics.sum("oauthd_workers_replaced_total"), 1)
         self.issue()
         self.assertEqual(metrics.read().sum("oauthd_tokens_issued_total"), issued + 1)
         self.assertEqual(daemon.stop(), 0)

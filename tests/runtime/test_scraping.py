@@ -55,6 +55,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.answers: dict[int, Any] = {}
+        self.replaced = 1
 
     @property
     def live(self) -> int:
@@ -103,6 +104,7 @@ class PageTests(TestCase):
         self.assertEqual(found["oauthd_pool_waiting", ("pool=signing", "worker=0")], 1)
         self.assertEqual(found["oauthd_proof_age_seconds", ("worker=0",)], 0.125)
         self.assertEqual(found["oauthd_workers", ()], 3)
+        self.assertEqual(found["oauthd_workers_replaced_total", ()], 0)
         build = next(labels for name, labels in found if name == "oauthd_build_info")
         self.assertIn(f"version={__version__}", build)
 
@@ -186,6 +188,7 @@ class ListenerTests(TestCase):
         found = found_in((await self.get()).text)
         self.assertEqual(found["oauthd_tokens_issued_total", ("grant_type=password",)], 6)
         self.assertEqual(found["oauthd_workers", ()], 2)
+        self.assertEqual(found["oauthd_workers_replaced_total", ()], 1)
         for worker in ("1", "2", "parent"):
             self.assertGreater(found["process_resident_memory_bytes", (f"worker={worker}",)], 0)
         parent.answers = {1: first.told(), 2: Watch(busy(), "c").told()}
