@@ -59,6 +59,7 @@ from oauthd.runtime.threads import PoolFull
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.writing import Writing
 from oauthd.subjects import TYPES
+from oauthd.web.answering import AccessLog
 from oauthd.web.application import Edge, build
 from oauthd.web.channel import Limits
 from oauthd.web.errors import Errors
@@ -66,7 +67,6 @@ from oauthd.web.fastlane import Lane
 from oauthd.web.readers import readers
 from oauthd.web.routes import ROUTES
 from oauthd.web.shield import Shield
-from oauthd.web.site import Access as AccessLog
 from oauthd.web.site import Site
 from oauthd.web.sources import Sources
 

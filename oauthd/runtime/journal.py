@@ -22,7 +22,7 @@ from twisted.logger import Logger, formatTime
 
 from oauthd.config import LogSettings
 from oauthd.events import Event, Fact
-from oauthd.web.site import Access
+from oauthd.web.answering import AccessLog
 
 NAMESPACE = "oauthd"
 
@@ -68,12 +68,12 @@ class Journal:
         return self._event if self.writes else None
 
     @property
-    def access(self) -> Access | None:
+    def access(self) -> AccessLog | None:
         """To be told of requests on the ordinary path; None where nobody wants to know."""
         return self._access if self.writes and self.settings.access != "off" else None
 
     @property
-    def lane(self) -> Access | None:
+    def lane(self) -> AccessLog | None:
         """To be told of requests on the fast lane; None where nobody wants to know."""
         return self._access if self.writes and self.settings.access == "all" else None
 

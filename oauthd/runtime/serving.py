@@ -40,9 +40,10 @@ from oauthd.runtime.threads import Pool
 from oauthd.runtime.watching import LoopProbe, Watch, condition, of_pool
 from oauthd.stores import naming
 from oauthd.stores.interface import StoreUnavailable
+from oauthd.web.answering import AccessLog
 from oauthd.web.client_certificates import Authorities, Certificates, ProxyHeader
 from oauthd.web.routes import ROUTES
-from oauthd.web.site import Access, Site
+from oauthd.web.site import Site
 
 log = Logger(namespace="oauthd")
 TEND = 30.0  # seconds between two looks at the signing keys
@@ -126,7 +127,7 @@ class Serving:
         self._probe.start()
         self.answerers["metrics"] = Watch(counts).told
 
-    def _counting(self, write: Access | None) -> Access:
+    def _counting(self, write: AccessLog | None) -> AccessLog:
         """What counts each request that it is told of, and writes it where that is wanted."""
         count = self.counts.requests.count
         if write is None:

@@ -7,11 +7,15 @@ answer says `nosniff`, and of the server its name alone. Refused: field values t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from http import HTTPStatus
 
 from twisted.web.server import Request as WebRequest
 
 from oauthd.protocol.messages import Response
+
+AccessLog = Callable[[str, str, int, float], None]
+"""Told of each answer: method, path of the route, status, seconds. `-` where there is none."""
 
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _BODILESS = (204, 304)

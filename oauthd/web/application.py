@@ -26,12 +26,11 @@ from oauthd.endpoints.interface import Endpoint
 from oauthd.protocol.errors import METHOD_NOT_ALLOWED, NOT_FOUND
 from oauthd.protocol.messages import Response
 from oauthd.web import cors, parsing
-from oauthd.web.answering import deliver
+from oauthd.web.answering import AccessLog, deliver
 from oauthd.web.errors import Errors
 from oauthd.web.reading import read
 from oauthd.web.routes import Route
 from oauthd.web.shield import HungUp, Shield
-from oauthd.web.site import Access
 from oauthd.web.sources import Sources
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
@@ -53,7 +52,7 @@ class Edge:
     errors: Errors
     sources: Sources
     shield: Shield
-    access: Access
+    access: AccessLog
     clock: IReactorTime
 
     def answer(self, response: Response, web: WebRequest, path: str, started: float) -> bytes:
@@ -74,17 +73,22 @@ class Edge:
 
 @frozen
 class Row:
-    """One path of the route table with the endpoints of its methods."""
+    """One path of the route table with the endpoints of its methods: a `Place` of the fast lane."""
 
     edge: Edge
     route: Route
     path: str
     endpoints: Mapping[str, Endpoint]
     allowed: tuple[str, ...] = field(init=False)
+    introspects: bool = field(init=False)
 
     @allowed.default
     def _allowed(self) -> tuple[str, ...]:
         return (*self.endpoints, *(("HEAD",) if "GET" in self.endpoints else ()), "OPTIONS")
+
+    @introspects.default
+    def _introspects(self) -> bool:
+        return self.route.endpoints.get("POST") == "introspect"
 
     async def serve(self, web: WebRequest, **arguments: str) -> bytes:
         """Answer a request; the body is returned for Klein to write."""

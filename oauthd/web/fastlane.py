@@ -31,15 +31,14 @@ from twisted.web.http_headers import Headers
 from oauthd.metrics import LaneCounts
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.messages import Lesson, Response
-from oauthd.web.answering import fields, serialized
+from oauthd.web.answering import AccessLog, fields, serialized
 from oauthd.web.channel import Channel, Limits
 from oauthd.web.client_certificates import asks
 from oauthd.web.memo import NEVER, Facts, Memo, Taught, around, is_asserted, is_clean
 from oauthd.web.readers import Readers
 
-Access = Callable[[str, str, int, float], None]
 _STRAIGHT = (TCPServer, UNIXServer)
-LONGEST_VALUE = 16384  # bytes
+LONGEST_PARAMETER = 16384  # bytes of the value that may differ
 READ = 16384  # bytes at a time
 NEVER_AGAIN = -1  # the size of no request
 
@@ -48,13 +47,16 @@ class Place(Protocol):
     """Where requests of a row are answered, for those that the lane asks.
 
     :ivar path: of the row.
+    :ivar introspects: is a POST here a question about a token? Answers are counted by that.
     """
 
     path: str
+    introspects: bool
 
     def finished(self, outcome: Response | Failure) -> Response:
         """The response as this row sends it."""
         ...
+
 
 @define(eq=False)
 class Lane:
@@ -71,9 +73,9 @@ class Lane:
     limits: Limits
     clock: Callable[[], float]
     trusts: Callable[[IAddress], bool]
-    asked: Access
+    asked: AccessLog
     readers: Readers | None = None
-    heard: Access | None = None
+    heard: AccessLog | None = None
     counts: LaneCounts = field(factory=LaneCounts)
     never: frozenset[bytes] = frozenset()
     _memos: dict[Facts, Memo] = field(factory=dict)
@@ -245,7 +247,7 @@ class LaneChannel(Channel):
     def _may_ask(self, lesson: Lesson, value: bytes) -> bool:
         # Without a parameter that may differ, nothing does.
         as_it_is = is_clean(value) if lesson.parameter else not value
-        return as_it_is and len(value) <= LONGEST_VALUE and lesson.holds()
+        return as_it_is and len(value) <= LONGEST_PARAMETER and lesson.holds()
 
     def _ask(self, taught: Taught, value: bytes) -> None:
         self._handlingRequest = True  # what arrives meanwhile is kept, as for any request
@@ -266,7 +268,7 @@ class LaneChannel(Channel):
         if isinstance(outcome, bytes):
             wire = b"%b%b%d\r\n\r\n%b" % (lane.dated(now), taught.fields, len(outcome), outcome)
             status = 200
-            if taught.lesson.parameter == "token":
+            if taught.place.introspects:
                 lane.counts.misses += 1
             else:
                 lane.counts.issued += 1

@@ -11,8 +11,6 @@ idle is closed. The listening ports are closed by others, before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol
@@ -20,12 +18,10 @@ from twisted.web.http import Request
 from twisted.web.resource import IResource
 from twisted.web.server import Site as TwistedSite
 
+from oauthd.web.answering import AccessLog
 from oauthd.web.channel import Channel, Limits
 from oauthd.web.fastlane import Lane, LaneChannel
 from oauthd.web.shield import Shield
-
-Access = Callable[[str, str, int, float], None]
-"""Told of each request: method, path of the route, status, seconds. `-` where there is none."""
 
 
 def _nobody(method: str, route: str, status: int, seconds: float) -> None:
@@ -55,7 +51,7 @@ class Site(TwistedSite):
         shield: Shield,
         reactor: IReactorTime,
         limits: Limits | None = None,
-        access: Access = _nobody,
+        access: AccessLog = _nobody,
         lane: Lane | None = None,
     ) -> None:
         self.limits = limits or Limits()
