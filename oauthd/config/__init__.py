@@ -23,17 +23,9 @@ from oauthd.config.policy import (
 from oauthd.config.reading import SettingsError, load
 from oauthd.config.redis_url import RedisAddress, redis_address
 from oauthd.config.registration import RegistrationSettings
-from oauthd.config.service import (
-    AdministratorSettings,
-    CacheSettings,
-    FetchSettings,
-    KeySettings,
-    LogSettings,
-    MetricsSettings,
-    MtlsSettings,
-    ServerSettings,
-    StoreSettings,
-)
+from oauthd.config.server import MtlsSettings, ServerSettings
+from oauthd.config.service import AdministratorSettings, FetchSettings, KeySettings, LogSettings, MetricsSettings
+from oauthd.config.store import CacheSettings, StoreSettings
 from oauthd.config.writing import reference_markdown, sample_toml, shown
 
 __all__ = [

@@ -1,7 +1,8 @@
-"""All settings of oauthd: every section, each declared once in `service` or `policy`.
+"""All settings of oauthd: every section by its name, each declared once in the module it is imported from.
 
 Reading, environment variables, flags, the sample file and the reference page are computed from here; a new setting is
-one field of a section, a new section one class and one line below. Rules over several settings are in `rules`.
+one field of a section; a new section is one class, one line below, and its name in `oauthd.config` for those who are
+given it. Rules over several settings are in `rules`.
 """
 
 from __future__ import annotations
@@ -20,17 +21,9 @@ from oauthd.config.policy import (
     UserSettings,
 )
 from oauthd.config.registration import RegistrationSettings
-from oauthd.config.service import (
-    AdministratorSettings,
-    CacheSettings,
-    FetchSettings,
-    KeySettings,
-    LogSettings,
-    MetricsSettings,
-    MtlsSettings,
-    ServerSettings,
-    StoreSettings,
-)
+from oauthd.config.server import MtlsSettings, ServerSettings
+from oauthd.config.service import AdministratorSettings, FetchSettings, KeySettings, LogSettings, MetricsSettings
+from oauthd.config.store import CacheSettings, StoreSettings
 
 
 @attrs.frozen

@@ -16,7 +16,7 @@ from oauthd.config.listeners import Listener, is_loopback, listener
 
 if TYPE_CHECKING:
     from oauthd.config.declarations import Settings
-    from oauthd.config.service import ServerSettings
+    from oauthd.config.server import ServerSettings
 
 _URL = re.compile(r"(?P<scheme>[a-z]+)://(?P<host>\[[0-9a-f:.]+\]|[^\s/?#@:\[\]\\]+)(?::(?P<port>[0-9]+))?", re.ASCII)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
