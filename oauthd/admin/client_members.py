@@ -35,6 +35,10 @@ _WITH_NONE = ("scopes", "unused_until")
 _OUR_OWN = "People are not asked for consent, save for public applications on their own devices, and at /device."
 _ROTATES = "Refresh tokens are replaced at use; those of public clients always are."
 
+_HELD = (
+    "What a client that registered itself does not change itself any more: whatever was sent here of it. [] to let it."
+)
+
 _SECRET = Member(
     "client_secret",
     Text(metadata.CLIENT_SECRET, "32 to 256 visible ASCII characters, made at random", 32, 256),
@@ -54,22 +58,41 @@ class ClientMembers:
     offered: metadata.Offered
     machine_refresh: bool
     table: tuple[metadata.Row, ...] = field(init=False, repr=False)
+    _holdable: Mapping[str, str] = field(init=False, repr=False)
 
     @table.default
     def _table(self) -> tuple[metadata.Row, ...]:
         return tuple(row for row in metadata.rows(self.offered) if row.admin and row.supported)
 
+    @_holdable.default
+    def _of_registration(self) -> Mapping[str, str]:
+        """The members that clients change themselves, by their names here, and where they are in the record."""
+        table = [row for row in metadata.rows(self.offered) if row.supported]
+        return {row.name if row.admin else row.field: row.field for row in table} | {"scopes": "scopes"}
+
     def changed(self, client: Client, body: Mapping[str, Any]) -> Client:
         """A client with the members that were read of a body; the others stay as they are."""
         on_the_wire = {**{row.name: row.of(client) for row in self.table}, **body}
         own = {name: value for name, value in body.items() if name not in {row.name for row in self.table}}
+        own["held"] = self._held(client, body)
         told = {name: "" if value is None and name not in _WITH_NONE else value for name, value in own.items()}
         after = replace(client, **told, **metadata.fields(on_the_wire, self.table))
         return completed(after, on_the_wire["application_type"])
 
+    def _held(self, client: Client, body: Mapping[str, Any]) -> tuple[str, ...]:
+        """The fields of its record that a client does not change itself: what was sent now is added to them.
+
+        A list of members comes in their place. Where a client has not registered itself there is nothing to hold.
+        """
+        if "held" in body:
+            return tuple(dict.fromkeys(self._holdable[name] for name in body["held"]))
+        sent = [place for name, place in self._holdable.items() if name in body] if client.registration else []
+        return tuple(dict.fromkeys((*client.held, *sent)))
+
     def shown(self, client: Client) -> dict[str, Any]:
         """A client as answers show it: never a secret."""
         told = _shown(client)
+        told["held"] = [name for name, place in self._holdable.items() if place in client.held]
         for row in self.table:
             value = row.of(client)
             told[row.name] = row.empty if value is None else value
@@ -128,6 +151,7 @@ class ClientMembers:
                 default=None,
             ),
             Member("unused_until", Nullable(Whole(0, 2**53)), _ENDS, default=None),
+            Member("held", Listing(Choice(tuple(self._holdable)), distinct=True), _HELD, default=[]),
             Member("is_active", Flag(), f"Whether it may use the server at all. {_TAKES}", default=True),
         )
 

@@ -26,7 +26,7 @@ ROWS: Final = {
 }
 EMPTY: Final[Mapping[str, Any]] = {
     **{name: row.empty for name, row in ROWS.items()},
-    **{name: [] for name in ("redirect_uris", "post_logout_redirect_uris", "default_scopes", "resources")},
+    **{name: [] for name in ("redirect_uris", "post_logout_redirect_uris", "default_scopes", "resources", "held")},
     **dict.fromkeys(("scopes", "access_format", "id_token_algorithm", "client_uri", "profile", "unused_until")),
 }
 """What each member is that can be without a value, then."""

@@ -11,6 +11,9 @@ from oauthd.config.setting import DAY, YEAR, setting
 from oauthd.protocol.client_metadata import HTTPS_URI, Offered, rows
 
 _MEMBERS = frozenset({row.name for row in rows(Offered())} | {"scope", "software_statement"})
+_CLAIMS = ("aud", "exp")
+_TYPE = r"[A-Za-z0-9!#$&^_.+/-]+"
+_FORM = "must be an issuer, the https address of its JWK Set, and, if wanted, typ=..., aud, exp, with blanks in between"
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
@@ -20,11 +23,40 @@ def _members(value: tuple[str, ...]) -> None:
             raise ValueError(f"there is no member {name!r} of client metadata")
 
 
+@attrs.frozen
+class StatementIssuer:
+    """What is known of one who vouches for software.
+
+    :ivar keys: where its keys are.
+    :ivar typ: of the headers of its statements.
+    :ivar needs: claims that they must have.
+    """
+
+    keys: str
+    typ: str = "JWT"
+    needs: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, text: str) -> StatementIssuer:
+        """From the words of the setting after its name.
+
+        :raises ValueError: for others than there may be.
+        """
+        keys, *more = text.split(" ")
+        typ, needs = [word[4:] for word in more if word.startswith("typ=")], [word for word in more if word in _CLAIMS]
+        if not re.fullmatch(HTTPS_URI, keys) or len(typ) > 1 or len(typ) + len(needs) != len(more):
+            raise ValueError(_FORM)
+        if not all(re.fullmatch(_TYPE, word) for word in typ):
+            raise ValueError(_FORM)
+        return cls(keys, "".join(typ) or "JWT", tuple(needs))
+
+
 def _issuers(value: tuple[str, ...]) -> None:
-    for pair in value:
-        issuer, _, keys = pair.partition(" ")
-        if not issuer or not re.fullmatch(HTTPS_URI, keys):
-            raise ValueError("must be an issuer, a blank, and the https address of its JWK Set")
+    for each in value:
+        issuer, _, more = each.partition(" ")
+        if not issuer:
+            raise ValueError(_FORM)
+        StatementIssuer.of(more)
 
 
 @attrs.frozen
@@ -88,7 +120,8 @@ class RegistrationSettings:
     statement_issuers: tuple[str, ...] = setting(
         (),
         help="Who may vouch for software by software statements: each an issuer, a blank, and the https address of its "
-        "JWK Set.",
+        "JWK Set; after that, if wanted, what its statements must have: typ=..., the type in their headers (JWT, or "
+        "none, where it is not said), aud (which is this server's issuer) and exp.",
         spec="RFC 7591 section 2.3",
         check=_issuers,
     )

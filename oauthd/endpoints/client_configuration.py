@@ -2,9 +2,11 @@
 
 It proves itself by its registration access token alone. Refused alike, as 401: an unknown client, one that did not
 register itself, the token of another one. A change replaces all that was registered, gives a new registration access
-token, and ends tokens that carry a scope which the client no longer has. What only an administrator says of a client
-(first party, resources, introspection) stays as it is, and so do the limits of the initial access token that it was
-registered with; the type of a client does not change.
+token, and ends tokens that carry what the client no longer has: a scope, a type of authorization details.
+
+What only an administrator says of a client (first party, resources, introspection) stays as it is, and so does what
+else an administrator has decided for it since (`Client.held`). The limits of the initial access token that it was
+registered with go on to hold, and the type of a client does not change.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from oauthd.endpoints.register import Quota, configuration, policy_of, told_secr
 from oauthd.endpoints.registration import STATEMENT, Registration, method_of
 from oauthd.events import Events
 from oauthd.protocol import basic, opaque
-from oauthd.protocol.client_rules import loses_scope, needs_secret, needs_secret_itself
-from oauthd.protocol.errors import INVALID_CLIENT_METADATA, INVALID_TOKEN, OAuthError
+from oauthd.protocol.client_rules import loses_details, loses_scope, needs_secret, needs_secret_itself
+from oauthd.protocol.errors import CONFLICT, INVALID_CLIENT_METADATA, INVALID_TOKEN, OAuthError
 from oauthd.protocol.json_body import read_json
 from oauthd.protocol.messages import NO_STORE, Request, Response, json_response
 from oauthd.protocol.records import Client
@@ -88,21 +90,25 @@ class ClientConfiguration:
         body = read_json(request)
         self._check(body, before)
         policy = policy_of(self.settings).under(before.limits).keeping(before, method_of(before))
-        wanted = await self.registration.read(body, policy, before)
+        statement = await self.registration.statement(body, before)
+        wanted = await self.registration.read(body, policy, before, statement)
         if wanted.client_type != before.client_type:
             raise _refused("token_endpoint_auth_method", "none and any other cannot take each other's place")
         if wanted.sector_identifier_uri:
             await self.quota.count(request)  # or a client that is registered once makes this server call without end
             await self.registration.check_sector(wanted)
+        await self.registration.statements.spend(statement)
         token = opaque.make(opaque.REGISTRATION, self.entropy)
 
         def change(client: Client) -> Client:
             if client.registration != before.registration:  # another change came first, and made this token void
                 raise INVALID_TOKEN("the registration access token is not that of this client")
+            if replace(client, unused_until=before.unused_until) != before:  # what was decided, was of another client
+                raise CONFLICT("the client was changed by somebody else in this moment; try again")
             return replace(self.registration.changed(client, wanted), registration=kinds.digest(token))
 
         client = await self.clients.update(before.client_id, change)
-        if loses_scope(before, client, await self.scopes.all()):
+        if loses_scope(before, client, await self.scopes.all()) or loses_details(before, client):
             await self.tokens.end_all_of_client(client.client_id)
         secret = None
         if self._lacks_secret(client):

@@ -1,8 +1,9 @@
 """The client registration endpoint (RFC 7591 section 3, OpenID Connect Registration section 3).
 
-Order: who registers, what, how often, what can only be seen elsewhere; then a use of the initial access token is spent
-and the client stored. A stranger is counted by the source address before anything is fetched for it. A client that
-registered itself ends when nobody uses it, and there is an end to how many there are.
+Order: who registers, what, how often, what can only be seen elsewhere; then a software statement that counts once and a
+use of the initial access token are spent, and the client stored. A stranger is counted by the source address before
+anything is fetched from an address of its own. A client that registered itself ends when nobody uses it, and there is
+an end to how many there are.
 """
 
 from __future__ import annotations
@@ -74,9 +75,11 @@ class Register:
         registrant = await self.registrants.of(request)
         request.query.refuse_repeats()
         body = read_json(request)
-        client = await self.registration.read(body, self._policy(registrant))
+        statement = await self.registration.statement(body)
+        client = await self.registration.read(body, self._policy(registrant), statement=statement)
         await self._count(request, registrant)
         await self.registration.check_sector(client)
+        await self.registration.statements.spend(statement)
         if registrant.initial is not None:
             await self.registrants.tokens.spend(registrant.initial.token_id)
         token = opaque.make(opaque.REGISTRATION, self.entropy)

@@ -22,10 +22,15 @@ from oauthd.config import FetchSettings
 from oauthd.fetcher import FetchRefused
 from oauthd.fetcher.addresses import is_public
 from oauthd.fetcher.location import location
-from oauthd.proofs.software_statement import Fetch, SoftwareStatements
+from oauthd.proofs.software_statement import NO_STATEMENT, Fetch, SoftwareStatements, Statement
 from oauthd.protocol import client_metadata as metadata
 from oauthd.protocol.client_rules import PAIRWISE, completed, flaws
-from oauthd.protocol.errors import INVALID_CLIENT_METADATA, INVALID_REDIRECT_URI, OAuthError
+from oauthd.protocol.errors import (
+    INVALID_CLIENT_METADATA,
+    INVALID_REDIRECT_URI,
+    INVALID_SOFTWARE_STATEMENT,
+    OAuthError,
+)
 from oauthd.protocol.json_body import strict
 from oauthd.protocol.records import Client, Scopes
 from oauthd.protocol.registration_policy import RegistrationPolicy
@@ -61,34 +66,70 @@ class Registration:
     offered: metadata.Offered
     table: tuple[metadata.Row, ...]
 
-    async def read(self, body: Mapping[str, Any], policy: RegistrationPolicy, before: Client = NEW) -> Client:
+    async def statement(self, body: Mapping[str, Any], before: Client = NEW) -> Statement:
+        """The software statement in a body.
+
+        :raises OAuthError: as `SoftwareStatements.read` does.
+        """
+        if body.get(STATEMENT) is None:
+            return NO_STATEMENT
+        found = await self.statements.read(body[STATEMENT], before.statement)
+        if found.members.keys().isdisjoint(row.name for row in self.table):
+            raise INVALID_SOFTWARE_STATEMENT("the software statement says nothing of a client")
+        return found
+
+    async def read(
+        self,
+        body: Mapping[str, Any],
+        policy: RegistrationPolicy,
+        before: Client = NEW,
+        statement: Statement = NO_STATEMENT,
+    ) -> Client:
         """The client that a body describes, as `before` where a client has no say.
 
-        :raises OAuthError: `invalid_redirect_uri`, `invalid_client_metadata`, and those of software statements.
+        :raises OAuthError: `invalid_redirect_uri`, `invalid_client_metadata`.
         """
-        if body.get(STATEMENT) is not None:
-            body = {**body, **await self.statements.members(body[STATEMENT])}  # RFC 7591 section 2.3
+        held = self._held(before)
+        stated = {name: None if name in held else value for name, value in statement.members.items()}
+        body = _with_held({**body, **stated}, held)  # RFC 7591 section 2.3: what the statement says comes first
         method = body.get(METHOD) or DEFAULT_METHOD
         public = method == PUBLIC and PUBLIC in self.offered.auth_methods
-        members, problems = metadata.problems_of({**body, METHOD: None} if public else body, self.table)
+        sent = {name: value for name, value in body.items() if name not in held and not (public and name == METHOD)}
+        members, problems = metadata.problems_of(sent, self.table)
+        if problems:
+            raise _refused(problems)
+        fields = self._fields(members) | {name: getattr(before, name) for name in before.held}
+        kind = "public" if public else "confidential"
+        client = replace(before, **{"scopes": None, "client_type": kind, "statement": statement.digest, **fields})
+        kept = before.application_type if "application_type" in before.held else members["application_type"]
+        client = completed(client, kept)
+        problems = _of_response_types(body.get("response_types"), client) | self._uncalled(client) | flaws(client)
+        if "scopes" not in before.held:
+            known = await self.scopes.all()
+            client = _with_scopes(client, body.get("scope"), policy, known, before, problems)
+        problems |= policy.problems(client, method, body) | _of_sector(client, before)
+        if "authorization_code" in client.grant_types and not client.redirect_uris:
+            problems.setdefault("redirect_uris", "is missing")  # RFC 7591 section 2
+        if problems:
+            raise _refused(problems)
+        return client
+
+    def _fields(self, members: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that members stand for, with what they are when nothing was said."""
         fields = metadata.fields(members, self.table)
         fields["grant_types"] = tuple(fields["grant_types"] or ("authorization_code",))  # RFC 7591 section 2
         fields["name"] = fields["name"] or _unnamed(fields["redirect_uris"])
         if not fields["id_token_algorithm"] and DEFAULT_ALGORITHM in self.offered.id_token_algorithms:
             fields["id_token_algorithm"] = DEFAULT_ALGORITHM
-        kind = "public" if public else "confidential"
-        client = replace(before, client_type=kind, scopes=None, **fields) if not problems else before
-        if not problems:
-            client = completed(client, members["application_type"])
-            problems = _of_response_types(body.get("response_types"), client) | self._uncalled(client) | flaws(client)
-            known = await self.scopes.all()
-            client = _with_scopes(client, body.get("scope"), policy, known, before, problems)
-            problems |= policy.problems(client, method, body) | _of_sector(client, before)
-            if "authorization_code" in client.grant_types and not client.redirect_uris:
-                problems.setdefault("redirect_uris", "is missing")  # RFC 7591 section 2
-        if problems:
-            raise _refused(problems)
-        return client
+        return fields
+
+    def _held(self, client: Client) -> dict[str, Any]:
+        """The members that an administrator has decided, by their names on the wire, as they are."""
+        if not client.held:
+            return {}
+        told = self.told(client)
+        fields = [(row.name, row.field) for row in self.table] + [("scope", "scopes")]
+        return {name: told.get(name) for name, field in fields if field in client.held}
 
     async def check_sector(self, client: Client) -> None:
         """Make sure that the document at its sector identifier names all its redirect URIs.
@@ -127,7 +168,7 @@ class Registration:
 
     def changed(self, client: Client, wanted: Client) -> Client:
         """A client as it is now, with all that `read` has made of it a moment ago."""
-        names = {row.field for row in self.table} | {"scopes", "sector", "application_type"}
+        names = {row.field for row in self.table} | {"scopes", "sector", "application_type", "statement"}
         return replace(client, **{name: getattr(wanted, name) for name in names})
 
     def told(self, client: Client) -> dict[str, Any]:
@@ -144,6 +185,19 @@ class Registration:
             METHOD: method_of(client),
             **({} if client.scopes is None else {"scope": joined(client.scopes)}),
         }
+
+
+def _with_held(body: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with what an administrator has decided.
+
+    Left out is as good as said the same (RFC 7592 section 2.2 lets a server keep what is left out).
+
+    :raises OAuthError: `invalid_client_metadata` for a body that says something else.
+    """
+    against = [name for name, value in held.items() if body.get(name) not in (None, "", [], {}, value)]
+    if against:
+        raise _refused(dict.fromkeys(against, "was decided by an administrator, who alone changes it"))
+    return {**body, **held}
 
 
 def method_of(client: Client) -> str:

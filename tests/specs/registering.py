@@ -85,5 +85,6 @@ class RegisteringCase(ServerCase):
 
     async def admin_token(self) -> str:
         """An administrator's access token."""
-        app = await self.server.client("machine-admin", scopes=("admin",))
+        name = f"machine-admin-{self.server.entropy(4).hex()}"
+        app = await self.server.client(name, scopes=("admin",))
         return str(ok(await self.server.token(app, "client_credentials", scope="admin"))["access_token"])

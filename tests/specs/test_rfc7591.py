@@ -13,6 +13,7 @@ from oauthd.protocol.records import InitialAccess
 from tests.details import ACCOUNTS
 from tests.server import CHEAP, DEVICE_GRANT, ISSUER, NOW, REDIRECT, ok, together
 from tests.specs.registering import KEY, PATH, RegisteringCase, public
+from tests.wire import Answer
 
 DAY = 86400
 INNER = ("127.0.0.1", "[::1]", "localhost", "10.1.2.3", "169.254.169.254", "a.localhost", "db.internal", "a.example:22")
@@ -455,7 +456,31 @@ class RequiredTests(RegisteringCase):
             self.refused(await self.register({**good, **change}), "invalid_client_metadata")
 
 
-class SoftwareStatementTests(RegisteringCase):
+class StatementCase(RegisteringCase):
+    """Somebody who vouches for software."""
+
+    pair = jose.generate("ES256")
+
+    async def prepare(self) -> None:
+        """Publish the issuer's keys."""
+        await super().prepare()
+        self.documents.at["https://trust.example/jwks"] = json.dumps({"keys": [self.pair.public]}).encode()
+
+    def statement(self, pair: jose.KeyPair | None = None, typ: str = "JWT", **claims: Any) -> str:
+        """A signed statement."""
+        usual = {
+            "iss": "https://trust.example",
+            "exp": int(self.server.clock.seconds()) + 600,
+            "jti": opaque.new_identifier(self.server.entropy),
+            "redirect_uris": [REDIRECT],
+            "client_name": "Vouched for",
+        }
+        told = {name: value for name, value in (usual | claims).items() if value is not None}
+        used = pair or self.pair
+        return jose.Signer(jose.load(used.private), used.algorithm, used.kid, typ).sign(told)
+
+
+class SoftwareStatementTests(StatementCase):
     """Section 2.3: software statements."""
 
     sections = {
@@ -467,25 +492,6 @@ class SoftwareStatementTests(RegisteringCase):
             require=("software_statement",),
         ),
     }
-    pair = jose.generate("ES256")
-
-    async def prepare(self) -> None:
-        """Publish the issuer's keys."""
-        await super().prepare()
-        self.documents.at["https://trust.example/jwks"] = json.dumps({"keys": [self.pair.public]}).encode()
-
-    def statement(self, pair: jose.KeyPair | None = None, **claims: Any) -> str:
-        """A signed statement."""
-        usual = {
-            "iss": "https://trust.example",
-            "exp": int(self.server.clock.seconds()) + 600,
-            "jti": opaque.new_identifier(self.server.entropy),
-            "redirect_uris": [REDIRECT],
-            "client_name": "Vouched for",
-        }
-        told = {name: value for name, value in (usual | claims).items() if value is not None}
-        used = pair or self.pair
-        return jose.Signer(jose.load(used.private), used.algorithm, used.kid).sign(told)
 
     async def test_section_2_3_members(self) -> None:
         """Section 2.3: what the statement says comes before what the client says; section 3.2.1: it is told again."""
@@ -512,6 +518,8 @@ class SoftwareStatementTests(RegisteringCase):
             self.statement(jti=None),
             self.statement(exp=None),
             self.statement(iss=None),
+            *(self.statement(typ=typ) for typ in ("at+jwt", "dpop+jwt", "oauth-authz-req+jwt", "logout+jwt", "other")),
+            self.statement(client_name=None, redirect_uris=None, sub="ada", scope="read", nonce="n"),
             "x",
             "a.b.c",
             5,
@@ -534,6 +542,64 @@ class SoftwareStatementTests(RegisteringCase):
         errors = {answer.error for answer in answers if answer.status == 400}
         self.assertEqual(errors, {"unapproved_software_statement"})
 
+    async def test_wrong_all_the_rest(self) -> None:
+        """A mistake elsewhere in the request costs no statement."""
+        statement = self.statement()
+        for wrong in ({"logo_uri": "x"}, {"scope": "nonsense"}, {"sector_identifier_uri": "https://app.example/404"}):
+            answer = await self.register({"software_statement": statement, **wrong})
+            self.refused(answer, "invalid_client_metadata")
+        await self.registered({"software_statement": statement})
+
+    async def changed(self, told: dict[str, Any], **body: Any) -> Answer:
+        """Change a registration; the new right to it goes to `told`."""
+        answer = await self.server.http.request(
+            "PUT",
+            f"{PATH}/{told['client_id']}",
+            json_body={"client_id": told["client_id"], **body},
+            bearer=told["registration_access_token"],
+        )
+        if answer.status == 200:
+            told["registration_access_token"] = answer.json()["registration_access_token"]
+        return answer
+
+    async def test_its_own_again(self) -> None:
+        """A client changes itself with the statement that it was registered with, also when that is past its end and
+        its key is gone; nobody else does, and with another one it is another matter."""
+        statement = self.statement()
+        told = await self.registered({"software_statement": statement})
+        self.server.clock.advance(3600)
+        del self.documents.at["https://trust.example/jwks"]
+        for name in ("One", "Two"):
+            answer = await self.changed(told, software_statement=statement, policy_uri=f"https://app.example/{name}")
+            self.assertEqual((answer.status, answer.json()["client_name"]), (200, "Vouched for"), answer.body)
+        await self.prepare()
+        self.server.clock.advance(3600)
+        self.refused(await self.register({"software_statement": statement}), "invalid_software_statement")
+        other = self.statement(client_name="Other")
+        self.assertEqual((await self.changed(told, software_statement=other)).json()["client_name"], "Other")
+        self.refused(await self.changed(told, software_statement=statement), "invalid_software_statement")
+        self.refused(await self.register({"software_statement": other}), "unapproved_software_statement")
+        one = await self.registered({"software_statement": self.statement()})
+        self.refused(await self.changed(one, software_statement=other), "unapproved_software_statement")
+
+    async def test_decided_by_an_administrator(self) -> None:
+        """What an administrator has decided since comes before what the statement says, and stops no change."""
+        statement = self.statement()
+        told = await self.registered({"software_statement": statement})
+        path = f"/api/v1/oauth/clients/{told['client_id']}"
+        bearer = await self.admin_token()
+        self.assertEqual(
+            (await self.server.http.request("PUT", path, json_body={"name": "Ours"}, bearer=bearer)).status, 200
+        )
+        answer = await self.changed(told, software_statement=statement)
+        self.assertEqual((answer.status, answer.json()["client_name"]), (200, "Ours"), answer.body)
+
+    async def test_a_far_end(self) -> None:
+        """A statement that ends in the far future counts once all the same."""
+        statement = self.statement(exp=2**52)
+        await self.registered({"software_statement": statement})
+        self.refused(await self.register({"software_statement": statement}), "unapproved_software_statement")
+
     async def test_required(self) -> None:
         """Where a statement must be there, a client without one is refused, and cannot shed its own later."""
         self.refused(await self.register({"redirect_uris": [REDIRECT]}), "invalid_client_metadata")
@@ -549,3 +615,38 @@ class SoftwareStatementTests(RegisteringCase):
         del self.documents.at["https://trust.example/jwks"]
         answer = await self.register({"software_statement": self.statement()})
         self.refused(answer, "temporarily_unavailable", 503)
+
+
+class StatementIssuersTests(StatementCase):
+    """Section 2.3: what the operator wants of the statements of one issuer."""
+
+    sections = {
+        "users": CHEAP,
+        "registration": RegistrationSettings(
+            allow="open",
+            statement_issuers=(
+                "https://trust.example https://trust.example/jwks typ=ssa+jwt aud exp",
+                "https://lax.example https://trust.example/jwks",
+            ),
+        ),
+    }
+
+    def statement(self, pair: jose.KeyPair | None = None, typ: str = "ssa+jwt", **claims: Any) -> str:
+        """A statement as it is wanted."""
+        return super().statement(pair, typ, **{"aud": ISSUER, **claims})
+
+    async def test_wanted(self) -> None:
+        """What the operator wants must be there; of another issuer he may want nothing of it."""
+        for statement in (
+            self.statement(typ="JWT"),
+            self.statement(aud=None),
+            self.statement(aud=["https://other.example"]),
+            self.statement(exp=None),
+        ):
+            self.refused(await self.register({"software_statement": statement}), "invalid_software_statement")
+        await self.registered({"software_statement": self.statement(aud=[ISSUER, "https://other.example"])})
+        for typ in ("application/SSA+jwt", "ssa+jwt"):
+            await self.registered({"software_statement": self.statement(typ=typ)})
+        lax = self.statement(typ="JWT", iss="https://lax.example", aud=None, exp=None, jti=None)
+        for _ in range(2):
+            await self.registered({"software_statement": lax})

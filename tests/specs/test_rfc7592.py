@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from oauthd.admin.client_members import ClientMembers
 from oauthd.protocol import opaque
 from oauthd.protocol.records import Client
 from tests.server import ISSUER, REDIRECT, App, together
@@ -193,6 +194,112 @@ class UpdateTests(ConfigurationCase):
         self.assertTrue(await self.server.active(token))
         await self.replaced(scope="openid")
         self.assertFalse(await self.server.active(token))
+
+
+class HeldTests(ConfigurationCase):
+    """What an administrator has decided for a client that registered itself."""
+
+    async def administered(self, **members: Any) -> dict[str, Any]:
+        """Change the client as an administrator."""
+        path = f"/api/v1/oauth/clients/{self.client_id}"
+        answer = await self.server.http.request("PUT", path, json_body=members, bearer=await self.admin_token())
+        self.assertEqual(answer.status, 200, answer.body)
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def test_left_out(self) -> None:
+        """A change that says nothing of what an administrator has decided leaves every such member as it is."""
+        keys = {"keys": [public(KEY)]}
+        decided: dict[str, Any] = {
+            "name": "Decided", "scopes": ["read"], "grant_types": ["authorization_code"], "redirect_uris": [OTHER],
+            "dpop_bound_access_tokens": True, "require_pushed_authorization_requests": True,
+            "require_signed_request_object": True, "tls_client_certificate_bound_access_tokens": True,
+            "token_endpoint_auth_method": "private_key_jwt", "jwks": keys, "request_object_signing_alg": "ES256",
+            "request_uris": ["https://app.example/r"], "id_token_encrypted_response_alg": "ECDH-ES",
+            "contacts": ["ada@app.example"], "default_max_age": 60, "require_auth_time": True,
+            "client_uri": "http://app.example/", "id_token_algorithm": "ES256", "application_type": "native",
+        }  # fmt: skip
+        told = await self.administered(**decided)
+        self.assertEqual(set(told["held"]) - {"id_token_encrypted_response_enc"}, set(decided))
+        before = await self.record(self.told)
+        for _ in range(2):
+            await self.replaced(redirect_uris=None)
+            client = await self.record(self.told)
+            same = {name: (getattr(before, name), getattr(client, name)) for name in before.held}
+            self.assertEqual([name for name, (one, other) in same.items() if one != other], [])
+        self.assertEqual(client.logo_uri, "")
+
+    async def test_said_otherwise(self) -> None:
+        """One that says something else is refused, and named; one that says the same is carried out."""
+        await self.administered(
+            dpop_bound_access_tokens=True,
+            scopes=["read"],
+            token_endpoint_auth_method=None,
+            id_token_encrypted_response_alg=None,
+        )
+        for name, other, same in (
+            ("dpop_bound_access_tokens", False, True),
+            ("scope", "openid read", "read"),
+            ("token_endpoint_auth_method", "client_secret_post", "client_secret_basic"),
+            ("id_token_encrypted_response_alg", "ECDH-ES", None),
+            ("id_token_encrypted_response_enc", "A128GCM", None),
+        ):
+            answer = await self.call("PUT", {"client_id": self.client_id, "redirect_uris": [REDIRECT], name: other})
+            self.refused(answer, "invalid_client_metadata")
+            self.assertEqual(list(answer.json()["errors"]), [name])
+            await self.replaced(**{name: same})
+        told = await self.replaced(client_name="Mine still")
+        self.assertEqual((told["dpop_bound_access_tokens"], told["scope"]), (True, "read"))
+
+    async def test_what_was_read_can_be_sent(self) -> None:
+        """Whoever sends back what it was told, as section 2.2 wants it, is understood."""
+        await self.administered(dpop_bound_access_tokens=True, scopes=["read", "openid"], grant_types=["refresh_token"])
+        told = (await self.call("GET")).json()
+        ours = ("registration_access_token", "registration_client_uri", "client_id_issued_at")
+        sent = {name: value for name, value in told.items() if name not in ours}
+        self.assertEqual((await self.replaced(**sent))["scope"], told["scope"])
+
+    async def test_given_back(self) -> None:
+        """An administrator who lets go of members leaves them to the client again."""
+        await self.administered(dpop_bound_access_tokens=True, require_auth_time=True)
+        told = await self.administered(held=["require_auth_time"])
+        self.assertEqual(told["held"], ["require_auth_time"])
+        told = await self.replaced()
+        self.assertEqual((told["dpop_bound_access_tokens"], told["require_auth_time"]), (False, True))
+
+    async def test_nothing_else_is_held(self) -> None:
+        """What the administrator did not send stays the client's; of a client that he made nothing is held."""
+        self.assertEqual((await self.administered(require_auth_time=True))["held"], ["require_auth_time"])
+        self.assertEqual((await self.replaced(client_name="Other"))["client_name"], "Other")
+        app = await self.server.client()
+        path = f"/api/v1/oauth/clients/{app.client_id}"
+        answer = await self.server.http.request("PUT", path, json_body={"name": "X"}, bearer=await self.admin_token())
+        self.assertEqual(answer.json()["held"], [])
+
+    async def test_at_the_same_moment(self) -> None:
+        """A change that was judged before an administrator's does not undo that: it is refused, and can be repeated."""
+        registration: Any = self.server.application.endpoints["client_configuration"].registration  # type: ignore[attr-defined]
+        read = type(registration).read
+
+        async def slowly(*given: Any) -> Any:
+            wanted = await read(*given)
+            await self.administered(dpop_bound_access_tokens=True)
+            return wanted
+
+        self.patch(type(registration), "read", slowly)
+        body = {"client_id": self.client_id, "redirect_uris": [REDIRECT]}
+        self.refused(await self.call("PUT", body), "conflict", 409)
+        self.assertTrue((await self.record(self.told)).dpop_bound)
+        self.patch(type(registration), "read", read)
+        self.assertTrue((await self.replaced())["dpop_bound_access_tokens"])
+
+    async def test_every_member_can_be_held(self) -> None:
+        """There is no member that a change replaces, and that an administrator could not hold."""
+        registration: Any = self.server.application.endpoints["client_configuration"].registration  # type: ignore[attr-defined]
+        application = self.server.application
+        members = ClientMembers(application.offered, machine_refresh=False)
+        offered = {row.field for row in registration.table if row.supported}
+        self.assertLessEqual(offered | {"scopes"}, set(members._holdable.values()))
 
 
 class DeleteTests(ConfigurationCase):

@@ -13,6 +13,7 @@ class ClientSecret(Record, frozen=True):
     """One of a client's live secrets: a keyed digest, and its end when it was rotated out.
 
     :ivar sealed: the secret itself, for methods that need it (HMAC); empty where none does.
+    :ivar master: fingerprint of the master key that the digest was made with; "" where nobody wrote it down.
     """
 
     secret = ("digest", "sealed")
@@ -21,6 +22,7 @@ class ClientSecret(Record, frozen=True):
     created_at: int = field(name="c")
     expires_at: int | None = field(name="e", default=None)
     sealed: bytes = field(name="s", default=b"")
+    master: str = field(name="m", default="")
 
 
 class Limits(Record, frozen=True):
@@ -71,6 +73,8 @@ class Client(Record, frozen=True):
     :ivar profile: "" for the server's, or `fapi2` or `fapi1`.
     :ivar registration: digest of the registration access token (RFC 7592 section 3); empty where there is none.
     :ivar limits: those of the initial access token that it was registered with; they hold when it changes itself.
+    :ivar held: fields of this record that an administrator has decided, so that it does not change them itself.
+    :ivar statement: digest of the software statement that it was registered with; empty where there is none.
     :ivar unused_until: when a client that registered itself ends, if it is not used; None for never.
     """
 
@@ -132,6 +136,8 @@ class Client(Record, frozen=True):
     profile: str = field(name="pf", default="")
     registration: bytes = field(name="rg", default=b"")
     limits: Limits = field(name="li", default=UNLIMITED)
+    held: tuple[str, ...] = field(name="hd", default=())
+    statement: bytes = field(name="sm", default=b"")
     unused_until: int | None = field(name="uu", default=None)
     is_active: bool = field(name="a", default=True)
 
