@@ -108,8 +108,9 @@ class ClientAuthentication:
             raise UNSUPPORTED_MEDIA_TYPE(f"the body must be {FORM}")
         methods, credentials = self._presented(request)
         named = request.form.one("client_id")
-        if named is not None and named != credentials.client_id:  # RFC 7521 section 4.2
-            raise INVALID_REQUEST("the client_id differs from the one that authenticates")
+        if named is not None and named != credentials.client_id:
+            # RFC 7521 section 4.2; FAPI 1.0 Baseline section 5.2.2 item 19 says which error this is.
+            raise INVALID_CLIENT("the client_id differs from the one that authenticates")
         entry = await self.clients.known(credentials.client_id)
         method, known = self._meant(methods, entry.value)
         try:

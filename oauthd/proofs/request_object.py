@@ -5,8 +5,8 @@ is not its client's, an unsigned one unless the client registered `none` (OpenID
 address that the client has not registered: nobody makes us call another (RFC 9101 section 10.4). Encryption says
 nothing about who made an object: what is inside is verified all the same.
 
-An object that has a `jti` and an end counts once (RFC 9101 section 10.2 warns of replay). It is spent when what it asks
-for is given, so that a page can be loaded again before.
+An object that has a `jti` and an end counts once, which is what a `jti` is for (RFC 7519 section 4.1.7). It is spent
+when what it asks for is given, so that a page can be loaded again before.
 """
 
 from __future__ import annotations

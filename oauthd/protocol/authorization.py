@@ -105,8 +105,12 @@ def no_registration(c: Context) -> Found:
 
 
 def redirect_uri(c: Context) -> Found:
-    """FAPI 2.0 Security Profile section 5.3.2.2: named in each request; OpenID Connect Core section 3.1.2.1, too."""
-    if c.strict and c.parameters.one("redirect_uri") is None:
+    """Named in each request, even where one alone is registered.
+
+    FAPI 2.0 Security Profile section 5.3.2.2 item 6, FAPI 1.0 Baseline section 5.2.2 item 9; OpenID Connect Core
+    section 3.1.2.1, too.
+    """
+    if (c.strict or c.client.profile == profile.FAPI1) and c.parameters.one("redirect_uri") is None:
         raise INVALID_REQUEST("redirect_uri is missing")
     return {}
 

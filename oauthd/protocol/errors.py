@@ -96,7 +96,7 @@ INVALID_REQUEST_OBJECT = ErrorKind("invalid_request_object", 400, "RFC 9101 sect
 REQUEST_ANSWERED = ErrorKind("invalid_request", 400, "RFC 9126 section 4")
 """What counts once was answered already: told to the person, since the client has its answer."""
 UNMET_AUTHENTICATION_REQUIREMENTS = ErrorKind(
-    "unmet_authentication_requirements", 400, "OpenID Connect Core Unmet Authentication Requirements section 2"
+    "unmet_authentication_requirements", 400, "OpenID Connect Core Unmet Authentication Requirements section 1"
 )
 # Statuses of HTTP itself, spoken in the same form (RFC 9110 section 15.5).
 MALFORMED_REQUEST = ErrorKind("invalid_request", 400, "RFC 9112 section 3")

@@ -25,7 +25,7 @@ from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client
 
 TYPES: Final = ("JWT", "oauth-authz-req+jwt")  # RFC 9101 section 10.8; the first may be left out
-MEDIA_TYPES: Final = ("application/oauth-authz-req+jwt", "application/jwt")  # section 5.2.3
+MEDIA_TYPES: Final = ("application/oauth-authz-req+jwt", "application/jwt")  # section 4
 LONGEST_URI: Final = 512  # section 5.2
 LONGEST_LIFE: Final = 3600
 """Seconds between `nbf` and `exp`, and between `nbf` and now, for clients that must sign."""

@@ -66,10 +66,10 @@ class ClientAuthenticationTests(ServerCase):
         self.refused(await self.asked(app, headers=twice), "invalid_request")
 
     async def test_client_id_beside_basic(self) -> None:
-        """Section 3.2.1: the same client_id may stand in the form beside Basic; another one may not."""
+        """Section 3.2.1: the same client_id may stand in the form beside Basic; with another nobody is let in."""
         app = await self.server.client()
         ok(await self.asked(app, form={"client_id": app.client_id}, basic=app.basic))
-        self.refused(await self.asked(app, form={"client_id": "another"}, basic=app.basic), "invalid_request")
+        self.refused(await self.asked(app, form={"client_id": "another"}, basic=app.basic), "invalid_client", 401)
 
     async def test_section_5_2_challenge(self) -> None:
         """Section 5.2: wrong, unknown, inactive and missing credentials are 401 invalid_client with a challenge."""

@@ -81,11 +81,11 @@ class Section22Tests(AssertionCase):
             self.refused(await self.server.post(place, form(forged, **asked[endpoint])), "invalid_client", 401)
 
     async def test_section_2_2_client_id_beside_it(self) -> None:
-        """A client_id may stand beside it, and must then be the same."""
+        """A client_id may stand beside it, and must then be the same (FAPI 1.0 Baseline section 5.2.2 item 19)."""
         await self.accepted(self.assertion(), client_id="app")
         await self.server.client("other")
         for client_id in ("other", "nobody", "App"):
-            self.refused(await self.ask(self.assertion(), client_id=client_id), "invalid_request")
+            self.refused(await self.ask(self.assertion(), client_id=client_id), "invalid_client", 401)
 
     async def test_section_2_2_the_two_go_together(self) -> None:
         """Assertion and type must both be there, once, and the type must be the one of JWTs."""

@@ -327,7 +327,7 @@ class Section6Tests(ObjectCase):
 
 
 class DemandTests(ObjectCase):
-    """Sections 10.2 and 10.5: who must sign, how strictly, and that an object counts once."""
+    """Section 10.5: who must sign, and how strictly; RFC 7519 section 4.1.7: an object counts once."""
 
     async def test_section_10_5_unsigned(self) -> None:
         """Registration section 2: an unsigned object is taken from a client that registered none, and no other."""
@@ -378,19 +378,20 @@ class DemandTests(ObjectCase):
                 await objects.open(replace(strict, request_algorithm=""), token, True, False)
 
     async def test_fapi_1(self) -> None:
-        """FAPI 1.0 Advanced section 8.6 and Baseline 5.2.2.2, 5.2.2.3: PS256 or ES256, a scope; a nonce, or a state."""
+        """FAPI 1.0 Advanced section 8.6, Baseline 5.2.2: PS256 or ES256; redirect_uri, scope; nonce, or state."""
         await self.change(profile="fapi1", request_signed=True)
         self.assertEqual((await self.push(self.signed(nonce="n", state=None))).status, 201)
         self.assertEqual((await self.push(self.signed(scope="read", state="s"))).status, 201)
         self.refused(await self.push(self.signed(scope="read", state=None, nonce="n")), "invalid_request")
+        self.refused(await self.push(self.signed(scope="read", state="s", redirect_uri=None)), "invalid_request")
         self.refused(await self.push(self.signed()), "invalid_request")
         self.refused(await self.push(self.signed(scope=None, nonce="n"), scope="openid"), "invalid_request")
         key = Holder("EdDSA", "three")
         await self.change(jwks=key.jwks)
         self.refused(await self.push(self.signed(key, nonce="n")), "invalid_request_object")
 
-    async def test_section_10_2_counts_once_where_pushed(self) -> None:
-        """Section 10.2: of fifty pushes of one object with a jti, at two nodes, one is taken."""
+    async def test_counts_once_where_pushed(self) -> None:
+        """RFC 7519 section 4.1.7: of fifty pushes of one object with a jti, at two nodes, one is taken."""
         token = self.signed(jti="once")
         sibling = self.server.sibling()
         form = {"request": token}
@@ -404,7 +405,7 @@ class DemandTests(ObjectCase):
         theirs = HOLDER.sign(self.claims(other, jti="once"))
         self.assertEqual((await self.push(theirs, other)).status, 201)
 
-    async def test_section_10_2_a_refused_one_is_not_used(self) -> None:
+    async def test_a_refused_one_is_not_used(self) -> None:
         """An object whose request is refused can be sent again when what was wrong is right."""
         token = self.signed(jti="again", scope="openid later")
         self.refused(await self.push(token), "invalid_scope")
@@ -412,7 +413,7 @@ class DemandTests(ObjectCase):
         await self.server.application.scopes.create(Scope(0, "later", "Later"))
         self.assertEqual((await self.push(token)).status, 201)
 
-    async def test_section_10_2_not_remembered_for_ever(self) -> None:
+    async def test_not_remembered_for_ever(self) -> None:
         """An object that counts once ends within a day, or the store would have to remember it for ever."""
         now = int(self.server.clock.seconds())
         for far in (now + 86401, 2**53 - 1):
@@ -420,7 +421,7 @@ class DemandTests(ObjectCase):
             self.assertEqual((await self.push(self.signed(exp=far))).status, 201)
         self.assertEqual((await self.push(self.signed(jti="far", exp=now + 86400))).status, 201)
 
-    async def test_section_10_2_counts_once_in_browsers(self) -> None:
+    async def test_counts_once_in_browsers(self) -> None:
         """By browser an object with a jti brings one code; until then its page may be loaded again."""
         token = self.signed(jti="once")
         self.assertEqual((await self.send(token)).location[:6], "/login")

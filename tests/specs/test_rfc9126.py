@@ -70,7 +70,7 @@ class Section2Tests(PushedCase):
         inside = await self.server.post("/oauth2/par", asking | {"client_secret": self.app.secret})
         self.assertEqual(inside.status, 201)
         other = await self.server.client("other")
-        self.refused(await self.server.post("/oauth2/par", asking, basic=other.basic), "invalid_request")
+        self.refused(await self.server.post("/oauth2/par", asking, basic=other.basic), "invalid_client", 401)
 
     async def test_section_2_1_no_secret_is_kept(self) -> None:
         """Section 2.1: what authenticates is no part of the request, and is not kept with it."""

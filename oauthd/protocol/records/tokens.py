@@ -118,7 +118,7 @@ class RefreshToken(Record, frozen=True):
     """A refresh token of a grant; `spent` once it has a successor.
 
     :ivar scope: what it can give at most.
-    :ivar binding: of a public client's, to whose key it is bound (RFC 9449 section 5, RFC 8705 section 7.1).
+    :ivar binding: of a public client's, to whose key it is bound (RFC 9449 section 5, RFC 8705 section 4).
     """
 
     client_id: str = field(name="c")
