@@ -152,6 +152,7 @@ class Application(Parts):
             "revoke": self.revoke,
             "device_authorization": DeviceAuthorization(
                 store=world.store,
+                seals=world.seals,
                 authentication=self.authentication,
                 clients=self.clients,
                 scopes=self.scopes,

@@ -18,12 +18,14 @@ from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE
 from oauthd.protocol.messages import Request, Response, json_response
 from oauthd.protocol.records import DeviceCode, UserCode
-from oauthd.stores import kinds
+from oauthd.protocol.seals import Seals
+from oauthd.stores import kinds, tallies
 from oauthd.stores.clients import Clients
 from oauthd.stores.interface import Commit, IStore, Write
 from oauthd.stores.scopes import ScopeCatalogue
 
 TRIES = 5  # user codes are drawn from 2**34: a second collision in a row is as good as impossible
+MOST_ASKED = 1000  # devices of one source that may ask in a minute for clients that anybody can name
 
 
 @frozen
@@ -31,6 +33,7 @@ class DeviceAuthorization:
     """Hands out a device code and a user code."""
 
     store: IStore
+    seals: Seals
     authentication: ClientAuthentication
     clients: Clients
     scopes: ScopeCatalogue
@@ -51,9 +54,13 @@ class DeviceAuthorization:
             form, client, await self.scopes.all(), resources=frozenset(resources), details=self.details
         )
         asked = authorization.check(authorization.DEVICE, context)
+        now = int(self.clock())
+        if not client.confidential:
+            what = "devices asked"
+            await tallies.count_source(self.store, self.seals, request.connection, what, MOST_ASKED, now, what)
         grant_id = opaque.new_grant_id(self.entropy)
         value = opaque.make(opaque.DEVICE_CODE, self.entropy, grant_id)
-        expires_at = int(self.clock()) + self.settings.lifetime
+        expires_at = now + self.settings.lifetime
         code = await self._user_code(grant_id, value, expires_at)
         record = DeviceCode(
             client_id=client.client_id,

@@ -16,7 +16,6 @@ from attrs import frozen
 from msgspec.structs import replace
 
 from oauthd.protocol import opaque
-from oauthd.protocol.lockout import canonical_source
 from oauthd.protocol.messages import Connection
 from oauthd.protocol.records import Client, PushedRequest, Spent
 from oauthd.protocol.seals import Seals
@@ -49,10 +48,12 @@ class PushedRequests:
         :param jkt: thumbprint of the DPoP key that was shown with it, "" for none.
         :raises OAuthError: `too_many_requests` when so many have come from a source that anybody may be.
         """
+        now = int(self.clock())
         if not client.confidential:
-            await self._count(source)
+            what = "requests were pushed"
+            await tallies.count_source(self.store, self.seals, source, "requests pushed", MOST_PUSHED, now, what)
         value = opaque.make(opaque.PUSHED_REQUEST, self.entropy, opaque.new_grant_id(self.entropy))
-        ends = int(self.clock()) + self.lifetime
+        ends = now + self.lifetime
         record = PushedRequest(client.client_id, parameters, expires_at=ends, jkt=jkt, usable_until=ends)
         await self.store.put(Write(_ref(value), record))
         return URN + value
@@ -94,12 +95,6 @@ class PushedRequests:
             if await swap(self.store, ref, stored, spent, *writes):
                 return True
         return False
-
-    async def _count(self, connection: Connection) -> None:
-        if connection.source and not connection.local:
-            source = canonical_source(connection.source).encode()
-            ref = kinds.TALLY.at(self.seals.digest("requests pushed", source)[:16])
-            await tallies.change(self.store, ref, 1, MOST_PUSHED, int(self.clock()), "requests were pushed")
 
 
 def _ref(value: str) -> Ref[PushedRequest]:

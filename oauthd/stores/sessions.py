@@ -15,8 +15,7 @@ from attrs import frozen
 from msgspec.structs import replace
 
 from oauthd.protocol.cookies import Cookie
-from oauthd.protocol.lockout import canonical_source
-from oauthd.protocol.messages import Connection, Request, Response, see_other
+from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Interaction, Session
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, tallies
@@ -111,8 +110,9 @@ class Interactions:
 
         :raises OAuthError: `too_many_requests` when its source has begun too many.
         """
-        await self._count(request.connection)
         now, identifier = int(self.clock()), _random(self.entropy)
+        what = "sign-ins were begun"
+        await tallies.count_source(self.store, self.seals, request.connection, "flows begun", MOST_BEGUN, now, what)
         browser, cookies = self.cookie.read(request), list[tuple[str, str]]()
         if not 0 < len(browser) <= LONGEST_VALUE:  # one that is too long would be found by nobody
             browser = _random(self.entropy)
@@ -126,13 +126,6 @@ class Interactions:
         )
         await self.store.put(Write(kinds.INTERACTION.at(kinds.digest(identifier)), record))
         return see_other(f"{page}?interaction={identifier}").adding(*cookies)
-
-    async def _count(self, connection: Connection) -> None:
-        """Count a flow that begins: anybody can begin one and leave it, and it is kept until it ends by itself."""
-        if connection.source and not connection.local:
-            source = canonical_source(connection.source).encode()
-            ref = kinds.TALLY.at(self.seals.digest("flows begun", source)[:16])
-            await tallies.change(self.store, ref, 1, MOST_BEGUN, int(self.clock()), "sign-ins were begun")
 
     async def find(self, identifier: str, request: Request) -> Stored[Interaction] | None:
         """The flow of that id, if it is this browser's."""

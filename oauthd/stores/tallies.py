@@ -5,7 +5,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from oauthd.protocol.errors import TOO_MANY_REQUESTS
+from oauthd.protocol.lockout import canonical_source
+from oauthd.protocol.messages import Connection
 from oauthd.protocol.records import Tally
+from oauthd.protocol.seals import Seals
+from oauthd.stores import kinds
 from oauthd.stores.interface import IStore, Ref
 from oauthd.stores.swap import readings, swap
 
@@ -32,3 +36,18 @@ async def change(
         if await swap(store, ref, stored, replace(tally, count=max(0, tally.count + by))):
             return
     raise TOO_MANY_REQUESTS(f"too many {what} at once", headers={"Retry-After": "1"})
+
+
+async def count_source(
+    store: IStore, seals: Seals, connection: Connection, purpose: str, limit: int, now: int, what: str
+) -> None:
+    """Count what anybody can begin and leave, and what is kept until it ends by itself, by where it comes from.
+
+    Whoever sits at this machine is not counted.
+
+    :param purpose: what is counted: each has a count of its own.
+    :raises OAuthError: `too_many_requests` with Retry-After.
+    """
+    if connection.source and not connection.local:
+        ref = kinds.TALLY.at(seals.digest(purpose, canonical_source(connection.source).encode())[:16])
+        await change(store, ref, 1, limit, now, what)

@@ -1,6 +1,8 @@
-"""The device authorization endpoint: no two devices show the same code."""
+"""The device authorization endpoint: no two devices show the same code, and nobody fills the store with them."""
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from oauthd.protocol import user_code
 from oauthd.protocol.records import UserCode
@@ -42,3 +44,21 @@ class UserCodeTests(ServerCase):
         answer = await self.server.post("/oauth2/device_authorize", {"client_id": "tv"})
         self.refused(answer, "temporarily_unavailable", 503)
         self.assertEqual(answer.header("retry-after"), "1")
+
+
+class FloodTests(ServerCase):
+    """Whoever names a public client can begin what is kept until it ends by itself."""
+
+    async def test_by_source(self) -> None:
+        """A source whose public clients ask a thousand times in a minute is told to wait; no others are."""
+        await self.server.client("tv", public=True)
+        box = await self.server.client("box")
+        form, path = {"client_id": "tv"}, "/oauth2/device_authorize"
+        self.assertEqual((await self.server.post(path, form, source="192.0.2.1")).status, 200)
+        tally = kinds.TALLY.at(self.server.application.pushed.seals.digest("devices asked", b"192.0.2.1")[:16])
+        (stored,) = await self.server.store.get(tally)
+        assert stored is not None
+        await self.server.store.put(Write(tally, replace(stored.record, count=1000)))
+        self.refused(await self.server.post(path, form, source="192.0.2.1"), "too_many_requests", 429)
+        self.assertEqual((await self.server.post(path, form, source="192.0.2.2")).status, 200)
+        self.assertEqual((await self.server.post(path, {}, basic=box.basic, source="192.0.2.1")).status, 200)
