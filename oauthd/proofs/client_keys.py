@@ -101,11 +101,16 @@ class ClientKeys:
 
 
 def missing(error: FetchRefused) -> Exception:
-    """What it means for a client that its keys cannot be had: it is not told that it is not itself, where it is our
-    server that has too much to do."""
+    """What it means for a client that its keys cannot be had.
+
+    Whoever names a client is not that client yet: he is told what he would be told of one that nobody knows, and the
+    reason stands in our log. Only where it is our server that has too much to do is it no answer that the client is not
+    itself; that there is such a client, which the status then shows, is no secret (RFC 6749 section 2.2).
+    """
+    why = f"the document at the client's jwks_uri {error.description} ({error.log})"
     if error.passing:
-        return TEMPORARILY_UNAVAILABLE(f"the document at the client's jwks_uri {error.description}", log=error.log)
-    return Unproven(f"the document at the client's jwks_uri {error.description}", error.log)
+        return TEMPORARILY_UNAVAILABLE("client authentication cannot be judged at the moment; try again", log=why)
+    return Unproven(log=why)
 
 
 def _any(key: Key) -> bool:

@@ -16,7 +16,7 @@ from twisted.web.resource import Resource
 from oauthd.config import FetchSettings
 from oauthd.fetcher import Fetcher, FetchRefused
 from oauthd.proofs.client_keys import AGAIN, MOST_KEYS, MOST_SETS, STALE, ClientKeys, missing
-from oauthd.proofs.interface import Unproven
+from oauthd.proofs.interface import FAILED, Unproven
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, OAuthError
 from oauthd.protocol.records import Client
 from tests.fetcher.servers import Recording
@@ -198,7 +198,11 @@ class MissingTests(SynchronousTestCase):
         error = missing(FetchRefused("cannot be fetched now", passing=True))
         assert isinstance(error, OAuthError)
         self.assertEqual(error.kind, TEMPORARILY_UNAVAILABLE)
+        self.assertNotIn("jwks_uri", error.description)
 
     def test_a_document_that_is_away(self) -> None:
-        """Where the document cannot be had, nothing proves the client."""
-        self.assertIsInstance(missing(FetchRefused("was answered with status 404")), Unproven)
+        """Where the document cannot be had, nothing proves the client, and whoever asks is told no more than that."""
+        error = missing(FetchRefused("was answered with status 404", "ours"))
+        assert isinstance(error, Unproven)
+        self.assertEqual(error.told, FAILED)
+        self.assertIn("jwks_uri was answered with status 404 (ours)", error.log)

@@ -500,14 +500,19 @@ class FetchedKeysTests(AssertionCase):
         self.assertEqual(self.page.asked, 1)
 
     async def test_a_document_that_cannot_be_had(self) -> None:
-        """It is said what is wrong with the document."""
+        """Nobody learns by it that there is such a client: what is wrong with the document stands in our log."""
         self.page.code = 404
-        await self.unproven(self.assertion(), "the document at the client's jwks_uri was answered with status 404")
+        answers = [await self.ask(self.assertion()) for _ in range(2)]
+        answers.append(await self.ask(self.assertion(client_id="nobody")))
+        told = {(answer.status, answer.body, answer.header("www-authenticate")) for answer in answers}
+        self.assertEqual((len(told), answers[0].status), (1, 401))
+        self.refused(answers[0], "invalid_client", 401)
 
     async def test_an_address_that_is_not_called(self) -> None:
         """Whatever a client registers, we do not call ourselves."""
         await self.signer("inner", jwks={}, jwks_uri="http://127.0.0.1:8000/oauth2/jwks")
-        await self.unproven(self.assertion(client_id="inner"), "is not at an https URL")
+        await self.unproven(self.assertion(client_id="inner"))
+        self.assertEqual(self.page.asked, 0)
 
 
 class StrictTests(AssertionCase):
