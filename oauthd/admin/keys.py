@@ -49,6 +49,12 @@ _RESEALED: Final = Members(
     (
         Member("keys", Whole(0, 2**53), "How many keys.", required=True),
         Member("secrets", Whole(0, 2**53), "How many secrets of clients.", required=True),
+        Member(
+            "clients",
+            Whole(0, 2**53),
+            "How many clients still have a secret that ends with an older master key.",
+            required=True,
+        ),
     ),
     name="Resealed",
 )
@@ -104,15 +110,17 @@ class KeysResource:
             {200: Answer("What was sealed by an older one until now.", _RESEALED)},
             help="Before an older master key is taken out of the settings: keys, and the secrets of clients that are "
             "kept as they are (for HMAC), are sealed with the first one. Of other client secrets there is a digest "
-            "alone, made with the master key of its time: they end with it, unless they are rotated before.",
+            "alone, made with the master key of its time: from here on it is made anew when its client next proves the "
+            "secret. The clients of whom that is still to come are counted; call it again to see whether the older "
+            "master key may go.",
         )
     )
     async def reseal(self, call: Call) -> Response:
         """Seal anew; the keys last, after which a node without the first master key is told so."""
-        secrets = await self.clients.reseal()
+        secrets, clients = await self.clients.reseal()
         keys = await self.keys.reseal()
         self.events.tell("keys.resealed", keys=keys, secrets=secrets, **call.caller.facts)
-        return json_response({"keys": keys, "secrets": secrets})
+        return json_response({"keys": keys, "secrets": secrets, "clients": clients})
 
     @operation(
         Operation(

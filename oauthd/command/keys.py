@@ -34,7 +34,7 @@ def rotate(server: Server, announce: int | None) -> None:
 @keys.command()
 @click.pass_obj
 def reseal(server: Server) -> None:
-    """Seal keys and secrets with the first master key, so that the older ones may go."""
+    """Seal keys and secrets with the first master key. The older ones may go once no clients hang on them."""
     show(server, server.api("POST", "/keys/reseal"))
 
 

@@ -2,7 +2,8 @@
 
 A client's generation is begun before its record appears and ended before the record goes, so that a token can never
 outlive it. Secrets are kept as keyed digests and compared in constant time; sealed besides where a method needs the
-secret itself.
+secret itself. One that is known by an older master key is digested by the first one when it proves right, once the
+store was sealed with that (`reseal`): before, there may be nodes that were not given it.
 
 A client that registered itself ends when nobody uses it (`unused_until`). Using it moves that on, once a day at most
 and where it is read from the store, so that what is answered from memory costs nothing more.
@@ -17,6 +18,9 @@ from contextlib import suppress
 
 from attrs import field, frozen
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from oauthd.protocol import opaque
 from oauthd.protocol.client_rules import needs_secret, needs_secret_itself
@@ -34,8 +38,11 @@ BETWEEN_SWEEPS = 3600  # seconds, of all processes together
 SECRET_PURPOSE = "client secret"  # noqa: S105 - the name of a digest's purpose
 LONGEST_ID = 128
 RESOURCES = kinds.RESOURCES.at("all")
+WORLD = kinds.WORLD.at(b"", "world")
 NOBODY = Entry(None, -math.inf, -math.inf, ())
 """What is known of a client whose id is none."""
+
+_log = Logger(namespace="oauthd.stores")
 
 
 @frozen
@@ -67,6 +74,7 @@ class Clients:
     secret_overlap: int
     keep: int
     unused_after: int = 0
+    _renewing: set[str] = field(factory=set, init=False, repr=False)
 
     async def find(self, client_id: str) -> Client | None:
         """The client of that id, active or not; None for an unknown one."""
@@ -117,20 +125,48 @@ class Clients:
     def knows_secret(self, client: Client | None, secret: str) -> bool:
         """Is it one of the client's live secrets? An unknown client costs the same."""
         presented = self.seals.digests(SECRET_PURPOSE, secret.encode("utf-8", "surrogatepass"))
-        now = self.clock()
-        live = [s for s in client.secrets if s.expires_at is None or s.expires_at > now] if client else []
+        live = [one for one in client.secrets if self._is_live(one)] if client else []
         known = [s.digest for s in live] or [b"\0" * len(presented[0])]
-        matches = [hmac.compare_digest(one, other) for one in presented for other in known]
-        return bool(live) and any(matches)
+        matches = [[hmac.compare_digest(one, other) for one in presented] for other in known]
+        if client is None or not live or not any(map(any, matches)):
+            return False
+        for one, found in zip(live, matches, strict=True):
+            if any(found) and self._hangs(one):
+                self._renew(client.client_id, one.digest, secret.encode("utf-8", "surrogatepass"))
+        return True
+
+    def _is_live(self, secret: ClientSecret) -> bool:
+        return secret.expires_at is None or secret.expires_at > self.clock()
+
+    def _hangs(self, secret: ClientSecret) -> bool:
+        """Was it digested with an older master key than the first? One that says nothing may have been."""
+        if not secret.master:
+            return len(self.seals.fingerprints) > 1
+        return secret.master != self.seals.fingerprint
+
+    def _renew(self, client_id: str, digest: bytes, plain: bytes) -> None:
+        """Digest a secret that has just been proved with the first master key, while nobody waits for it."""
+        if client_id not in self._renewing:
+            self._renewing.add(client_id)
+            renewing = Deferred.fromCoroutine(self._renewed(client_id, digest, plain))
+            renewing.addErrback(_not_renewed).addBoth(lambda _: self._renewing.discard(client_id))
+
+    async def _renewed(self, client_id: str, digest: bytes, plain: bytes) -> None:
+        world, stored = await self.store.get(WORLD, kinds.client(client_id))
+        if stored is None or world is None or world.record.master != self.seals.fingerprint:
+            return
+        client: Client = stored.record
+        secrets = tuple(self._by_first(one, plain) if one.digest == digest else one for one in client.secrets)
+        if secrets != client.secrets:  # where somebody was faster, the next time that it is proved will do
+            await swap(self.store, stored.ref, stored, replace(client, secrets=secrets))
 
     def open_secrets(self, client: Client) -> tuple[bytes, ...]:
         """The client's live secrets themselves, the newest first; of those that were sealed.
 
         :raises SealBroken: when the master key that sealed one is gone.
         """
-        now = self.clock()
-        live = [one for one in client.secrets if one.expires_at is None or one.expires_at > now]
-        return tuple(self.seals.open(SECRET_PURPOSE, one.sealed) for one in live if one.sealed)
+        live = (one for one in client.secrets if one.sealed and self._is_live(one))
+        return tuple(self.seals.open(SECRET_PURPOSE, one.sealed) for one in live)
 
     async def register(self, client: Client, secret: str | None = None) -> tuple[Client, str | None]:
         """Store a new client; one that proves itself by a secret gets one, made here unless it is given.
@@ -171,23 +207,26 @@ class Clients:
                 return new
         raise CONFLICT("the client is being changed by others; try again")
 
-    async def reseal(self) -> int:
-        """Seal with the first master key the secrets that an older one sealed; how many there were.
+    async def reseal(self) -> tuple[int, int]:
+        """Seal with the first master key the secrets that an older one sealed.
 
-        Of a secret that is not sealed there is a digest alone, which nobody can make again: it ends with its key.
+        Of a secret that is not sealed there is a digest alone, which nobody can make again until it is proved.
 
+        :returns: how many secrets were sealed anew, and how many clients have one that hangs on an older master key.
         :raises SealBroken: when no master key at hand opens one.
         """
-        count, cursor = 0, None
+        count, hanging, cursor = 0, 0, None
         while True:
             page = await self.page(cursor, 100)
             for stored in page.items:
-                if old := sum(map(self._outdated, stored.record.secrets)):
+                secrets = stored.record.secrets
+                if old := sum(map(self._outdated, secrets)):
                     await self.update(stored.record.client_id, self._resealed)
                     count += old
+                hanging += any(self._is_live(one) and not one.sealed and self._hangs(one) for one in secrets)
             cursor = page.cursor
             if cursor is None:
-                return count
+                return count, hanging
 
     def _outdated(self, secret: ClientSecret) -> bool:
         return bool(secret.sealed) and not self.seals.is_current(secret.sealed)
@@ -198,9 +237,13 @@ class Clients:
     def _anew(self, secret: ClientSecret) -> ClientSecret:
         if not self._outdated(secret):
             return secret
-        plain = self.seals.open(SECRET_PURPOSE, secret.sealed)
-        digest, sealed = self.seals.digest(SECRET_PURPOSE, plain), self.seals.seal(SECRET_PURPOSE, plain)
-        return replace(secret, digest=digest, sealed=sealed)
+        return self._by_first(secret, self.seals.open(SECRET_PURPOSE, secret.sealed))
+
+    def _by_first(self, secret: ClientSecret, plain: bytes) -> ClientSecret:
+        """The same by the first master key."""
+        sealed = self.seals.seal(SECRET_PURPOSE, plain) if secret.sealed else b""
+        digest = self.seals.digest(SECRET_PURPOSE, plain)
+        return replace(secret, digest=digest, sealed=sealed, master=self.seals.fingerprint)
 
     async def rotate_secret(self, client_id: str, overlap: int | None = None) -> tuple[Client, str]:
         """Give the client a new secret; the former one works for `overlap` seconds more, older ones end now."""
@@ -278,8 +321,14 @@ class Clients:
     def _secret(self, client: Client, secret: str, now: int) -> ClientSecret:
         plain = secret.encode("utf-8", "surrogatepass")
         sealed = self.seals.seal(SECRET_PURPOSE, plain) if needs_secret_itself(client) else b""
-        return ClientSecret(self.seals.digest(SECRET_PURPOSE, plain), now, sealed=sealed)
+        digest = self.seals.digest(SECRET_PURPOSE, plain)
+        return ClientSecret(digest, now, sealed=sealed, master=self.seals.fingerprint)
 
 
 def _client(stored: Stored[Client]) -> Client:
     return stored.record
+
+
+def _not_renewed(failure: Failure) -> None:
+    if not isinstance(failure.value, StoreUnavailable):  # the next time that it is proved will do
+        _log.failure("digesting a client's secret anew failed", failure)

@@ -79,16 +79,18 @@ class KeyTests(AdminCase):
 
     async def test_reseal(self) -> None:
         """With one master key there is nothing to do; what an older one sealed is sealed with the first."""
-        self.assertEqual(await self.done("POST", f"{KEYS}/reseal"), {"keys": 0, "secrets": 0})
+        self.assertEqual(await self.done("POST", f"{KEYS}/reseal"), {"keys": 0, "secrets": 0, "clients": 0})
         app = await self.server.client("jwt", auth_method="client_secret_jwt")
         application = self.server.application
         newer = Seals((b"\x07" * 32, bytes(range(32))), self.server.entropy)
         keys, clients = attrs.evolve(application.keys, seals=newer), attrs.evolve(application.clients, seals=newer)
         await keys.open()
+        others = len([one for one in (await clients.page(None, 100)).items if one.record.secrets]) - 1
+        self.assertGreater(others, 0)
         resource = KeysResource(keys, clients, application.world.events)
         call = Call(cast(Any, None), Caller())
-        self.assertEqual(json.loads((await resource.reseal(call)).body), {"keys": 6, "secrets": 1})
-        self.assertEqual(json.loads((await resource.reseal(call)).body), {"keys": 0, "secrets": 0})
+        self.assertEqual(json.loads((await resource.reseal(call)).body), {"keys": 6, "secrets": 1, "clients": others})
+        self.assertEqual(json.loads((await resource.reseal(call)).body), {"keys": 0, "secrets": 0, "clients": others})
         alone = attrs.evolve(clients, seals=Seals((b"\x07" * 32,), self.server.entropy))
         record = await alone.find("jwt")
         assert record is not None

@@ -367,7 +367,7 @@ class KeyTests(CommandCase):
     def test_reseal_and_drop(self) -> None:
         """With one master key nothing is sealed anew; a key that is dropped is published no more, whatever its name."""
         self.serve()
-        self.assertEqual(self.json("keys", "reseal"), {"keys": 0, "secrets": 0})
+        self.assertEqual(self.json("keys", "reseal"), {"keys": 0, "secrets": 0, "clients": 0})
         leaked = self.json("keys", "list")[0]["kid"]
         self.assertNotIn(leaked, [key["kid"] for key in self.json("keys", "drop", leaked)])
         published = [key["kid"] for key in expect(self.http.get("/oauth2/jwks")).json()["keys"]]
