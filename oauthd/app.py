@@ -65,26 +65,10 @@ from oauthd.web.channel import Limits
 from oauthd.web.errors import Errors
 from oauthd.web.fastlane import Lane
 from oauthd.web.readers import readers
-from oauthd.web.routes import ROUTES
+from oauthd.web.routes import REGISTRATION, ROUTES
 from oauthd.web.shield import Shield
 from oauthd.web.site import Site
 from oauthd.web.sources import Sources
-
-MEMBERS: Mapping[str, str] = {
-    "authorization_endpoint": "authorize",
-    "token_endpoint": "token",
-    "introspection_endpoint": "introspect",
-    "revocation_endpoint": "revoke",
-    "device_authorization_endpoint": "device_authorization",
-    "pushed_authorization_request_endpoint": "par",
-    "userinfo_endpoint": "userinfo",
-    "end_session_endpoint": "end_session",
-    "jwks_uri": "jwks",
-}
-"""Member of the metadata document -> endpoint, whose advertised path it names."""
-
-DIRECT = frozenset(MEMBERS) - {"authorization_endpoint", "end_session_endpoint", "jwks_uri"}
-"""Those that clients call themselves, and with a certificate where they have one (RFC 8705 section 5)."""
 
 UNAVAILABLE: Mapping[type[Exception], ErrorKind] = {
     StoreUnavailable: TEMPORARILY_UNAVAILABLE,
@@ -184,13 +168,13 @@ class Application(Parts):
 
     def _metadata(self, world: World) -> Metadata:
         mtls = world.settings.mtls
-        endpoints = {member: _advertised(name) for member, name in self._members().items()}
-        aliases = {} if mtls.base is None else {name: f"{mtls.base}{endpoints[name]}" for name in DIRECT & {*endpoints}}
+        told = [route for route in ROUTES if route.member and (route.member != REGISTRATION or self.registrants.on)]
+        direct = [route for route in told if route.direct and mtls.base is not None]
         return Metadata(
             issuer=world.issuer,
-            endpoints=endpoints,
+            endpoints={route.member: route.paths[0] for route in told},
             certificates=bool(mtls.listen or mtls.proxy_header),
-            aliases=dict(sorted(aliases.items())),
+            aliases={route.member: f"{mtls.base}{route.paths[0]}" for route in direct},
             grant_types=tuple(self.grants),
             authentication=self.authentication.metadata(),
             id_token_algorithms=self._signatures,
@@ -198,9 +182,6 @@ class Application(Parts):
             acr_values=tuple(acr.AMR),
             requests=self.requests.metadata(),
         )
-
-    def _members(self) -> Mapping[str, str]:
-        return {**MEMBERS, **({"registration_endpoint": "register"} if self.registrants.on else {})}
 
     @property
     def _signatures(self) -> tuple[str, ...]:

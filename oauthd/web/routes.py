@@ -1,4 +1,4 @@
-"""The whole HTTP surface in one table: paths of both families, methods, endpoint, error delivery, CORS.
+"""The whole HTTP surface in one table: paths of both families, methods, endpoint, error delivery, CORS, metadata.
 
 The first path of a row is the advertised one. An endpoint is named here and handed in by `oauthd.app`; OPTIONS is
 answered for every row, HEAD wherever GET is. CORS never goes with credentials and never on authorize (RFC 9700 2.6).
@@ -23,31 +23,56 @@ class Delivery(Enum):
 
 @frozen
 class Route:
-    """A row: `endpoints` maps each method to the name of the endpoint that serves it."""
+    """A row.
+
+    :ivar endpoints: each method, and the name of the endpoint that serves it.
+    :ivar member: what the metadata document calls the advertised path; "" where it does not tell.
+    :ivar direct: clients call it themselves, and with a certificate where they have one (RFC 8705 section 5).
+    """
 
     paths: tuple[str, ...]
     endpoints: Mapping[str, str]
     delivery: Delivery = Delivery.JSON
     cors: bool = False
+    member: str = ""
+    direct: bool = False
 
 
-def _row(paths: str, delivery: Delivery = Delivery.JSON, cors: bool = False, **endpoints: str) -> Route:
-    return Route(tuple(paths.split()), endpoints, delivery, cors)
+def _row(
+    paths: str, delivery: Delivery = Delivery.JSON, cors: bool = False, member: str = "", **endpoints: str
+) -> Route:
+    return Route(tuple(paths.split()), endpoints, delivery, cors, member)
+
+
+def _direct(paths: str, member: str, cors: bool = False, **endpoints: str) -> Route:
+    return Route(tuple(paths.split()), endpoints, Delivery.JSON, cors, member, direct=True)
 
 
 PAGE = Delivery.PAGE
+REGISTRATION = "registration_endpoint"
+"""The one member that is left out where nobody may register."""
 
 ROUTES: tuple[Route, ...] = (
     # protocol endpoints
-    _row("/oauth2/authorize /oauth/authorize", PAGE, GET="authorize", POST="authorize"),
-    _row("/oauth2/token /oauth/tokens /oauth/token", cors=True, POST="token"),
-    _row("/oauth2/introspect /oauth/introspect", POST="introspect"),
-    _row("/oauth2/revoke /oauth/revoke", cors=True, POST="revoke"),
-    _row("/oauth2/par /oauth/par", cors=True, POST="par"),
-    _row("/oauth2/device_authorize /oauth/device_authorize", POST="device_authorization"),
-    _row("/oauth2/userinfo /oauth/userinfo", cors=True, GET="userinfo", POST="userinfo"),
+    _row(
+        "/oauth2/authorize /oauth/authorize",
+        PAGE,
+        member="authorization_endpoint",
+        GET="authorize",
+        POST="authorize",
+    ),
+    _direct("/oauth2/token /oauth/tokens /oauth/token", "token_endpoint", cors=True, POST="token"),
+    _direct("/oauth2/introspect /oauth/introspect", "introspection_endpoint", POST="introspect"),
+    _direct("/oauth2/revoke /oauth/revoke", "revocation_endpoint", cors=True, POST="revoke"),
+    _direct("/oauth2/par /oauth/par", "pushed_authorization_request_endpoint", cors=True, POST="par"),
+    _direct(
+        "/oauth2/device_authorize /oauth/device_authorize",
+        "device_authorization_endpoint",
+        POST="device_authorization",
+    ),
+    _direct("/oauth2/userinfo /oauth/userinfo", "userinfo_endpoint", cors=True, GET="userinfo", POST="userinfo"),
     _row("/oauth2/register_client", POST="register_client"),
-    _row("/oauth2/register /oauth/register", cors=True, POST="register"),
+    _row("/oauth2/register /oauth/register", cors=True, member=REGISTRATION, POST="register"),
     _row(
         "/oauth2/register/<client_id>",
         cors=True,
@@ -55,8 +80,8 @@ ROUTES: tuple[Route, ...] = (
         PUT="client_configuration",
         DELETE="client_configuration",
     ),
-    _row("/oauth2/logout", PAGE, GET="end_session", POST="end_session"),
-    _row("/oauth2/jwks /.well-known/jwks.json", cors=True, GET="jwks"),
+    _row("/oauth2/logout", PAGE, member="end_session_endpoint", GET="end_session", POST="end_session"),
+    _row("/oauth2/jwks /.well-known/jwks.json", cors=True, member="jwks_uri", GET="jwks"),
     _row("/.well-known/openid-configuration /oauth2/.well-known/openid-configuration", cors=True, GET="metadata"),
     _row("/.well-known/oauth-authorization-server", cors=True, GET="metadata"),
     # health
