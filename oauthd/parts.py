@@ -213,6 +213,7 @@ class Parts:
         self.request_objects = RequestObjects(
             keys=self.client_keys,
             fetcher=self.fetcher,
+            secrets=self.clients.open_secrets,
             decrypt=self.keys.decrypt,
             once=self.once,
             issuer=world.issuer,
@@ -268,10 +269,11 @@ class Parts:
         store, tokens, events, entropy = world.store, self.tokens, world.events, world.entropy
         lives = world.settings.tokens
         access, longest = lives.access_lifetime, lives.refresh_absolute
+        profile = world.settings.server.profile
         found: tuple[GrantType, ...] = (
             AuthorizationCode(store, tokens, events, access, world.settings.clients.pkce_public),
             ClientCredentials(self.clients, self.scopes, entropy, longest),
-            Password(store, self.clients, self.scopes, self.sign_in, entropy, longest, access),
+            Password(store, self.clients, self.scopes, self.sign_in, entropy, longest, access, profile),
             Refresh(
                 store=store,
                 tokens=tokens,
@@ -280,12 +282,12 @@ class Parts:
                 seals=world.seals,
                 grace=lives.refresh_grace,
                 refresh_idle=lives.refresh_idle,
-                profile=world.settings.server.profile,
+                profile=profile,
             ),
             Device(store, tokens, access),
         )
         # FAPI 2.0 Security Profile section 5.3.2.1: nobody's password is given to a client.
-        left_out = {Password.grant_type} if world.settings.server.profile == FAPI2 else set()
+        left_out = {Password.grant_type} if profile == FAPI2 else set()
         return {grant.grant_type: grant for grant in found if grant.grant_type not in left_out}
 
 

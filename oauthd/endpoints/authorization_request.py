@@ -24,6 +24,7 @@ from oauthd.protocol.errors import INVALID_REQUEST, INVALID_REQUEST_URI
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client
 from oauthd.protocol.redirects import RedirectUri, choose
+from oauthd.protocol.request_object import BY_SECRET
 from oauthd.stores.clients import Clients
 from oauthd.stores.pushed_requests import URN, PushedRequests, named, noted
 from oauthd.stores.scopes import ScopeCatalogue
@@ -135,7 +136,7 @@ class AuthorizationRequests:
 
     def metadata(self) -> Mapping[str, Any]:
         """What the metadata document says of requests (RFC 9126 section 5, OpenID Connect Discovery section 3)."""
-        signing = profile.SIGNING if self._all_strict() else jose.ASYMMETRIC
+        signing = profile.SIGNING if self._all_strict() else (*jose.ASYMMETRIC, *BY_SECRET)
         return {
             "require_pushed_authorization_requests": self._all_must_push(),
             "request_parameter_supported": True,

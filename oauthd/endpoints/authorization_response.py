@@ -1,7 +1,8 @@
 """The authorization response (RFC 6749 sections 4.1.2 and 4.1.2.1) on its way to the client, in the mode it asked for.
 
 Success and error go alike. Outside a signed response the issuer is a parameter of its own (RFC 9207 section 2); in one
-it is a claim, and stands for that (RFC 9207 section 2.4). A response that is to be signed or encrypted and cannot be is
+it is a claim, and stands for that (RFC 9207 section 2.4). A client registered for signed responses gets no others,
+also where its request does not say so or cannot be read. A response that is to be signed or encrypted and cannot be is
 not sent in clear: the person is told on a page.
 """
 
@@ -38,7 +39,7 @@ class AuthorizationResponses:
     algorithm: str
     form: Callable[[RedirectUri, Iterable[tuple[str, str]]], Response]
     clock: Callable[[], float]
-    profile: str = ""
+    profile: str
 
     async def send(
         self, client: Client, redirect: RedirectUri, parameters: Parameters, *pairs: tuple[str, str]
@@ -48,7 +49,7 @@ class AuthorizationResponses:
         :param parameters: those of the request: its `response_mode` and its `state`.
         :raises OAuthError: when it cannot be signed or encrypted; not to be redirected.
         """
-        mode = response_modes.taken(parameters, redirect)
+        mode = response_modes.taken(parameters, redirect, response_modes.wants_signed(client))
         states = [value for name, value in parameters if name == "state"]
         answer = (*pairs, *((("state", states[0]),) if len(states) == 1 and states[0] else ()))
         if mode.signed:

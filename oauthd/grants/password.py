@@ -23,7 +23,10 @@ from oauthd.stores.users import is_administrator
 
 @frozen
 class Password:
-    """The grant type `password`."""
+    """The grant type `password`.
+
+    :ivar profile: what the server holds every client to; "" for nothing.
+    """
 
     store: IStore
     clients: Clients
@@ -32,12 +35,13 @@ class Password:
     entropy: Callable[[int], bytes]
     refresh_absolute: int
     access_lifetime: int
+    profile: str
 
     grant_type = "password"
 
     async def redeem(self, ask: Ask) -> Redemption:
         """Tokens for the user whose password was given."""
-        if profile.is_strict(ask.client):  # FAPI 2.0 Security Profile section 5.3.2.1
+        if profile.is_strict(ask.client, self.profile):  # FAPI 2.0 Security Profile section 5.3.2.1
             raise UNAUTHORIZED_CLIENT("the client may not use this grant")
         username = ask.parameters.required("username")
         password = ask.parameters.required("password")

@@ -76,7 +76,7 @@ class Assertions:
     algorithms: Collection[str]
     leeway: int
     longest: int
-    profile: str = ""
+    profile: str
 
     def header(self, assertion: str) -> Mapping[str, Any]:
         """Its header, which depends on no client as far as it is judged here. Nothing of it is verified.

@@ -25,7 +25,7 @@ class Bindings:
     """
 
     proofs: Proofs
-    profile: str = ""
+    profile: str
 
     async def of(self, request: Request, client: Client) -> Binding:
         """What the tokens of this request are to be bound to.

@@ -67,7 +67,7 @@ class ClientAuthentication:
     events: Events
     clock: Callable[[], float]
     key: bytes = field(repr=False)
-    profile: str = ""
+    profile: str
     _places: Sequence[Place] = field(init=False, repr=False)
     _bare: Place | None = field(init=False, repr=False)
 

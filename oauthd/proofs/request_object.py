@@ -11,7 +11,7 @@ when what it asks for is given, so that a page can be loaded again before.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -23,6 +23,7 @@ from oauthd.protocol import jose, request_object
 from oauthd.protocol.errors import INVALID_REQUEST_OBJECT, INVALID_REQUEST_URI
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client
+from oauthd.protocol.seals import SealBroken
 from oauthd.stores import kinds
 from oauthd.stores.once import Once
 
@@ -50,12 +51,14 @@ class Opened:
 class RequestObjects:
     """Opens request objects.
 
+    :ivar secrets: the live secrets of a client that are known themselves; raises `SealBroken`.
     :ivar decrypt: what is encrypted to one of our keys; raises `jose.TokenRefused`.
     :ivar leeway: seconds by which a client's clock may differ.
     """
 
     keys: ClientKeys
     fetcher: Fetcher
+    secrets: Callable[[Client], Sequence[bytes]]
     decrypt: Callable[[str], Awaitable[bytes]]
     once: Once
     issuer: str
@@ -138,9 +141,29 @@ class RequestObjects:
         algorithms = request_object.algorithms(client, strict)
         if header.get("alg") not in algorithms:  # before anything is fetched for it
             raise jose.TokenRefused("its algorithm is not accepted")
+        if header["alg"] in request_object.BY_SECRET:
+            return self._by_secret(client, token, algorithms)
         kid = header.get("kid")
         keys = await self.keys.of(client, kid if isinstance(kid, str) else None)
         _, claims = jose.verify_with(
             token, keys, algorithms, typ=request_object.TYPES, now=None, exp_optional=True
         )
         return claims
+
+    def _by_secret(self, client: Client, token: str, algorithms: Collection[str]) -> Mapping[str, Any]:
+        """The claims of an object that is authenticated by a live secret of its client (Core section 6.1)."""
+        refused = jose.TokenRefused("the client has no secret that is known here itself: it must be given another")
+        try:
+            secrets = self.secrets(client)
+        except SealBroken:
+            raise refused from None
+        for secret in secrets:
+            try:
+                _, claims = jose.verify_hmac(
+                    token, secret, algorithms, typ=request_object.TYPES, now=None, exp_optional=True
+                )
+            except jose.TokenRefused as error:
+                refused = error
+            else:
+                return claims
+        raise refused

@@ -37,7 +37,7 @@ def code_lifetime(seconds: int, strict: bool) -> int:
     return min(seconds, LONGEST_CODE) if strict else seconds
 
 
-def accepted(client: Client, server: str = "") -> tuple[str, ...] | None:
+def accepted(client: Client, server: str) -> tuple[str, ...] | None:
     """The algorithms that may sign JWTs of a client, and those for it; None for all that are on.
 
     :param server: the profile that the server holds all clients to.
@@ -47,7 +47,7 @@ def accepted(client: Client, server: str = "") -> tuple[str, ...] | None:
     return FAPI1_SIGNING if client.profile == FAPI1 else None
 
 
-def signs(client: Client, wanted: str, available: Collection[str], server: str = "") -> str:
+def signs(client: Client, wanted: str, available: Collection[str], server: str) -> str:
     """The algorithm that signs for a client, given what it registered or what is the default.
 
     :param available: those that have keys.
@@ -69,9 +69,9 @@ def signing(wanted: str, available: Collection[str], strict: bool) -> str:
     return wanted
 
 
-def is_strict(client: Client, server: str = "") -> bool:
+def is_strict(client: Client, server: str) -> bool:
     """Is this client held to it?
 
-    :param server: the profile that the server holds all of them to.
+    :param server: the profile that the server holds all of them to; whoever asks has to know it.
     """
     return FAPI2 in (server, client.profile) and client.profile != PLAIN

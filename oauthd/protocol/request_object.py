@@ -26,6 +26,8 @@ from oauthd.protocol.records import Client
 
 TYPES: Final = ("JWT", "oauth-authz-req+jwt")  # RFC 9101 section 10.8; the first may be left out
 MEDIA_TYPES: Final = ("application/oauth-authz-req+jwt", "application/jwt")  # section 4
+BY_SECRET: Final = ("HS256",)
+"""The HMAC that every secret is long enough for (RFC 7518 section 3.2)."""
 LONGEST_URI: Final = 512  # section 5.2
 LONGEST_LIFE: Final = 3600
 """Seconds between `nbf` and `exp`, and between `nbf` and now, for clients that must sign."""
@@ -37,10 +39,15 @@ _OF_THE_TOKEN = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 def algorithms(client: Client, strict: bool) -> Sequence[str]:
     """The algorithms that sign a client's request objects: the one that it registered, of those that are on.
 
+    By a secret that both know (OpenID Connect Core section 6.1) where it registered that. A public client has none,
+    and no profile allows it.
+
     :param strict: the client is held to FAPI 2.0.
     """
-    known = profile.SIGNING if strict else profile.accepted(client) or jose.ASYMMETRIC
-    return [name for name in known if client.request_algorithm in ("", name)]
+    held = profile.accepted(client, profile.FAPI2 if strict else "")
+    if client.request_algorithm in BY_SECRET and client.confidential and held is None:
+        return [client.request_algorithm]
+    return [name for name in held or jose.ASYMMETRIC if client.request_algorithm in ("", name)]
 
 
 def is_unsigned(token: str) -> bool:

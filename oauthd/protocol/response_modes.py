@@ -18,6 +18,7 @@ from attrs import frozen
 
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Parameters
+from oauthd.protocol.records import Client
 from oauthd.protocol.redirects import RedirectUri
 
 Pairs = Iterable[tuple[str, str]]
@@ -79,12 +80,20 @@ def chosen(parameters: Parameters, redirect: RedirectUri | None = None) -> Respo
     return mode
 
 
-def taken(parameters: Parameters, redirect: RedirectUri) -> ResponseMode:
-    """The mode that the response takes: the one asked for, where that can be; an error must go somehow."""
+def wants_signed(client: Client) -> bool:
+    """Are all its responses signed? JARM section 5: those of a client that registered how."""
+    return bool(client.response_algorithm or client.response_encryption)
+
+
+def taken(parameters: Parameters, redirect: RedirectUri, signed: bool) -> ResponseMode:
+    """The mode that the response takes: the one asked for, where that can be; an error must go somehow.
+
+    :param signed: the client wants no others, whatever it asks for, or whatever of its request can be read.
+    """
     names = {value for name, value in parameters if name == "response_mode"}
     mode = MODES.get(names.pop(), QUERY) if len(names) == 1 else QUERY
     web = redirect.value.startswith(("https:", "http:"))
-    return ResponseMode("query", mode.signed) if mode.by_form and not web else mode
+    return ResponseMode("query" if mode.by_form and not web else mode.place, mode.signed or signed)
 
 
 def claims(issuer: str, client_id: str, now: int, pairs: Pairs) -> dict[str, Any]:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from typing import Any
 
+from attrs import evolve
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+
+from oauthd.grants.interface import Ask
+from oauthd.protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
+from oauthd.protocol.messages import Parameters
 from oauthd.stores.users import ADMINISTRATOR
 from tests.server import PASSWORD, ServerCase, ok
 from tests.specs.tokens import verified
@@ -21,6 +28,17 @@ class PasswordTests(ServerCase):
     async def ask(self, name: str = "alice", password: str = PASSWORD, **form: str) -> Answer:
         """A password request."""
         return await self.server.token(self.app, "password", username=name, password=password, **form)
+
+    async def test_under_fapi(self) -> None:
+        """FAPI 2.0 Security Profile section 5.3.2.1: not for clients held to it, by themselves or by the server."""
+        strict = await self.server.client("strict", grant_types=("password",), profile="fapi2")
+        grant: Any = self.server.application.grants["password"]
+        parameters = Parameters((("username", "alice"), ("password", PASSWORD)))
+        for app, server in ((strict, ""), (strict, "fapi2"), (self.app, "fapi2")):
+            ask = Ask(app.record, parameters, await self.server.store.generations(app.client_id), 0, 0.0, "a", "")
+            redeemed = Deferred.fromCoroutine(evolve(grant, profile=server).redeem(ask))
+            refused = await self.assertFailure(redeemed, OAuthError)
+            self.assertIs(refused.kind, UNAUTHORIZED_CLIENT)
 
     async def test_names_in_any_spelling(self) -> None:
         """The name may be spelled in any way that means the same."""

@@ -113,7 +113,7 @@ class SecretCase(StoreCase):
         basic, events = Counted(ClientSecretBasic(clients)), list[Event]()
         authentication = ClientAuthentication(
             clients, (basic, ClientSecretPost(clients), NoProof()), Events([events.append]), self.clock.seconds,
-            self.entropy(32),
+            self.entropy(32), "",
         )  # fmt: skip
         return Process(node, clients, authentication, basic, events)
 

@@ -92,14 +92,17 @@ class AlgorithmTests(SynchronousTestCase):
     """Which algorithms count."""
 
     def test_by_client(self) -> None:
-        """All that there are, those of FAPI, or the one that was registered; never none and never HMAC."""
+        """All that there are, those of FAPI, or the one that was registered; never none, HMAC only with a secret."""
         self.assertEqual(set(request_object.algorithms(CLIENT, False)), set(jose.ASYMMETRIC))
         self.assertEqual(set(request_object.algorithms(CLIENT, True)), set(profile.SIGNING))
         for name, strict, found in (
             ("RS256", False, ["RS256"]), ("RS256", True, []), ("ES256", True, ["ES256"]), ("none", False, []),
-            ("HS256", False, []),
+            ("HS256", False, ["HS256"]), ("HS256", True, []), ("HS384", False, []), ("HS512", False, []),
         ):  # fmt: skip
             self.assertEqual(request_object.algorithms(replace(CLIENT, request_algorithm=name), strict), found)
+        by_secret = replace(CLIENT, request_algorithm="HS256")
+        for other in (replace(by_secret, client_type="public"), replace(by_secret, profile="fapi1")):
+            self.assertEqual(request_object.algorithms(other, False), [])
 
     @given(st.text(alphabet="eyJ0.aA-_=", max_size=60))
     def test_unsigned(self, token: str) -> None:

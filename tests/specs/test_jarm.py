@@ -151,6 +151,18 @@ class SignedTests(_Flow):
             document["authorization_encryption_enc_values_supported"], list(jose.CONTENT_ENCRYPTION)
         )
 
+    async def test_section_5_unreadable_requests(self) -> None:
+        """Section 5: an error of a request that cannot be read is signed as well, whatever stands outside of it."""
+        app = await self.server.client("signed", response_algorithm="ES256")
+        named = {"client_id": app.client_id, "redirect_uri": REDIRECT, "state": "s"}
+        wrong = ({"request": "no.request.object"}, {"request_uri": "https://app.example/unknown"})
+        for place, mode in (("query", ""), ("query", "query"), ("fragment", "fragment")):
+            for sent in wrong:
+                answer = await self.server.get("/oauth2/authorize", {**named, **sent, "response_mode": mode})
+                claims = (await self.read(answer, place, "ES256")).claims
+                self.assertRegex(claims["error"], r"\Ainvalid_request_(object|uri)\Z")
+                self.assertEqual(claims["state"], "s")
+
 
 class DefaultTests(_Flow):
     """Section 3, where the operator has another default for id tokens."""
@@ -219,14 +231,18 @@ class EncryptedTests(_Flow):
         self.refused_page(await self.refused_by(app, "jwt"))
 
     async def test_section_3_no_other_modes(self) -> None:
-        """Section 3: a client that wants its responses signed or encrypted gets none that are not."""
+        """Section 5: a client that wants its responses signed or encrypted gets none that are not, errors included."""
         for app in (
             await self.encrypting("ECDH-ES", "A128GCM", self.key, "sealed"),
             await self.server.client("signed", response_algorithm="ES256"),
         ):
-            for mode in ("query", None):
+            for mode in ("query", "fragment", "form_post", None):
+                place = mode or "query"
                 asking = self.server.asking(app, response_mode=mode)
-                answer = await self.server.get("/oauth2/authorize", asking)
-                self.refused_by_redirect(answer.redirected, "invalid_request")
+                token = self.response(await self.server.get("/oauth2/authorize", asking), place)
+                encrypted = bool(app.record.response_encryption)
+                inner = self.opened(token, self.key)[1] if encrypted else token
+                claims = (await verified(self.server, inner, "RS256" if encrypted else "ES256")).claims
+                self.assertEqual((claims["error"], claims["state"]), ("invalid_request", "st&te"))
             form = self.server.asking(app, response_mode="form_post")
             self.refused(await self.server.post("/oauth2/par", form, basic=app.basic), "invalid_request")

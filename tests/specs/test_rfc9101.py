@@ -7,6 +7,8 @@ import hashlib
 import json
 from typing import Any
 
+from joserfc import jwt
+from joserfc.jwk import OctKey
 from msgspec.structs import replace
 from treq.testing import RequestTraversalAgent
 from twisted.internet.task import Clock
@@ -271,6 +273,43 @@ class Section6Tests(ObjectCase):
         self.assertIn("code", await self.answered(self.signed(RSA)))
         await self.is_refused(RSA.sign(self.claims(), "RS256"))
         await self.is_refused(self.signed())
+
+    async def test_section_6_2_by_secret(self) -> None:
+        """OpenID Connect Core section 6.1: by a live secret of a client that registered HS256, and of no other."""
+        app = await self.server.client("mac", request_algorithm="HS256")
+        claims = self.claims(app)
+
+        def by(secret: str, algorithm: str = "HS256") -> str:
+            return str(jwt.encode({"alg": algorithm}, claims, OctKey.import_key(secret), algorithms=["HS256", "HS512"]))
+
+        self.assertEqual((await self.push(by(app.secret), app)).status, 201)
+        clients = self.server.application.clients
+        _, fresh = await clients.rotate_secret("mac", 60)
+        for secret in (app.secret, fresh):
+            self.assertEqual((await self.push(by(secret), app)).status, 201)
+        self.server.clock.advance(60)
+        claims = self.claims(app)
+        app = App(app.record, fresh)
+        self.assertEqual((await self.push(by(fresh), app)).status, 201)
+        long = "x" * 80
+        for token in (by(long), by(long, "HS512"), by(fresh, "HS512"), HOLDER.sign(claims), by(fresh)[:-2] + "AA"):
+            self.refused(await self.push(token, app), "invalid_request_object")
+        current = await clients.find("mac")
+        assert current is not None
+        others = ({"profile": "fapi1"}, {"profile": "fapi2"}, {"request_algorithm": ""}, {"client_type": "public"})
+        for fields in others:
+            held = replace(current, **fields)
+            with self.assertRaisesRegex(Exception, "its algorithm is not accepted"):
+                strict = fields.get("profile") == "fapi2"
+                await self.server.application.request_objects.open(held, by(fresh), strict, False)
+
+    async def test_section_6_2_by_a_secret_that_is_not_known(self) -> None:
+        """A client whose secret is kept as a digest alone, or sealed by a key that is gone, is told so."""
+        await self.change(request_algorithm="HS256")
+        token = jwt.encode({"alg": "HS256"}, self.claims(), OctKey.import_key(self.app.secret))
+        answer = await self.push(token)
+        self.refused(answer, "invalid_request_object")
+        self.assertIn("must be given another", answer.text)
 
     async def test_section_6_2_types(self) -> None:
         """Section 10.8: the type is that of request objects, in any case, or JWT, or missing; no other."""
@@ -555,6 +594,7 @@ class MetadataTests(ObjectCase):
         self.assertIs(document["require_signed_request_object"], True)
         algorithms = document["request_object_signing_alg_values_supported"]
         self.assertTrue({"RS256", "PS256", "ES256", "EdDSA"} <= set(algorithms))
+        self.assertIn("HS256", algorithms)
         self.assertNotIn("none", algorithms)
         self.assertIn("ECDH-ES", document["request_object_encryption_alg_values_supported"])
         answer = await self.server.browser().get("/oauth2/authorize", self.server.asking(self.app))
