@@ -6,7 +6,7 @@ of before are used once more, for a while; a key that is not among them makes us
 fetcher, no longer than it allows.
 
 Refused is a document that is no JWK Set (RFC 7517 section 5), or has too many keys. Keys of kinds that mean nothing
-here are passed over by whoever reads them.
+here are passed over by whoever reads them; members that do are not kept.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from oauthd.fetcher import Fetcher, FetchRefused
 from oauthd.proofs.interface import Unproven
+from oauthd.protocol import key_sets
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE
 from oauthd.protocol.records import Client
 
@@ -36,6 +37,8 @@ STALE: Final = 600.0
 """Seconds for which keys are used whose document cannot be had again, or is on its way."""
 MOST_KEYS: Final = 50
 MOST_SETS: Final = 256  # that are kept as read; others are read each time
+_WORDS: Final = ("kty", "kid", "alg", "use", "crv", "x", "y", "n", "e", "pub", *key_sets.PRIVATE)
+_LISTS: Final = (("key_ops", 10), ("x5c", 1))  # RFC 7517 section 4.7: the first certificate is the key's own
 
 _log = Logger(namespace="oauthd.proofs")
 
@@ -132,4 +135,14 @@ def _read(body: bytes) -> Keys:
         raise FetchRefused("is not a JWK Set")
     if len(keys) > MOST_KEYS:
         raise FetchRefused(f"has more than {MOST_KEYS} keys")
-    return [key for key in keys if isinstance(key, dict)]
+    return [_known(key) for key in keys if isinstance(key, dict)]
+
+
+def _known(key: Key) -> Key:
+    """What anybody here looks at, of a key that may be whatever its host likes, and is kept.
+
+    A member that is not of its type stays, and fits nothing.
+    """
+    words = {name: key[name] if isinstance(key[name], str) else None for name in _WORDS if name in key}
+    lists = {name: key[name][:most] if isinstance(key[name], list) else [] for name, most in _LISTS if name in key}
+    return words | {name: [one for one in found if isinstance(one, str)] for name, found in lists.items()}

@@ -118,7 +118,16 @@ class SourceTests(KeysCase):
     def test_strange_members(self) -> None:
         """What is no key among the keys is passed over."""
         self.page.body = b'{"keys":[null,1,{"kid":["x"]},{"kid":"one"}]}'
-        self.assertEqual(self.found("one"), [["x"], "one"])
+        self.assertEqual(self.found("one"), [None, "one"])
+
+    def test_nothing_beside_the_keys(self) -> None:
+        """What is kept of a document is what says something of a key, whatever else its host puts there."""
+        chain = ["one", "two"]
+        junk: list[Any] = [[]] * 1000
+        key = {"kty": "EC", "kid": "one", "x": junk, "use": junk, "key_ops": ["verify", junk], "x5c": chain, "d": junk}
+        self.page.body = json.dumps({"keys": [key | {"more": junk}], "more": junk}).encode()
+        kept = [{"kty": "EC", "kid": "one", "x": None, "use": None, "key_ops": ["verify"], "x5c": ["one"], "d": None}]
+        self.assertEqual(self.successResultOf(self.asked()), kept)
 
     def test_a_bounded_number(self) -> None:
         """However many clients have keys somewhere, no more than a number of their sets are kept as read."""
