@@ -57,7 +57,7 @@ from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
 from oauthd.runtime.threads import PoolFull
 from oauthd.stores.interface import StoreUnavailable
-from oauthd.stores.writing import Writing
+from oauthd.stores.turns import Turns
 from oauthd.subjects import TYPES
 from oauthd.web.answering import AccessLog
 from oauthd.web.application import Edge, build
@@ -121,7 +121,7 @@ class Application(Parts):
                 events=events,
                 clock=world.clock,
                 entropy=world.entropy,
-                writing=Writing(world.store, world.reactor),
+                turns=Turns(world.store, world.reactor),
             ),
             "introspect": Introspect(
                 authentication=self.authentication,

@@ -20,18 +20,19 @@ from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.claims import STANDARD
 from oauthd.protocol.claims_request import requested
 from oauthd.protocol.confirmation import confirmation
+from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.jose import at_hash
-from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken
+from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken, User
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 section 2.1
+STANDARD_NAMES = frozenset(STANDARD)
 
 
-@frozen
-class Order:
+class Order(Frozen, frozen=True):
     """What an access token is to say.
 
     :ivar subject: user id, or client id where no user is involved (RFC 9068 section 2.2).
@@ -144,28 +145,43 @@ class Minting:
 
     async def id_token(self, client: Client, grant: Grant, access_token: str, nonce: str) -> str:
         """An id token (OpenID Connect Core section 2) for the grant's user."""
-        now = int(self.clock())
+        user = await self.users.find(grant.user_id) if _tells_of_user(grant) else None
+        claims = self._id_claims(client, grant, access_token, nonce, user)
+        return await self.nested.signed(client, claims, self._id_algorithm(client), client.id_token_encryption)
+
+    def id_token_waits(self, client: Client, grant: Grant) -> bool:
+        """Is there something to wait for: a look at the user, a thread, the client's keys?"""
+        return _tells_of_user(grant) or self.nested.waits(self._id_algorithm(client), client.id_token_encryption)
+
+    def id_token_at_once(self, client: Client, grant: Grant, access_token: str, nonce: str) -> str:
+        """As `id_token`, where nothing `id_token_waits` for."""
+        claims = self._id_claims(client, grant, access_token, nonce, None)
+        return self.nested.signed_at_once(client, claims, self._id_algorithm(client))
+
+    def _id_algorithm(self, client: Client) -> str:
         wanted = client.id_token_algorithm or self.settings.tokens.id_token_algorithm
-        strict = profile.is_strict(client, self.settings.server.profile)
-        algorithm = profile.signing(wanted, self.keys.algorithms, strict)
-        asked = grant.claims.get("id_token", {})
-        user = await self.users.find(grant.user_id) if asked.keys() & set(STANDARD) else None
+        return profile.signing(wanted, self.keys.algorithms, profile.is_strict(client, self.settings.server.profile))
+
+    def _id_claims(
+        self, client: Client, grant: Grant, access_token: str, nonce: str, user: User | None
+    ) -> dict[str, Any]:
+        now = int(self.clock())
         claims: dict[str, Any] = {
-            **(requested(user, asked) if user else {}),
+            **(requested(user, grant.claims["id_token"]) if user else {}),
             "iss": self.issuer,
             "sub": self.subjects.of(client, grant.user_id),
             "aud": client.client_id,
             "exp": now + self.settings.tokens.id_token_lifetime,
             "iat": now,
         }
-        if hashed := at_hash(access_token, algorithm):
+        if hashed := at_hash(access_token, self._id_algorithm(client)):
             claims["at_hash"] = hashed  # Core section 3.1.3.6
         if grant.auth_time:
             context = grant.acr or PASSWORD
             claims |= {"auth_time": grant.auth_time, "acr": context, "amr": list(AMR.get(context, ()))}
         if nonce:
             claims["nonce"] = nonce
-        return await self.nested.signed(client, claims, algorithm, client.id_token_encryption)
+        return claims
 
     def _access_claims(self, order: Order, record: AccessToken) -> Mapping[str, Any]:
         # RFC 9068 section 2.2; without a resource the audience is the default one, the issuer (section 3).
@@ -190,3 +206,8 @@ class Minting:
         if record.details:
             claims["authorization_details"] = list(record.details)  # RFC 9396 section 9.1
         return claims
+
+
+def _tells_of_user(grant: Grant) -> bool:
+    """Is the id token to say more of the user than who it is (OpenID Connect Core section 5.5)?"""
+    return not STANDARD_NAMES.isdisjoint(grant.claims.get("id_token", ()))

@@ -51,17 +51,30 @@ class NestedJwts:
         :param encryption: `alg` and `enc`, () for none.
         :raises OAuthError: `invalid_request` when there is no key or secret to sign with, or none to encrypt to.
         """
-        if algorithm in jose.HMAC:
-            token = self._by_secret(client, claims, algorithm, typ)
-        else:
+        if self._in_thread(algorithm):
             signer = self._signer(algorithm, typ)
-            if signer.slow:
-                # The thread does the arithmetic alone: what it does in Python would hold the reactor up.
-                data = signer.unsigned(claims)
-                token = signer.signed(data, await self.in_thread(signer.signature, data))
-            else:
-                token = signer.sign(claims)
+            # The thread does the arithmetic alone: what it does in Python would hold the reactor up.
+            data = signer.unsigned(claims)
+            token = signer.signed(data, await self.in_thread(signer.signature, data))
+        else:
+            token = self.signed_at_once(client, claims, algorithm, typ)
         return await self.encrypted(client, token, encryption, "JWT") if encryption else token
+
+    def waits(self, algorithm: str, encryption: Sequence[str] = ()) -> bool:
+        """Is there something to wait for, a thread or the client's keys?
+
+        :raises OAuthError: `invalid_request` when there is no key to sign with.
+        """
+        return bool(encryption) or self._in_thread(algorithm)
+
+    def signed_at_once(self, client: Client, claims: Mapping[str, Any], algorithm: str, typ: str = "JWT") -> str:
+        """As `signed`, where nothing `waits`."""
+        if algorithm in jose.HMAC:
+            return self._by_secret(client, claims, algorithm, typ)
+        return self._signer(algorithm, typ).sign(claims)
+
+    def _in_thread(self, algorithm: str) -> bool:
+        return algorithm not in jose.HMAC and self._signer(algorithm, "JWT").slow
 
     def _signer(self, algorithm: str, typ: str) -> jose.Signer:
         try:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from attrs import field, frozen, mutable
@@ -92,7 +92,7 @@ class Here:
         """The outcome of the work."""
         if work is jose.generate:
             return self._key(*arguments)
-        if getattr(work, "__module__", "") == "oauthd.keys":
+        if getattr(work, "__module__", "") == "oauthd.sealed_keys":
             if (work, *arguments) not in self._loaded:
                 self._loaded[(work, *arguments)] = work(*arguments)
             return self._loaded[(work, *arguments)]
@@ -153,10 +153,15 @@ class Watched:
 
     async def commit(self, commit: Commit) -> bool:
         """Commit, unless it is to be lost."""
+        (done,) = await self.commits((commit,))
+        return done
+
+    async def commits(self, commits: Sequence[Commit]) -> list[bool]:
+        """Commit several, unless one of them is to be lost: then all are."""
         if self.crash_before:
             self.crash_before -= 1
             raise StoreUnavailable("lost before")
-        done = await self._store.commit(commit)
+        done = await self._store.commits(commits)
         if self.crash_after:
             self.crash_after -= 1
             raise StoreUnavailable("lost after")

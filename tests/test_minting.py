@@ -54,7 +54,7 @@ class MintingTests(ServerCase):
         """The client's format comes before the setting."""
         token, _ = await self.minting.access_token(self.order)
         self.assertEqual(token.count("."), 2)
-        other = evolve(self.order, client=replace(self.app.record, access_format="opaque"))
+        other = replace(self.order, client=replace(self.app.record, access_format="opaque"))
         token, _ = await self.minting.access_token(other)
         self.assertEqual(opaque.parse(opaque.ACCESS_TOKEN, token), "")
 
@@ -67,7 +67,7 @@ class MintingTests(ServerCase):
 
     async def test_record_and_claims_agree(self) -> None:
         """The record says what the token says."""
-        order = evolve(self.order, user_id="u1", username="alice", grant_id="g", audience=("https://a",), auth_time=7)
+        order = replace(self.order, user_id="u1", username="alice", grant_id="g", audience=("https://a",), auth_time=7)
         token, write = await self.minting.access_token(order)
         keys = KeySet.import_key_set(self.server.application.keys.public_jwks())  # type: ignore[arg-type]
         claims, record = jwt.decode(token, keys).claims, write.record
@@ -81,7 +81,7 @@ class MintingTests(ServerCase):
     async def test_no_longer_than_its_grant(self) -> None:
         """An access token ends with its grant at the latest."""
         for ends_at, lives in ((None, 1800), (int(NOW) + 10000, 1800), (int(NOW) + 100, 100)):
-            _, write = await self.minting.access_token(evolve(self.order, ends_at=ends_at))
+            _, write = await self.minting.access_token(replace(self.order, ends_at=ends_at))
             self.assertEqual(write.record.expires_at - write.record.issued_at, lives)
 
     async def test_refresh_token_lifetime(self) -> None:

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 from msgspec.structs import replace
+from twisted.internet.defer import ensureDeferred
 from twisted.python.failure import Failure
 
 from oauthd.events import Events
-from oauthd.grants.interface import Ask, GrantType, Redemption, Repeated
+from oauthd.grants.interface import Ask, GrantAtOnce, GrantType, Redemption, Repeated
 from oauthd.minting import Minting, Order
 from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
@@ -27,13 +28,14 @@ from oauthd.protocol.errors import (
     UNSUPPORTED_GRANT_TYPE,
     OAuthError,
 )
+from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.json_text import text
 from oauthd.protocol.messages import JSON, Parameters, Request, Response, Told
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Grant
 from oauthd.stores import kinds
 from oauthd.stores.cache import Cache
-from oauthd.stores.interface import IStore, Write
-from oauthd.stores.writing import Writing
+from oauthd.stores.interface import Commit, IStore, Stored, Write
+from oauthd.stores.turns import Turns
 
 ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
 REPEATABLE = ("resource",)  # RFC 8707 section 2
@@ -41,9 +43,25 @@ VARYING: Mapping[str, str] = {"client_credentials": "", "refresh_token": "refres
 """Grant types that are asked for again and again, and the parameter that differs each time."""
 
 
+class _Minted(Frozen, frozen=True):
+    """A finished answer and what makes it true.
+
+    :ivar writes: of the grant and the refresh token, what is new.
+    """
+
+    secret = ("body",)
+
+    body: bytes
+    access: Write[AccessToken]
+    writes: list[Write[Any]]
+
+
 @frozen
 class Token:
-    """Exchanges what a grant stands for against tokens."""
+    """Exchanges what a grant stands for against tokens.
+
+    :ivar at_once: the grants that can decide without a coroutine.
+    """
 
     store: IStore
     cache: Cache
@@ -55,7 +73,12 @@ class Token:
     events: Events
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
-    writing: Writing
+    turns: Turns
+    at_once: Mapping[str, GrantAtOnce] = field(init=False)
+
+    @at_once.default
+    def _at_once(self) -> Mapping[str, GrantAtOnce]:
+        return {name: grant for name, grant in self.grants.items() if isinstance(grant, GrantAtOnce)}
 
     async def __call__(self, request: Request) -> Response:
         """Answer a token request (RFC 6749 sections 5.1 and 5.2)."""
@@ -76,20 +99,29 @@ class Token:
 
         :param binding: what the request has proved to hold.
         """
-        client, now = caller.client, self.clock()
-        attempt = opaque.new_identifier(self.entropy)
-        ask = Ask(client, parameters, caller.generations, int(now), now, attempt, source, binding)
-        try:
-            grant = self._grant(ask)
-            body, decision = await self._body(ask, grant)
-        except OAuthError as error:
-            self._refused(client, error)
-            raise
+        ask = self._ask(caller, parameters, source, binding)
+        body, decision = await self._granted(ask)
         if binding or not caller.lasts:  # what was proved counts once, and teaches nobody anything
             return Response(200, (*JSON, *self.bindings.fields(binding)), body)
-        varying = VARYING.get(grant.grant_type) if caller.lasts else None
-        lesson = None if varying is None else TokenLesson(self, caller, parameters, varying, grant.grant_type, decision)
+        grant = self.grants[parameters.required("grant_type")]
+        varying = VARYING.get(grant.grant_type)
+        lesson = None if varying is None else TokenLesson(self, caller, parameters, varying, grant, decision)
         return Response(200, JSON, body, lesson)
+
+    def _ask(self, caller: Caller, parameters: Parameters, source: str, binding: Binding = UNBOUND) -> Ask:
+        now, attempt = self.clock(), opaque.new_identifier(self.entropy)
+        return Ask(caller.client, parameters, caller.generations, int(now), now, attempt, source, binding)
+
+    async def _granted(self, ask: Ask, decided: Redemption | None = None) -> tuple[bytes, Redemption | None]:
+        """The answer, and the decision it stands on where that may be used again.
+
+        :param decided: what was decided already.
+        """
+        try:
+            return await self._body(ask, self._grant(ask), decided)
+        except OAuthError as error:
+            self._refused(ask.client, error)
+            raise
 
     def _refused(self, client: Client, error: OAuthError) -> None:
         self.events.tell("token.refused", client_id=client.client_id, error=error.kind.code)
@@ -102,17 +134,18 @@ class Token:
             raise UNAUTHORIZED_CLIENT("the client is not registered for this grant_type")
         return grant
 
-    async def _body(self, ask: Ask, grant: GrantType) -> tuple[bytes, Redemption | None]:
-        """The answer, and the decision it stands on where that may be used again."""
+    async def _body(
+        self, ask: Ask, grant: GrantType, decided: Redemption | None
+    ) -> tuple[bytes, Redemption | None]:
         for _ in range(ROUNDS):
-            redemption = await grant.redeem(ask)
+            redemption, decided = decided or await grant.redeem(ask), None
             if isinstance(redemption, Repeated):
                 return redemption.body, None
             redemption = self._detailed(ask, redemption)
-            body, access, writes = await self._mint(ask.client, redemption, ask.binding)
-            if await self._commit(redemption, body, access, writes):
-                self._tell(grant.grant_type, access.record)
-                return body, redemption if redemption.holds is not None else None
+            minted = await self._mint(ask.client, redemption, ask.binding)
+            if await self._commit(redemption, minted):
+                self._tell(grant.grant_type, minted.access.record)
+                return minted.body, redemption if redemption.holds is not None else None
         raise TEMPORARILY_UNAVAILABLE("the request is being repeated too often at once", headers={"Retry-After": "1"})
 
     def _detailed(self, ask: Ask, redemption: Redemption) -> Redemption:
@@ -121,23 +154,56 @@ class Token:
         if parameter is None and (grant is None or not grant.details):
             return redemption
         if grant is not None and kinds.grant(redemption.grant_id) not in redemption.commit.absent:
-            return evolve(redemption, details=self.details.narrowed(parameter, ask.client, grant.details))
+            return replace(redemption, details=self.details.narrowed(parameter, ask.client, grant.details))
         # What begins here was agreed to by nobody.
         details = self.details.of_client(parameter, ask.client)
-        return evolve(redemption, grant=replace(grant, details=details) if grant else None, details=details)
+        return replace(redemption, grant=replace(grant, details=details) if grant else None, details=details)
 
-    async def _mint(
-        self, client: Client, redemption: Redemption, binding: Binding = UNBOUND
-    ) -> tuple[bytes, Write[Any], list[Write[Any]]]:
-        """The answer, the access token's record, and what is to be written in the commit."""
+    async def _mint(self, client: Client, redemption: Redemption, binding: Binding = UNBOUND) -> _Minted:
         grant = redemption.grant or redemption.standing
-        access_token, access = await self.minting.access_token(_order(client, redemption, grant, binding))
-        answer = _answer(access_token, access.record)
-        writes: list[Write[Any]] = list(redemption.commit.writes)
+        access = await self.minting.access_token(_order(client, redemption, grant, binding))
+        id_token = ""
+        if grant is not None and _has_id_token(redemption, grant):
+            id_token = await self.minting.id_token(client, grant, access[0], redemption.nonce)
+        return self._minted(client, redemption, grant, binding, access, id_token)
+
+    def _mint_at_once(self, client: Client, redemption: Redemption, binding: Binding = UNBOUND) -> _Minted | None:
+        """The same without waiting; None where there is something to wait for."""
+        grant, id_token = redemption.grant or redemption.standing, ""
+        told_of = grant if grant is not None and _has_id_token(redemption, grant) else None
+        if told_of is not None and self.minting.id_token_waits(client, told_of):
+            return None
+        access = self.minting.access_token_at_once(_order(client, redemption, grant, binding))
+        if access is None:
+            return None
+        if told_of is not None:
+            id_token = self.minting.id_token_at_once(client, told_of, access[0], redemption.nonce)
+        return self._minted(client, redemption, grant, binding, access, id_token)
+
+    def _minted(
+        self,
+        client: Client,
+        redemption: Redemption,
+        grant: Grant | None,
+        binding: Binding,
+        access: tuple[str, Write[AccessToken]],
+        id_token: str,
+    ) -> _Minted:
+        """The answer (RFC 6749 section 5.1), and what is to be written of it."""
+        access_token, write = access
+        record = write.record
+        answer: dict[str, Any] = {
+            "access_token": access_token,
+            "token_type": "DPoP" if record.binding.jkt else "Bearer",  # RFC 9449 section 5
+            "expires_in": record.expires_at - record.issued_at,
+        }
+        if record.details:
+            answer["authorization_details"] = list(record.details)  # RFC 9396 section 7
+        writes: list[Write[Any]] = []
         if redemption.grant is not None:
             writes.append(Write(kinds.grant(redemption.grant_id), redemption.grant))
         if redemption.refresh and grant is not None:
-            answer["refresh_token"], write = self.minting.refresh_token(
+            answer["refresh_token"], refresh = self.minting.refresh_token(
                 redemption.grant_id,
                 grant,
                 redemption.refresh_scope,
@@ -145,51 +211,88 @@ class Token:
                 # RFC 9449 section 5, RFC 8705 section 4: those of other clients are bound by their authentication.
                 UNBOUND if client.confidential else binding,
             )
-            writes.append(write)
+            writes.append(refresh)
         elif redemption.same_refresh:
             answer["refresh_token"] = redemption.same_refresh
         if redemption.scope:
             answer["scope"] = " ".join(redemption.scope)
-        if grant is not None and grant.user_id and "openid" in redemption.scope:
-            answer["id_token"] = await self.minting.id_token(client, grant, access_token, redemption.nonce)
-        return text(answer).encode(), access, writes
+        if id_token:
+            answer["id_token"] = id_token
+        return _Minted(text(answer).encode(), write, writes)
 
-    async def _commit(
-        self, redemption: Redemption, body: bytes, access: Write[Any], writes: list[Write[Any]]
-    ) -> bool:
+    async def _commit(self, redemption: Redemption, minted: _Minted) -> bool:
         """Write what the answer stands on; the access token in any case: one that is never handed out harms nobody."""
-        if not writes:
-            await self.store.put(access)
-            return True
-        if redemption.keeps is not None:
-            writes.append(redemption.keeps(body))
-        return await self.store.commit(redemption.commit.writing(writes, puts=(access,)))
-
-    async def repeated(self, client: Client, grant_type: str, decision: Redemption) -> Response:
-        """Another token by a decision that still holds."""
-        body, access, _ = await self._mint(client, decision)
-        await self.store.put(access)
-        self._tell(grant_type, access.record)
-        return Response(200, JSON, body)
-
-    def repeat(self, client: Client, grant_type: str, decision: Redemption, waiter: Told) -> bool:
-        """The same without a coroutine for each, which costs a fifth of it all; False where a thread must sign."""
-        made = self.minting.access_token_at_once(_order(client, decision, None))
-        if made is None:
-            return False
-        access_token, access = made
-        answer = _answer(access_token, access.record)
-        if decision.scope:
-            answer["scope"] = " ".join(decision.scope)
-        self.writing.put(access, partial(self._written, waiter, text(answer).encode(), grant_type, access.record))
+        step = _step(redemption, minted)
+        if step is not None:
+            return await self.store.commit(step)
+        await self.store.put(minted.access)
         return True
 
-    def _written(
-        self, waiter: Told, body: bytes, grant_type: str, access: AccessToken, failure: Failure | None
+    # the same without a coroutine for each, which costs a third of it all
+
+    def answer_at_once(self, caller: Caller, parameters: Parameters, grant: GrantAtOnce, waiter: Told) -> bool:
+        """Answer as `answer`, a request of which nothing was proved that counts once; False where it must be that."""
+        ask = self._ask(caller, parameters, "")
+        refs = grant.reads(ask)
+        if refs is None:
+            return False
+        self.turns.get(refs, partial(self._read, waiter, ask, grant))
+        return True
+
+    def _read(self, waiter: Told, ask: Ask, grant: GrantAtOnce, found: list[Stored[Any] | None] | Failure) -> None:
+        if isinstance(found, Failure):
+            waiter(found)
+            return
+        redemption = minted = None
+        try:
+            redemption = grant.redeem_at_once(ask, found)
+            if redemption is not None:
+                minted = self._mint_at_once(ask.client, self._detailed(ask, redemption), ask.binding)
+        except OAuthError:
+            redemption = None  # to be refused like any other
+        except Exception:
+            waiter(Failure())  # type: ignore[no-untyped-call]
+            return
+        step = None if redemption is None or minted is None else _step(redemption, minted)
+        if step is None or minted is None:
+            self._go_on(waiter, ask, redemption)
+        else:
+            self.turns.commit(step, partial(self._stepped, waiter, ask, grant, minted))
+
+    def _stepped(
+        self, waiter: Told, ask: Ask, grant: GrantAtOnce, minted: _Minted, outcome: bool | Failure
     ) -> None:
+        if isinstance(outcome, Failure):
+            waiter(outcome)
+        elif outcome:
+            self._tell(grant.grant_type, minted.access.record)
+            waiter(minted.body)
+        else:  # somebody was faster
+            self._go_on(waiter, ask, None)
+
+    def _go_on(self, waiter: Told, ask: Ask, decided: Redemption | None) -> None:
+        """On the ordinary way, with what was decided so far."""
+        ensureDeferred(self._granted(ask, decided)).addCallback(_body_of).addBoth(waiter)
+
+    def repeat(self, client: Client, grant: GrantType, decision: Redemption, waiter: Told) -> bool:
+        """Another token by a decision that still holds; False where a thread must sign."""
+        minted = self._mint_at_once(client, decision)
+        if minted is None:
+            return False
+        self.turns.put(minted.access, partial(self._put, waiter, grant, minted))
+        return True
+
+    def _put(self, waiter: Told, grant: GrantType, minted: _Minted, failure: Failure | None) -> None:
         if failure is None:
-            self._tell(grant_type, access)
-        waiter(body if failure is None else failure)
+            self._tell(grant.grant_type, minted.access.record)
+        waiter(minted.body if failure is None else failure)
+
+    async def repeated(self, client: Client, grant: GrantType, decision: Redemption) -> Response:
+        """Another token by a decision that still holds, signed by a thread."""
+        minted = await self._mint(client, decision)
+        await self.store.put(minted.access)
+        self._tell(grant.grant_type, minted.access.record)
+        return Response(200, JSON, minted.body)
 
     def _tell(self, grant_type: str, access: AccessToken) -> None:
         self.events.tell(
@@ -219,16 +322,22 @@ def _order(client: Client, redemption: Redemption, grant: Grant | None, binding:
     )
 
 
-def _answer(access_token: str, record: AccessToken) -> dict[str, Any]:
-    """The first members of the answer (RFC 6749 section 5.1)."""
-    answer: dict[str, Any] = {
-        "access_token": access_token,
-        "token_type": "DPoP" if record.binding.jkt else "Bearer",  # RFC 9449 section 5
-        "expires_in": record.expires_at - record.issued_at,
-    }
-    if record.details:
-        answer["authorization_details"] = list(record.details)  # RFC 9396 section 7
-    return answer
+def _has_id_token(redemption: Redemption, grant: Grant) -> bool:
+    return bool(grant.user_id) and "openid" in redemption.scope
+
+
+def _step(redemption: Redemption, minted: _Minted) -> Commit | None:
+    """What the grant wants, and what was made, in one step; None where an access token is all there is to write."""
+    writes = [*redemption.commit.writes, *minted.writes]
+    if not writes:
+        return None
+    if redemption.keeps is not None:
+        writes.append(redemption.keeps(minted.body))
+    return redemption.commit.writing(writes, puts=(minted.access,))
+
+
+def _body_of(granted: tuple[bytes, Redemption | None]) -> bytes:
+    return granted[0]
 
 
 @define(eq=False)
@@ -243,9 +352,8 @@ class TokenLesson:
     caller: Caller
     parameters: Parameters = field(repr=False)
     parameter: str
-    grant_type: str
+    grant: GrantType
     decision: Redemption | None
-
     def holds(self) -> bool:
         """Would the same client still be let in, for all that is known?"""
         return self.endpoint.cache.counts(self.caller.entry) and self.endpoint.clock() < self.caller.until
@@ -254,23 +362,23 @@ class TokenLesson:
         """Nothing: each token is a new one."""
 
     def tell(self, value: bytes, waiter: Told) -> bool:
-        """Another token, where what was decided holds and nothing is to be waited for but the store."""
-        endpoint, decision = self.endpoint, self.decision
-        return (
-            decision is not None
-            and decision.holds is not None
-            and decision.holds()
-            and endpoint.repeat(self.caller.client, self.grant_type, decision, waiter)
-        )
+        """Another token, where nothing is to be waited for but the store."""
+        endpoint, client, decision = self.endpoint, self.caller.client, self.decision
+        if decision is not None and decision.holds is not None and decision.holds():
+            return endpoint.repeat(client, self.grant, decision, waiter)
+        grant = endpoint.at_once.get(self.grant.grant_type)
+        return grant is not None and endpoint.answer_at_once(self.caller, self._said(value), grant, waiter)
 
     def ask(self, value: bytes) -> Awaitable[Response]:
         """Another token."""
-        endpoint, decision = self.endpoint, self.decision
+        endpoint, client, decision = self.endpoint, self.caller.client, self.decision
         if decision is not None and decision.holds is not None and decision.holds():
-            return endpoint.repeated(self.caller.client, self.grant_type, decision)
-        parameters = self.parameters
-        if self.parameter:
-            said = value.decode("ascii")
-            pairs = ((name, said if name == self.parameter else one) for name, one in parameters.pairs)
-            parameters = Parameters(tuple(pairs))
-        return endpoint.answer(self.caller, parameters, "")
+            return endpoint.repeated(client, self.grant, decision)
+        return endpoint.answer(self.caller, self._said(value), "")
+
+    def _said(self, value: bytes) -> Parameters:
+        """The parameters of the request."""
+        if not self.parameter:
+            return self.parameters
+        said, differs = value.decode("ascii"), self.parameter
+        return Parameters(tuple([(name, said if name == differs else one) for name, one in self.parameters.pairs]))

@@ -8,6 +8,7 @@ rotated: whoever steals it has nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -26,7 +27,7 @@ from oauthd.protocol.json_text import text
 from oauthd.protocol.records import Answer, Client, Grant, RefreshToken, Spent
 from oauthd.protocol.seals import SealBroken, Seals
 from oauthd.stores import kinds
-from oauthd.stores.interface import Commit, IStore, Ref, Write
+from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.tokens import Tokens
 
@@ -57,10 +58,10 @@ class Refresh:
     async def redeem(self, ask: Ask) -> Redemption | Repeated:
         """The successor's tokens; or those of the first time, inside the grace window."""
         value = ask.parameters.required("refresh_token")
-        grant_id = opaque.parse(opaque.REFRESH_TOKEN, value)
-        if grant_id is None:
+        refs = self.reads(ask)
+        if refs is None:
             raise INVALID_GRANT(UNKNOWN)
-        ref, grant_ref = kinds.refresh_token(grant_id, value), kinds.grant(grant_id)
+        ref, grant_ref = refs
         stored, stored_grant, answer = await self.store.get(ref, grant_ref, kinds.answer(ref))
         if stored is None or stored_grant is None or stored.record.client_id != ask.client.client_id:
             raise INVALID_GRANT(UNKNOWN)
@@ -70,9 +71,38 @@ class Refresh:
         if not await self.tokens.covers(grant, ask.generations):
             raise INVALID_GRANT(UNKNOWN)
         if stored.record.spent is not None:
-            return await self._repeat(ask, value, grant_id, grant, stored.record, answer.record if answer else None)
+            return await self._repeat(ask, value, ref.slot, grant, stored.record, answer.record if answer else None)
+        return self._successor(ask, value, stored, stored_grant, await self._existing(stored.record.scope))
+
+    def reads(self, ask: Ask) -> tuple[Ref[RefreshToken], Ref[Grant]] | None:
+        """The token and its grant."""
+        value = ask.parameters.one("refresh_token") or ""
+        grant_id = opaque.parse(opaque.REFRESH_TOKEN, value)
+        return None if grant_id is None else (kinds.refresh_token(grant_id, value), kinds.grant(grant_id))
+
+    def redeem_at_once(self, ask: Ask, found: Sequence[Stored[Any] | None]) -> Redemption | None:
+        """The successor's tokens, of a token of this client that was not used before and has lost no scope."""
+        stored, stored_grant = found
+        if stored is None or stored_grant is None:
+            return None
         refresh: RefreshToken = stored.record
-        held = await self._existing(refresh.scope)
+        if (
+            refresh.spent is not None
+            or refresh.client_id != ask.client.client_id
+            or not covers(ask.binding, refresh.binding)
+            or not self.tokens.covers_at_once(stored_grant.record, ask.generations)
+        ):
+            return None
+        scopes_kept = self.catalogue.kept_at_once()
+        if scopes_kept is None or not scopes_kept.names.issuperset(refresh.scope):
+            return None
+        return self._successor(ask, ask.parameters.required("refresh_token"), stored, stored_grant, refresh.scope)
+
+    def _successor(
+        self, ask: Ask, value: str, stored: Stored[RefreshToken], stored_grant: Stored[Grant], held: tuple[str, ...]
+    ) -> Redemption:
+        """What follows a token that is good: `held` is its scope, as far as it still exists."""
+        refresh, grant, ref = stored.record, stored_grant.record, stored.ref
         scope = scopes.narrowed(ask.parameters.one("scope"), held)
         audience = narrowed_audience(refresh.audience, ask.parameters.all("resource"))
         rotates = self._rotates(ask.client, refresh)
@@ -84,10 +114,10 @@ class Refresh:
         return Redemption(
             scope=scope,
             generations=grant.generations,
-            grant_id=grant_id,
+            grant_id=ref.slot,
             standing=grant,
             audience=audience,
-            commit=Commit(expected=(stored,), alive=(grant_ref,), writes=(Write(ref, changed),)),
+            commit=Commit(expected=(stored,), alive=(stored_grant.ref,), writes=(Write(ref, changed),)),
             refresh=rotates,
             # Section 6: the new refresh token's scope is that of the old one, whatever this answer was narrowed to.
             refresh_scope=held,
@@ -108,9 +138,9 @@ class Refresh:
 
     async def _existing(self, scope: tuple[str, ...]) -> tuple[str, ...]:
         """What is left of a scope: nothing new is granted of one that was deleted."""
-        known = {one.name for one in (await self.catalogue.kept()).value.scopes}
+        known = (await self.catalogue.kept()).value.names
         if not known.issuperset(scope):  # taken away for good: not for a scope that was created a moment ago
-            known = {one.name for one in (await self.catalogue.all()).scopes}
+            known = (await self.catalogue.all()).names
         return tuple(name for name in scope if name in known)
 
     def _kept(self, ask: Ask, value: str, ref: Ref[RefreshToken], body: bytes) -> Write[Answer]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 from msgspec.structs import replace
 
 from oauthd.config import Settings
@@ -125,7 +125,7 @@ class DevicePage:
             return see_other(f"/device?interaction={flow.identifier}").adding(self.browser.session_cookie.drop())
         if decision not in ("allow", "deny"):
             raise INVALID_REQUEST("the form has no answer")
-        mine = evolve(found, record=replace(found.record, settled_in=flow.stored.ref.ident))
+        mine = replace(found, record=replace(found.record, settled_in=flow.stored.ref.ident))
         if decision == "allow" and request.form.one("subject") == user.user_id:
             await self._approve(mine, session, user)
         elif decision == "deny":

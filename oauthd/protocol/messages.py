@@ -29,10 +29,13 @@ class Parameters:
 
         :raises OAuthError: `invalid_request` when it was sent more than once.
         """
-        values = [value for key, value in self.pairs if key == name]
-        if len(values) > 1:
-            raise INVALID_REQUEST(f"the parameter {name} is repeated")  # RFC 6749 sections 3.1 and 3.2
-        return values[0] or None if values else None
+        found = None
+        for key, value in self.pairs:
+            if key == name:
+                if found is not None:
+                    raise INVALID_REQUEST(f"the parameter {name} is repeated")  # RFC 6749 sections 3.1 and 3.2
+                found = value
+        return found or None
 
     def required(self, name: str) -> str:
         """The value of `name`.

@@ -65,6 +65,8 @@ def narrowed(requested: str | None, held: tuple[str, ...]) -> tuple[str, ...]:
 
     :raises OAuthError: `invalid_scope` when it asks for more.
     """
+    if requested is None:
+        return held
     tokens = parse(requested)
     _refuse_beyond(tokens, set(held))
     return tokens or held

@@ -13,6 +13,8 @@ from typing import Any, Generic, TypeVar
 from attrs import field, frozen
 from zope.interface import Interface
 
+from oauthd.protocol.frozen import Frozen
+
 R = TypeVar("R")
 
 
@@ -62,8 +64,7 @@ class Kind(Generic[R]):
         return Ref(self, ident.encode() if isinstance(ident, str) else ident, slot)
 
 
-@frozen
-class Ref(Generic[R]):
+class Ref(Frozen, Generic[R], frozen=True):
     """Where one record stands."""
 
     kind: Kind[R]
@@ -71,25 +72,24 @@ class Ref(Generic[R]):
     slot: str = ""
 
 
-@frozen
-class Stored(Generic[R]):
+class Stored(Frozen, Generic[R], frozen=True):
     """A record as it was read; `raw` is what a later `swap` or `commit` compares."""
+
+    secret = ("raw",)
 
     ref: Ref[R]
     record: R
-    raw: bytes = field(repr=False)
+    raw: bytes
 
 
-@frozen
-class Write(Generic[R]):
+class Write(Frozen, Generic[R], frozen=True):
     """A record to be written at a reference."""
 
     ref: Ref[R]
     record: R
 
 
-@frozen
-class Commit:
+class Commit(Frozen, frozen=True):
     """One atomic step within a slot.
 
     :ivar expected: records that must still be exactly as read.
@@ -146,6 +146,12 @@ class IStore(Interface):
         A retry after a lost reply is recognised, and True, when a record that it replaces carries its attempt id
         (`spent`) for the first time; any other commit is refused when its expected record has changed, by itself too.
         All references share a slot, or there is only one. Indexes of the written records are kept in step afterwards.
+        """
+
+    def commits(commits: Sequence[Commit]) -> Awaitable[list[bool]]:
+        """Carry out several such steps in one round trip, one after the other; of each what `commit` would say.
+
+        When the reply is lost they are sent again where each of them would recognise itself.
         """
 
     def forget(*refs: Ref[Any]) -> Awaitable[None]:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from itertools import compress
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
@@ -152,20 +153,38 @@ class RedisStore:
 
         :raises ValueError: when its records do not share a slot.
         """
+        (done,) = await self.commits((commit,))
+        return done
+
+    async def commits(self, commits: Sequence[Commit]) -> list[bool]:
+        """Carry out atomic steps; see `IStore`.
+
+        :raises ValueError: when the records of one do not share a slot; then none is carried out.
+        """
         now = self._clock()
-        if any(_ended(stored.ref.kind, stored.record, now) for stored in commit.expected):
-            return False
-        told = _told(commit)
-        command, witnessed = _step(commit, now, self._channel, told)
+        steps = [None if _has_ended(commit, now) else _step(commit, now, self._channel) for commit in commits]
+        commands: list[Command] = []
+        places: list[int] = []
+        for commit, step in zip(commits, steps, strict=True):
+            if step is not None:
+                commands += self._puts(commit.puts)
+                places.append(len(commands))
+                commands.append(step.command)
+        if not commands:
+            return [False] * len(commits)
+        carried_out = [step for step in steps if step is not None]
         try:
-            *_, done = await self._connection.call(*self._puts(commit.puts), command, again=witnessed)
+            again = all(step.witnessed for step in carried_out)
+            replies = await self._connection.call(*commands, again=again)
         finally:
-            self._tell_here(told)  # also where it failed: its outcome may be unknown
-        if not done:
-            return False
-        self._remember(commit.puts)
-        self._list(commit, now)
-        return True
+            for step in carried_out:
+                self._tell_here(step.told)  # also where it failed: its outcome may be unknown
+        place = iter(places)
+        done = [step is not None and bool(replies[next(place)]) for step in steps]
+        for commit in compress(commits, done):
+            self._remember(commit.puts)
+            self._list(commit, now)
+        return done
 
     def _list(self, commit: Commit, now: float) -> None:
         """Bring the indexes in step with a commit; nobody waits for it, since the step itself is done."""
@@ -337,33 +356,52 @@ def _told(commit: Commit) -> list[bytes]:
     return [naming.key(ref) for ref in (*changed, *removed)]
 
 
-def _step(commit: Commit, now: float, channel: bytes, told: list[bytes]) -> tuple[Command, bool]:
-    """The script call of a commit, and whether a second call would recognise the first."""
-    written = [write.ref for write in commit.writes]
-    refs = [*(stored.ref for stored in commit.expected), *commit.absent, *commit.alive, *written, *commit.forgets]
-    keys = [naming.key(ref) for ref in refs]
-    if len(set(keys)) > 1 and (len({ref.slot for ref in refs}) > 1 or not refs[0].slot):
+class _Step(NamedTuple):
+    """A commit as it is sent.
+
+    :ivar witnessed: would a second call recognise the first?
+    :ivar told: the names that it tells of.
+    """
+
+    command: Command
+    witnessed: bool
+    told: list[bytes]
+
+
+def _has_ended(commit: Commit, now: float) -> bool:
+    """Is a record that it expects none any more?"""
+    return any(_ended(stored.ref.kind, stored.record, now) for stored in commit.expected)
+
+
+def _step(commit: Commit, now: float, channel: bytes) -> _Step:
+    """The script call of a commit."""
+    refs = [stored.ref for stored in commit.expected]
+    refs += commit.absent
+    refs += commit.alive
+    refs += [write.ref for write in commit.writes]
+    refs += commit.forgets
+    if len({ref.slot for ref in refs}) > 1 or (not refs[0].slot and len(set(refs)) > 1):
         raise ValueError("the records of a commit must share a slot")
     raws = [_raw(write) for write in commit.writes]
-    witness, testimony = _witness(commit, raws)
+    witness, testimony = _witness(commit)
+    told = _told(commit)
     words: list[scripts.Word] = [
         len(commit.expected), len(commit.absent), len(commit.alive), len(commit.writes), len(commit.forgets),
         witness, testimony, now, len(told),
     ]  # fmt: skip
-    words.extend(stored.raw for stored in commit.expected)
+    words += [stored.raw for stored in commit.expected]
     for write, raw in zip(commit.writes, raws, strict=True):
         words += (raw, _ttl(write.ref.kind, write.record, now))
     if told:
         words += (channel, *told)
-    return scripts.COMMIT.on(*keys, args=tuple(words)), witness > 0
+    return _Step(scripts.COMMIT.on(*map(naming.key, refs), args=tuple(words)), witness > 0, told)
 
 
-def _witness(commit: Commit, raws: list[bytes]) -> tuple[int, int]:
+def _witness(commit: Commit) -> tuple[int, int]:
     """Which expected record, replaced by which write, carries the attempt's id; counted from 1, or 0 and 0."""
-    replaced = {stored.ref: (number, stored) for number, stored in enumerate(commit.expected, 1)}
     for number, write in enumerate(commit.writes, 1):
-        if write.ref in replaced and getattr(write.record, "spent", None) is not None:
-            which, stored = replaced[write.ref]
-            if stored.record.spent is None:
-                return which, number
+        if getattr(write.record, "spent", None) is not None:
+            for which, stored in enumerate(commit.expected, 1):
+                if stored.ref == write.ref and stored.record.spent is None:
+                    return which, number
     return 0, 0

@@ -44,6 +44,11 @@ class ScopeCatalogue:
         """All scopes, from memory. Who would refuse or take something away for what they lack asks for fresh ones."""
         return await self.cache.through(NAME, (NAME,), self.all, fresh)
 
+    def kept_at_once(self) -> Scopes | None:
+        """All scopes where memory has them."""
+        entry = self.cache.find(NAME)
+        return None if entry is None else entry.value
+
     async def all(self) -> Scopes:
         """All scopes, as they are now."""
         (stored,) = await self.store.get(SCOPES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve
 from msgspec.structs import replace
 from twisted.internet.defer import ensureDeferred, gatherResults
 
@@ -188,6 +187,14 @@ class RepeatTests(CommitCase):
         self.assertIs(await self.store.commit(commit), True)
         self.assertEqual(await self.store.get(NEXT, GRANT), (None, None))
 
+    async def test_several(self) -> None:
+        """Several attempts sent again together are recognised each by itself, beside one that was refused."""
+        one, two = await self.redemption("one"), await self.redemption("two")
+        stored = await self.read(TOKEN)
+        three = Commit((stored,), writes=(Write(TOKEN, replace(stored.record, spent=Spent("three", NOW))),))
+        for _ in range(2):
+            self.assertEqual(await self.store.commits((one, two, three)), [True, False, True])
+
     async def test_spent_before(self) -> None:
         """A commit that leaves somebody's attempt id in its record is not taken for done."""
         await self.store.commit(await self.redemption("one"))
@@ -219,7 +226,7 @@ class CommitIndexTests(CommitCase):
         commit, other = await self.redemption("one"), await self.redemption("two")
         await self.store.commit(commit)
         third = kinds.refresh_token("g", "third")
-        await self.store.commit(evolve(other, absent=(), writes=(other.writes[0], Write(third, refresh()))))
+        await self.store.commit(replace(other, absent=(), writes=(other.writes[0], Write(third, refresh()))))
         self.assertEqual(sorted(await self.listed("tc:app"), key=repr), sorted([TOKEN, NEXT], key=repr))
 
     async def test_moved(self) -> None:

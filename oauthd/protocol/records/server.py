@@ -25,6 +25,11 @@ class Scopes(Record, frozen=True):
     scopes: tuple[Scope, ...] = field(name="s", default=())
     last_id: int = field(name="l", default=0)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all of them."""
+        return frozenset([one.name for one in self.scopes])
+
 
 class Resources(Record, frozen=True):
     """Resource indicators (RFC 8707) and the clients that own each: only the operator declares them."""
