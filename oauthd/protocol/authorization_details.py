@@ -41,6 +41,8 @@ _TYPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")  # section 2.1: ASCII, so
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
 _PLACE = re.compile(r"\{([A-Za-z0-9_.-]{1,100})\}")
 _MEMBERS = frozenset({"type", "title", "sentence", "schema", "additive"})
+_NAMING = frozenset({"properties", "patternProperties", "dependentSchemas", "if", "$ref", "allOf", "anyOf", "oneOf"})
+"""Keywords that name fields, in their place or through another schema (JSON Schema 2020-12, core section 11.3)."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -98,17 +100,24 @@ def _closed_object(name: str, schema: object) -> dict[str, Any]:
     return closed
 
 
-def _closed(schema: Any) -> Any:
-    """The schema, in which an object that names its fields has no others, if it says nothing else (section 5)."""
+def _closed(schema: Any, whole: bool = True) -> Any:
+    """The schema, in which an object that names its fields has no others, if it says nothing else (section 5).
+
+    :param whole: is it all that is said of its object? Of one that is a part the rest is named elsewhere.
+    """
     if not isinstance(schema, dict):
         return schema
     closed = dict(schema)
     for keyword in ("items", "additionalProperties"):
         if keyword in schema:
             closed[keyword] = _closed(schema[keyword])
-    if isinstance(schema.get("properties"), dict):
-        closed["properties"] = {member: _closed(inner) for member, inner in schema["properties"].items()}
-    if {"properties", "$ref", "allOf", "anyOf", "oneOf"} & schema.keys() and "additionalProperties" not in schema:
+    for keyword, each_whole in (("prefixItems", True), ("anyOf", False), ("oneOf", False)):
+        if isinstance(schema.get(keyword), list):
+            closed[keyword] = [_closed(inner, each_whole) for inner in schema[keyword]]
+    for keyword, each_whole in (("properties", True), ("patternProperties", True), ("$defs", False)):
+        if isinstance(schema.get(keyword), dict):
+            closed[keyword] = {member: _closed(inner, each_whole) for member, inner in schema[keyword].items()}
+    if whole and _NAMING & schema.keys() and "additionalProperties" not in schema:
         closed.setdefault("unevaluatedProperties", False)
     return closed
 
@@ -223,14 +232,13 @@ class DetailsTypes:
         """
         if parameter is None:
             return tuple(granted)
-        left = list(granted)
         wanted = self.asked(parameter, client)
-        for one in wanted:
-            same = next((held for held in left if _equal(held, one)), None)
-            if same is not None:
-                left.remove(same)  # what was granted once is not had twice
-            elif not any(self._narrows(one, held) for held in granted):
-                raise INVALID_AUTHORIZATION_DETAILS("the request asks for authorization_details that were not granted")
+        fitting = [
+            [number for number, held in enumerate(granted) if _equal(held, one) or self._narrows(one, held)]
+            for one in wanted
+        ]
+        if not _each_once(fitting):
+            raise INVALID_AUTHORIZATION_DETAILS("the request asks for authorization_details that were not granted")
         return wanted
 
     def shown(self, details: Iterable[Mapping[str, Any]]) -> list[Shown]:
@@ -304,6 +312,25 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _sorted(value[name]) for name in sorted(value)}
     return [_sorted(one) for one in value] if isinstance(value, list) else value
+
+
+def _each_once(fitting: Sequence[Sequence[int]]) -> bool:
+    """Is there one of its own for each? What was granted once is not had twice, in parts neither.
+
+    :param fitting: the numbers of those that will do, for each.
+    """
+    taken: dict[int, int] = {}
+
+    def finds(one: int, seen: set[int]) -> bool:
+        for number in fitting[one]:
+            if number not in seen:
+                seen.add(number)
+                if number not in taken or finds(taken[number], seen):  # who has it may find another
+                    taken[number] = one
+                    return True
+        return False
+
+    return all(finds(one, set()) for one in range(len(fitting)))
 
 
 def _shorter(one: Any, held: Any) -> bool:
