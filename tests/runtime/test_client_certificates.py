@@ -11,7 +11,7 @@ from typing import Any
 from OpenSSL.crypto import X509, PKey
 from twisted.internet import reactor as real_reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol, wrapClientTLS
-from twisted.internet.ssl import Certificate, CertificateOptions
+from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -91,6 +91,40 @@ class ListenerCase(TestCase):
     def corporate(self) -> Certificates:
         """What believes the corporation's authority."""
         return Certificates(Authorities(self.authority.pem))
+
+
+class SuiteTests(ListenerCase):
+    """FAPI 2.0 Security Profile section 5.2.2: TLS 1.2 with suites that BCP 195 recommends (RFC 9325 section 4.2)."""
+
+    async def handshake(self, suite: str) -> str:
+        """The suite that a client of TLS 1.2 is served with that can do this one; "" where it is not served."""
+        options: Any = CertificateOptions(trustRoot=self.root, lowerMaximumSecurityTo=TLSVersion.TLSv1_2)
+        options.getContext().set_cipher_list(suite.encode())
+        target = wrapClientTLS(options, TCP4ClientEndpoint(reactor, "127.0.0.1", self.port))
+        wire: Wire = await connectProtocol(target, Wire())
+        self.wires.append(wire)
+        transport: Any = wire.transport
+        wire.send(GET % b"")
+        await wire.until(lambda: wire.closed or bool(wire.received))
+        return str(transport.getHandle().get_cipher_name()) if wire.received else ""
+
+    async def test_good(self) -> None:
+        """With one of those a client is served, and each of them is one."""
+        self.listen(self.corporate(), asks=False)
+        for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"):
+            self.assertEqual(await self.handshake(suite), suite)
+
+    async def test_weak(self) -> None:
+        """With CBC, or half an authentication tag, there is no connection."""
+        self.listen(self.corporate(), asks=False)
+        for suite in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES256-CCM8"):
+            self.assertEqual(await self.handshake(suite), "", suite)
+
+
+class AdoptedSuiteTests(SuiteTests):
+    """The same at a listener that a worker adopts."""
+
+    workers = 2
 
 
 class HandshakeTests(ListenerCase):
