@@ -156,6 +156,8 @@ class Application(Parts):
                 settings=settings.userinfo,
                 issuer=issuer,
                 profile=settings.server.profile,
+                events=events,
+                entropy=world.entropy,
             ),
             "register_client": RegisterClient(
                 self.clients, self.administrator, events, settings.clients.registration, self.loopback

@@ -28,6 +28,7 @@ EVENTS: Mapping[str, str] = {
     "sign_in.failed": "a sign-in failed",
     "sign_in.locked": "a sign-in was refused without a look at the password: too many failures",
     "sign_out": "a browser session was ended",
+    "userinfo.told": "a client was told who a person is",
     "device.requested": "a device asked for authorization",
     "device.approved": "a person approved a device",
     "device.denied": "a person denied a device",

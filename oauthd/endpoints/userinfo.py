@@ -8,17 +8,20 @@ to a client that is to know people by pairwise subjects.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from oauthd.config import UserinfoSettings
+from oauthd.events import Events
 from oauthd.nested_jwt import NestedJwts
 from oauthd.proofs.bearer import Bearer
 from oauthd.protocol import profile
 from oauthd.protocol.claims import identity, released
 from oauthd.protocol.claims_request import requested
-from oauthd.protocol.errors import INVALID_TOKEN
+from oauthd.protocol.errors import INVALID_TOKEN, OAuthError
 from oauthd.protocol.json_text import text
 from oauthd.protocol.messages import NO_STORE, Request, Response, json_response
 from oauthd.protocol.records import AccessToken, Client, User
@@ -45,20 +48,36 @@ class Userinfo:
     nested: NestedJwts
     settings: UserinfoSettings
     issuer: str
-    profile: str = ""
+    profile: str
+    events: Events
+    entropy: Callable[[int], bytes]
 
     async def __call__(self, request: Request) -> Response:
-        """Answer a userinfo request."""
+        """Answer a userinfo request.
+
+        Both sides find it in their logs by one id: the caller's, or one that is made here, which the answer tells (FAPI
+        1.0 Baseline section 6.2.1 items 11 and 12). What is no UUID is not told back, and not logged.
+        """
+        given = [value for name, value in request.headers.pairs if name == _INTERACTION]
+        known = len(given) == 1 and _UUID.fullmatch(given[0])
+        interaction = given[0] if known else str(UUID(bytes=self.entropy(16), version=4))
+        try:
+            return (await self._answer(request, interaction)).adding((_INTERACTION, interaction))
+        except OAuthError as error:
+            raise evolve(error, headers={**error.headers, _INTERACTION: interaction}) from None
+
+    async def _answer(self, request: Request, interaction: str) -> Response:
         token = await self.bearer.token(request, "openid")
         user = await self.users.find(token.user_id) if token.user_id else None
         client = await self.clients.find(token.client_id)
         if user is None or not user.is_active or client is None:
             raise INVALID_TOKEN("the access token is not a user's")
         claims = await self._claims(token, user, client)
+        facts = {"client_id": client.client_id, "user_id": user.user_id, "interaction_id": interaction}
+        self.events.tell("userinfo.told", **facts)
         if not (client.userinfo_algorithm or client.userinfo_encryption):
-            return json_response(claims).adding(*_interaction(request))
-        headers = (("Content-Type", "application/jwt"), *NO_STORE, *_interaction(request))
-        return Response(200, headers, await self._jwt(client, claims))
+            return json_response(claims)
+        return Response(200, (("Content-Type", "application/jwt"), *NO_STORE), await self._jwt(client, claims))
 
     async def _claims(self, token: AccessToken, user: User, client: Client) -> dict[str, Any]:
         (stored,) = await self.store.get(kinds.grant(token.grant)) if token.grant else (None,)
@@ -79,9 +98,3 @@ class Userinfo:
         said = {**claims, "iss": self.issuer, "aud": client.client_id}
         algorithm = profile.signs(client, client.userinfo_algorithm, self.nested.keys.algorithms, self.profile)
         return (await self.nested.signed(client, said, algorithm, client.userinfo_encryption)).encode()
-
-
-def _interaction(request: Request) -> tuple[tuple[str, str], ...]:
-    """The field by which both sides find a request in their logs, as it came (FAPI 1.0 Baseline section 6.2.1)."""
-    given = [value for name, value in request.headers.pairs if name == _INTERACTION]
-    return ((_INTERACTION, given[0]),) if len(given) == 1 and _UUID.fullmatch(given[0]) else ()

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from typing import Any
+from uuid import UUID
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -343,14 +344,23 @@ class RequestTests(CoreCase):
             self.refused_by_redirect((await self.ask(**wanted)).redirected, error)
 
     async def test_interaction_id(self) -> None:
-        """FAPI 1.0 Baseline section 6.2.1: userinfo gives an x-fapi-interaction-id back, if it is one."""
+        """FAPI 1.0 Baseline section 6.2.1: userinfo tells and logs an interaction id: the caller's, or a new one."""
         app = await self.server.client("baseline")
         token = (await self.server.signed_in(app, await self.server.user("bob")))["access_token"]
         good, wrong = "c770aef3-6784-41f7-8e0e-ff5f97bddb3a", "c770aef3"
-        for sent, told in (((good,), good), ((wrong,), ""), ((good, good), ""), ((), "")):
+        others = set()
+        for sent in ((good,), (wrong,), (good, good), (good + "0",), ()):
             headers = [("x-fapi-interaction-id", one) for one in sent]
-            answer = await self.server.get("/oauth2/userinfo", bearer=token, headers=headers)
-            self.assertEqual((answer.status, answer.header("x-fapi-interaction-id")), (200, told))
+            for bearer, status in ((token, 200), ("none", 401)):
+                self.server.events.clear()
+                answer = await self.server.get("/oauth2/userinfo", bearer=bearer, headers=headers)
+                told = answer.header("x-fapi-interaction-id")
+                self.assertEqual((answer.status, str(UUID(told))), (status, told))
+                self.assertEqual(told == good, sent == (good,))
+                others.add(told)
+                logged = [facts["interaction_id"] for facts in self.server.told("userinfo.told")]
+                self.assertEqual(logged, [told] if status == 200 else [])
+        self.assertEqual(len(others), 1 + 2 * 4)
 
     async def test_section_15_1_unknown_parameters(self) -> None:
         """Section 15.1: parameters that are not known are ignored, on every step of the way."""
