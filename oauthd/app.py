@@ -222,7 +222,7 @@ class Application(Parts):
                 each_once=settings.statements_once,
                 clock=world.clock,
             ),
-            fetch=partial(self.fetcher.get, oldest=0.0),  # as it is now, not as it was for another client
+            fetch=partial(self.fetcher.get, oldest=0.0, stranger=True),  # as it is now, not as another client saw it
             fetching=world.settings.fetch,
             offered=self.offered,
             table=client_metadata.rows(self.offered),

@@ -29,6 +29,7 @@ from oauthd.protocol.errors import (
     INVALID_CLIENT_METADATA,
     INVALID_REDIRECT_URI,
     INVALID_SOFTWARE_STATEMENT,
+    TEMPORARILY_UNAVAILABLE,
     OAuthError,
 )
 from oauthd.protocol.json_body import strict
@@ -134,7 +135,7 @@ class Registration:
     async def check_sector(self, client: Client) -> None:
         """Make sure that the document at its sector identifier names all its redirect URIs.
 
-        :raises OAuthError: `invalid_client_metadata`. OpenID Connect Registration section 5.
+        :raises OAuthError: `invalid_client_metadata`, `temporarily_unavailable`. OpenID Connect Registration section 5.
         """
         if not client.sector_identifier_uri:
             return
@@ -142,6 +143,8 @@ class Registration:
             text = (await self.fetch(client.sector_identifier_uri, _JSON)).decode()
             listed = strict(text, "what it leads to")
         except FetchRefused as error:
+            if error.passing:
+                raise TEMPORARILY_UNAVAILABLE(f"the sector_identifier_uri {error.description}", log=error.log) from None
             raise _refused({"sector_identifier_uri": f"cannot be used: {error.description}"}) from None
         except UnicodeDecodeError:
             raise _refused({"sector_identifier_uri": "leads to what is not UTF-8"}) from None

@@ -3,6 +3,10 @@
 One GET, no redirect followed, no cookie, no credentials, no compression, one answer of status 200 with a content type
 that was asked for, so long and no longer, within a time that covers everything. Whoever asks for a document that is on
 its way waits for the same answer, and one who goes away takes it from nobody.
+
+What strangers name (clients that registered themselves) has bounds of its own within those of all: a half of the
+fetches and of the memory, and a few fetches of one site. However slow the hosts are that strangers name, the other half
+is free for whom an administrator has made; and neither finds in memory what the other has left there.
 """
 
 # mypy: allow-untyped-calls
@@ -10,6 +14,7 @@ its way waits for the same answer, and one who goes away takes it from nobody.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -30,8 +35,8 @@ from twisted.web.iweb import IAgent, IResponse
 
 from oauthd.config import FetchSettings
 from oauthd.fetcher.keeping import Answer, Kept, lifetime
-from oauthd.fetcher.location import Location, location
-from oauthd.fetcher.outward import Uncoded
+from oauthd.fetcher.location import Location, location, site
+from oauthd.fetcher.outward import Outward, Uncoded
 from oauthd.fetcher.refusal import BUSY, NOBODY, FetchRefused
 from oauthd.metrics.counts import FetchCounts
 
@@ -42,12 +47,18 @@ _MEDIA_TYPE = re.compile(r"[ \t]*([A-Za-z0-9!#$%&'*+.^_`|~-]+/[A-Za-z0-9!#$%&'*+
 """RFC 9110 section 8.3.1; the parameters are nothing to us."""
 
 
+def half(number: int) -> int:
+    """What strangers have of a bound, and at least one."""
+    return (number + 1) // 2
+
+
 @frozen
 class _Key:
-    """What tells documents apart: the URL with its fragment, and what they may be."""
+    """What tells documents apart: the URL with its fragment, what they may be, and for whom they are."""
 
     url: str
     types: frozenset[str]
+    stranger: bool
 
 
 @define(eq=False)
@@ -62,30 +73,42 @@ class Fetcher:
     settings: FetchSettings
     counts: FetchCounts = field(factory=FetchCounts)
     _kept: Kept = field(init=False, repr=False)
+    _kept_of_strangers: Kept = field(init=False, repr=False)
+    _strangers: int = field(default=0, init=False)
     _waiting: dict[_Key, list[Deferred[Answer]]] = field(factory=dict, init=False, repr=False)
-    _hosts: dict[str, int] = field(factory=dict, init=False, repr=False)
+    _places: Counter[tuple[bool, str]] = field(factory=Counter, init=False, repr=False)
 
     @_kept.default
     def _make_kept(self) -> Kept:
-        return Kept(self.settings.entries, self.settings.bytes)
+        return Kept(half(self.settings.entries), half(self.settings.bytes))
 
-    async def get(self, url: str, types: Collection[str], *, oldest: float | None = None) -> bytes:
+    @_kept_of_strangers.default
+    def _make_kept_of_strangers(self) -> Kept:
+        return self._make_kept()
+
+    async def get(
+        self, url: str, types: Collection[str], *, oldest: float | None = None, stranger: bool = False
+    ) -> bytes:
         """The document at a URL.
 
         :param types: the media types that it may have, lower-case, such as `application/json`.
         :param oldest: seconds; a document kept from before is not used when it was asked for longer ago. With 60, what
             is not found in it may be looked for again once a minute. None: it is used as long as it counts.
+        :param stranger: was it named by somebody whom no administrator knows?
         :raises FetchRefused: with a text for the client's developer. It is also raised, without any call, for a while
             after a call that failed.
         """
         place = location(url, self.settings.ports, self.settings.open_hosts)
-        key = _Key(place.target + place.fragment, frozenset(types))
-        answer = self._kept.find(key, self.reactor.seconds(), oldest)
+        key = _Key(place.target + place.fragment, frozenset(types), stranger)
+        answer = self._memory(key).find(key, self.reactor.seconds(), oldest)
         if answer is not None:
             self.counts.kept += 1
         else:
             answer = await self._on_its_way(key, place)
         return answer.document()
+
+    def _memory(self, key: _Key) -> Kept:
+        return self._kept_of_strangers if key.stranger else self._kept
 
     def _on_its_way(self, key: _Key, place: Location) -> Deferred[Answer]:
         """The answer to come, of a fetch that is under way or begins now."""
@@ -96,15 +119,17 @@ class Fetcher:
             self.counts.shared += 1
             waiters.append(mine)
             return mine
-        here = self._hosts.get(place.host, 0)
-        if here >= self.settings.per_host or len(self._waiting) >= self.settings.at_once:
+        at = _counted(key, place)
+        full = key.stranger and self._strangers >= half(self.settings.at_once)
+        if full or self._places[at] >= self.settings.per_host or len(self._waiting) >= self.settings.at_once:
             self.counts.busy += 1
             raise FetchRefused(BUSY, f"at {place.host}", passing=True)
-        self._hosts[place.host] = here + 1
+        self._places[at] += 1
+        self._strangers += key.stranger
         self._waiting[key] = [mine]
         self.counts.under_way += 1
         began = self.reactor.seconds()
-        fetch = ensureDeferred(self._fetch(place, key.types))
+        fetch = ensureDeferred(self._fetch(place, key))
         fetch.addTimeout(self.settings.timeout, self.reactor, _late)
         fetch.addErrback(self._refused, place, began)
         fetch.addCallback(self._arrived, key, place)
@@ -112,11 +137,10 @@ class Fetcher:
 
     def _arrived(self, answer: Answer, key: _Key, place: Location) -> None:
         self.counts.under_way -= 1
-        self._hosts[place.host] -= 1
-        if not self._hosts[place.host]:
-            del self._hosts[place.host]
+        self._strangers -= key.stranger
+        self._places -= Counter([_counted(key, place)])  # which leaves no zeros
         if answer.until:
-            self._kept.keep(key, answer)
+            self._memory(key).keep(key, answer)
         for waiter in self._waiting.pop(key):
             waiter.callback(answer)  # has no effect on one that has gone away
 
@@ -129,18 +153,21 @@ class Fetcher:
         )  # fmt: skip
         return Answer(None, refused, began, 0 if refused.passing else self.reactor.seconds() + self.settings.failure)
 
-    async def _fetch(self, place: Location, types: Collection[str]) -> Answer:
+    async def _fetch(self, place: Location, key: _Key) -> Answer:
         began = self.reactor.seconds()
-        response = await HTTPClient(Uncoded(self.agent)).get(
+        agent = self.agent
+        if key.stranger and isinstance(agent, Outward):
+            agent = agent.of_strangers
+        response = await HTTPClient(Uncoded(agent)).get(
             place.target,
-            headers=Headers({"Accept": [", ".join(sorted(types))], "User-Agent": [USER_AGENT]}),
+            headers=Headers({"Accept": [", ".join(sorted(key.types))], "User-Agent": [USER_AGENT]}),
             allow_redirects=False,  # OpenID Connect Registration section 5 leaves it open; each hop would be a new host
             unbuffered=True,
         )
         arrived: Deferred[bytes] = Deferred()
         body = _Body(self.settings.limit, arrived)
         try:
-            self._judge(response, types)
+            self._judge(response, key.types)
         except FetchRefused:
             body.refuse()
             raise
@@ -164,6 +191,11 @@ class Fetcher:
             raise FetchRefused(f"must have the content type {' or '.join(sorted(types))}")
         if isinstance(response.length, int) and response.length > self.settings.limit:
             raise FetchRefused(_too_long(self.settings.limit))
+
+
+def _counted(key: _Key, place: Location) -> tuple[bool, str]:
+    """What a fetch counts under: its host; for strangers, who can have any number of hosts, its site."""
+    return key.stranger, site(place.host) if key.stranger else place.host
 
 
 def _too_long(limit: int) -> str:

@@ -26,6 +26,7 @@ _URL = re.compile(
     rf"(?P<path>/{_SEGMENTS})?(?:\?(?P<query>{_MORE}))?(?P<fragment>#{_MORE})?"
 )
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_GENERIC = frozenset(("ac", "co", "com", "edu", "go", "gob", "gov", "gouv", "ne", "net", "nom", "or", "org"))
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
@@ -65,6 +66,20 @@ def location(url: str, ports: Collection[int], opened: Collection[str] = ()) -> 
     query = f"?{found['query']}" if found["query"] else ""
     target = f"https://{authority}{found['path'] or '/'}{query}"
     return Location(host, port, target, found["fragment"] or "")
+
+
+def site(host: str) -> str:
+    """What of a host somebody has to register or rent before he can have any number of hosts in it.
+
+    The last two labels; three where the second says as little as the last (`co.uk`); of an IPv4 address its /24. There
+    are lists of public suffixes that know better, and grow old: what is wrong here makes a bound on a site narrower for
+    a provider who gives hosts to many, or wider for a country with customs of its own.
+    """
+    labels = host.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        return ".".join(labels[:3])
+    deep = len(labels[-1]) == 2 and len(labels) > 2 and labels[-2] in _GENERIC
+    return ".".join(labels[-3 if deep else -2 :])
 
 
 def _what_is_wrong(url: str) -> str:

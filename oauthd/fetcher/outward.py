@@ -44,6 +44,7 @@ from oauthd.tls import Named, options
 
 MOST_ADDRESSES = 4  # of a name; the first are tried
 MOST_LOOKUPS = 5  # at once: half of the threads that look names up for everybody
+LOOKUPS_OF_STRANGERS = 3  # of these; the others are for hosts that an administrator has let in
 ROOM = 65536  # bytes that a host may send besides the document: handshake, certificates, headers
 PATIENCE = 1.0  # seconds that a connection may last longer than a fetch
 
@@ -52,6 +53,7 @@ PATIENCE = 1.0  # seconds that a connection may last longer than a fetch
 class Outward:
     """The agent that calls public hosts, and those that the settings open.
 
+    :ivar of_strangers: the same for hosts that strangers name, who must leave room for the names of others.
     :raises ValueError: for a file of authorities that holds none.
     :raises OSError: for one that cannot be read.
     """
@@ -60,13 +62,18 @@ class Outward:
         self._opened = settings.open_hosts
         public = options()
         inner = public if settings.ca_file is None else options(settings.ca_file)
-        self._agent = Agent.usingEndpointFactory(
-            reactor,
-            _Doors(
+        lookups = _Lookups()
+
+        def agent(most: int) -> IAgent:
+            doors = _Doors(
                 reactor, reactor.nameResolver, settings.open_hosts, public, inner,
-                settings.limit + ROOM, settings.timeout + PATIENCE,
-            ),
-        )  # fmt: skip
+                settings.limit + ROOM, settings.timeout + PATIENCE, lookups, most,
+            )  # fmt: skip
+            made: IAgent = Agent.usingEndpointFactory(reactor, doors)
+            return made
+
+        self._agent = agent(MOST_LOOKUPS)
+        self.of_strangers = agent(LOOKUPS_OF_STRANGERS)
 
     def request(
         self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None  # noqa: N803
@@ -74,6 +81,13 @@ class Outward:
         """Send a request."""
         sent: Deferred[IResponse] = self._agent.request(method, uri, headers, bodyProducer)
         return sent
+
+
+@define(eq=False)
+class _Lookups:
+    """How many names are being looked up, for whomever."""
+
+    number: int = 0
 
 
 @implementer(IAgentEndpointFactory)
@@ -85,6 +99,8 @@ class _Doors:
     :ivar inner: the same for hosts that were opened.
     :ivar most: bytes that a connection may bring.
     :ivar longest: seconds that it may last.
+    :ivar lookups: those of all ways.
+    :ivar most_lookups: how many there may be before this way must wait.
     """
 
     reactor: Any
@@ -94,7 +110,8 @@ class _Doors:
     inner: CertificateOptions
     most: int
     longest: float
-    lookups: int = field(default=0, init=False)
+    lookups: _Lookups
+    most_lookups: int
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802
         """The way to one host."""
@@ -142,9 +159,9 @@ class _Looking:
 
         :raises FetchRefused: when too many are being looked up: a slow one keeps a thread long after we gave up.
         """
-        if self.doors.lookups >= MOST_LOOKUPS:
+        if self.doors.lookups.number >= self.doors.most_lookups:
             raise FetchRefused(BUSY, "names are looked up slowly", passing=True)
-        self.doors.lookups += 1
+        self.doors.lookups.number += 1
         judging = _Judging(resolutionReceiver, self.doors, self.opened)
         return self.doors.resolver.resolveHostName(judging, hostName, portNumber)
 
@@ -169,7 +186,7 @@ class _Judging:
 
     def resolutionComplete(self) -> None:  # noqa: N802
         """All were found."""
-        self.doors.lookups -= 1
+        self.doors.lookups.number -= 1
         # One that is not public among them is no mistake of a public host: it is an answer for others, or a trap.
         if self.opened or all(is_public(getattr(address, "host", "")) for address in self.found):
             for address in self.found[:MOST_ADDRESSES]:

@@ -80,7 +80,7 @@ class ClientKeys:
         uri = client.jwks_uri
         kept = self._sets.get(uri)
         here = kept is not None and self.monotonic() - kept.since < STALE and any(map(wanted, kept.keys))
-        fetching = Deferred.fromCoroutine(self._fetched(uri))
+        fetching = Deferred.fromCoroutine(self._fetched(client))
         if kept is not None and here and (not fetching.called or isinstance(fetching.result, Failure)):
             fetching.addErrback(_not_waited_for)
             return kept.keys
@@ -88,12 +88,13 @@ class ClientKeys:
         if any(map(wanted, keys)):
             return keys
         try:
-            return await self._fetched(uri, AGAIN)
+            return await self._fetched(client, AGAIN)
         except FetchRefused:
             return keys
 
-    async def _fetched(self, uri: str, oldest: float | None = None) -> Keys:
-        body = await self.fetcher.get(uri, TYPES, oldest=oldest)
+    async def _fetched(self, client: Client, oldest: float | None = None) -> Keys:
+        uri = client.jwks_uri
+        body = await self.fetcher.get(uri, TYPES, oldest=oldest, stranger=client.registered_itself)
         kept = self._sets.get(uri)
         keys = _read(body) if kept is None or kept.body is not body else kept.keys
         self._sets[uri] = _Set(body, keys, self.monotonic())

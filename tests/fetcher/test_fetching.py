@@ -212,9 +212,64 @@ class BoundTests(FetchingCase):
             waiting = self.get(f"https://h{number}.example/")
             agent.answers[-1].errback(FetchRefused("is a test"))
             self.assertEqual(self.refused(waiting), "is a test")
-        self.assertEqual((self.fetcher._hosts, self.fetcher._waiting), ({}, {}))
+        self.assertEqual((self.fetcher._places, self.fetcher._waiting), ({}, {}))
 
     def test_a_bad_url_costs_nothing(self) -> None:
         """What is refused by its URL is neither asked for nor remembered."""
         self.assertEqual(self.refused(self.get("http://app.example/")), "is not at an https URL")
         self.assertEqual((self.page.asked, len(self.fetcher._kept)), (0, 0))
+
+
+class StrangersTests(FetchingCase):
+    """What clients that registered themselves can take from others."""
+
+    def setUp(self) -> None:
+        """An agent that waits for the test."""
+        super().setUp()
+        self.agent = Recording()
+        self.over(self.agent)
+
+    def named(self, url: str) -> Deferred[bytes]:
+        """Ask for what a stranger named."""
+        return self.get(url, stranger=True)
+
+    def test_of_all(self) -> None:
+        """However many slow hosts strangers name, a half of the fetches is left for others; and theirs come back."""
+        waiting = [self.named(f"https://h{number}.example/") for number in range(16)]
+        self.assertEqual(self.refused(self.named("https://h16.example/")), BUSY)
+        for number in range(16):
+            self.assertNoResult(self.get(f"https://ours{number}.example/"))
+        self.assertEqual(self.refused(self.get("https://ours16.example/")), BUSY)
+        self.agent.answers[0].errback(FetchRefused("is a test"))
+        self.assertEqual(self.refused(waiting[0]), "is a test")
+        self.assertNoResult(self.named("https://h16.example/"))
+
+    def test_of_one_site(self) -> None:
+        """A stranger who has any number of hosts has the fetches of one; who has a host there too is not in his way."""
+        for number in range(4):
+            self.assertNoResult(self.named(f"https://h{number}.evil.example/"))
+        for host in ("h5.evil.example", "evil.example", "a.b.evil.example"):
+            self.assertEqual(self.refused(self.named(f"https://{host}/")), BUSY)
+        self.assertNoResult(self.named("https://h0.good.example/"))
+        for number in range(4):
+            self.assertNoResult(self.get(f"https://evil.example/{number}"))
+
+    def test_not_from_memory(self) -> None:
+        """What strangers fetch drives nothing of others out of memory, and no failure of theirs is anybody else's."""
+        self.over(RequestTraversalAgent(self.page), entries=20)
+        self.got()
+        for number in range(30):
+            self.got(f"{URL}#{number}", stranger=True)
+        self.assertEqual(self.got(), b'{"number":1}')
+        self.page.code = 500
+        self.refused(self.named("https://app.example/other"))
+        self.page.code = 200
+        self.got("https://app.example/other")
+
+    def test_nothing_stays(self) -> None:
+        """Nothing is kept of fetches that have ended."""
+        for number in range(40):
+            waiting = self.named(f"https://h{number}.example/")
+            self.agent.answers[-1].errback(FetchRefused("is a test"))
+            self.refused(waiting)
+        self.assertEqual((self.fetcher._places, self.fetcher._strangers), ({}, 0))

@@ -6,7 +6,7 @@ from treq.client import HTTPClient
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import URI
 
-from oauthd.fetcher.location import LONGEST, Location, location
+from oauthd.fetcher.location import LONGEST, Location, location, site
 from oauthd.fetcher.refusal import FetchRefused
 from tests.fetcher.servers import Recording
 
@@ -117,3 +117,23 @@ class BadTests(SynchronousTestCase):
     def test_too_long(self) -> None:
         """A URL is short enough to be kept."""
         self.refused("https://app.example/" + "a" * LONGEST)
+
+
+class SiteTests(SynchronousTestCase):
+    """`site`"""
+
+    def test_sites(self) -> None:
+        """Hosts that one registration gives are of one site, and those of different ones are not."""
+        for host, expected in (
+            ("app.example", "app.example"),
+            ("a.b.app.example", "app.example"),
+            ("app.co.uk", "app.co.uk"),
+            ("a.b.app.co.uk", "app.co.uk"),
+            ("app.com", "app.com"),
+            ("a.ab.de", "ab.de"),
+            ("a.t.co", "t.co"),
+            ("localhost", "localhost"),
+            ("co.uk", "co.uk"),
+            ("203.0.113.7", "203.0.113"),
+        ):
+            self.assertEqual(site(host), expected)

@@ -15,7 +15,7 @@ from zope.interface import directlyProvides
 
 from oauthd.config import FetchSettings
 from oauthd.fetcher import Fetcher, FetchRefused, Outward
-from oauthd.fetcher.outward import MOST_ADDRESSES, MOST_LOOKUPS
+from oauthd.fetcher.outward import LOOKUPS_OF_STRANGERS, MOST_ADDRESSES, MOST_LOOKUPS
 from oauthd.fetcher.refusal import BUSY, NOBODY
 from tests.fetcher.servers import HEAD, PUBLIC, Authority, Host, Hosts, Names, Network, document, reactor, remove
 
@@ -135,6 +135,20 @@ class TheWay(OutwardCase):
             receiver.resolutionComplete()
         self.serve(document())
         self.assertEqual(await self.fetcher().get(URL, JSON), b"{}")
+
+    async def test_slow_names_of_strangers(self) -> None:
+        """Names that strangers have looked up for ever leave threads for the names of others."""
+        fetcher = self.fetcher(timeout=0.1)
+        asked = []
+        for number in range(LOOKUPS_OF_STRANGERS + 1):
+            self.names.answers[f"h{number}.example"] = [None]
+            try:
+                await fetcher.get(f"https://h{number}.example/", JSON, stranger=True)
+            except FetchRefused as error:
+                asked.append(error.description)
+        late = "was not answered within 0.1 seconds"
+        self.assertEqual(asked, [late] * LOOKUPS_OF_STRANGERS + [BUSY])
+        self.assertEqual(await self.refused(fetcher, "https://nobody.example/"), NOBODY)  # which was looked up
 
 
 class Certificates(OutwardCase):

@@ -136,6 +136,14 @@ class SourceTests(KeysCase):
         self.assertEqual(len(self.keys._sets), MOST_SETS)
 
 
+    def test_strangers(self) -> None:
+        """Keys of a client that registered itself are fetched where strangers have room, others all the same."""
+        self.patch(self.fetcher, "_strangers", 1000)
+        refused = self.failureResultOf(self.asked("one", client(jwks_uri=URI, registration=b"x")), FetchRefused)
+        self.assertTrue(refused.value.passing)
+        self.assertEqual(self.found("one"), ["one"])
+
+
 class AgainTests(KeysCase):
     """When a document is fetched again."""
 

@@ -58,6 +58,7 @@ class RegisteringCase(ServerCase):
         fetcher: Any = self.server.application.fetcher
         self.patch(fetcher, "agent", RequestTraversalAgent(self.documents))
         self.patch(fetcher, "_kept", fetcher._make_kept())
+        self.patch(fetcher, "_kept_of_strangers", fetcher._make_kept())
 
     @property
     def endpoint(self) -> Register:

@@ -132,6 +132,12 @@ class SectorTests(RegisteringCase):
         two = await self.record(await self.registered(sent))
         self.assertEqual(two.sector, "sector.example")
 
+    async def test_section_5_no_room(self) -> None:
+        """Section 5: when strangers have too many documents fetched, a stranger is told to come back: 503."""
+        self.patch(self.server.application.fetcher, "_strangers", 1000)
+        sent = {"redirect_uris": TWO, "subject_type": "pairwise", "sector_identifier_uri": SECTOR}
+        self.refused(await self.register(sent), "temporarily_unavailable", 503)
+
     async def test_section_5_several_hosts(self) -> None:
         """Section 5: with several hosts, or none, a pairwise client must say which one stands for it."""
         for uris in (TWO, ["com.example.app:/cb"]):

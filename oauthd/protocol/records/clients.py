@@ -146,6 +146,11 @@ class Client(Record, frozen=True):
         """Does it hold a secret? (RFC 6749 section 2.1)"""
         return self.client_type == "confidential"
 
+    @property
+    def registered_itself(self) -> bool:
+        """Has no administrator made it? (RFC 7591)"""
+        return bool(self.registration)
+
 
 class InitialAccess(Record, frozen=True):
     """An initial access token (RFC 7591 section 3): who holds it may register clients.
