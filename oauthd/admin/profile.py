@@ -8,6 +8,7 @@ the username and what somebody else verified are for administrators.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from attrs import frozen
 from msgspec.structs import replace
@@ -53,7 +54,7 @@ class ProfileResource:
     )
     async def show(self, call: Call) -> Response:
         """The caller."""
-        return json_response(shown(call.caller.person))
+        return json_response(_told(call, call.caller.person))
 
     @operation(
         Operation(
@@ -74,7 +75,7 @@ class ProfileResource:
             call.caller.person.user_id, lambda user: replace(user, claims=claims.changed(user.claims, changes))
         )
         self.events.tell("user.updated", user_id=user.user_id, **call.caller.facts)
-        return json_response(shown(user))
+        return json_response(_told(call, user))
 
     @operation(
         lambda self: Operation(
@@ -94,3 +95,9 @@ class ProfileResource:
         await replace_password(self.users, self.tokens, self.passwords, user, call.body["password"])
         self.events.tell("user.password_changed", user_id=user.user_id, **call.caller.facts)
         return NO_CONTENT
+
+
+def _told(call: Call, user: User) -> dict[str, Any]:
+    """The user, under the `sub` of the caller's token: a client with pairwise subjects learns no other id."""
+    subject = call.caller.token.subject if call.caller.token is not None else ""
+    return shown(user) | ({"user_id": subject} if subject else {})

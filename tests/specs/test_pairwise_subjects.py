@@ -104,6 +104,17 @@ class SubjectTests(PairwiseCase):
         tokens = await self.tokens(self.here)
         self.assertEqual(set(ok(await self.server.userinfo(tokens["access_token"]))), {"sub"})
 
+    async def test_own_profile(self) -> None:
+        """The admin API, where a client may ask for the profile of its user, calls it by the same subject."""
+        app = await self.server.client("keeper", subject_type="pairwise", sector="keeper.example", scopes=("account",))
+        token = (await self.tokens(app, scope="account"))["access_token"]
+        path = "/api/v1/users/profile"
+        told = [await self.server.get(path, bearer=token)]
+        told.append(await self.server.http.request("PUT", path, json_body={"nickname": "Al"}, bearer=token))
+        for answer in map(ok, told):
+            self.assertEqual(answer["user_id"], (await self.server.introspect(token))["sub"])
+            self.assertNotIn(self.alice.user_id, json.dumps(answer))
+
     async def test_after_a_refresh(self) -> None:
         """A refresh keeps the subject (section 12.2)."""
         tokens = await self.tokens(self.here)
