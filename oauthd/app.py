@@ -192,14 +192,13 @@ class Application(Parts):
 
     def _offered(self) -> client_metadata.Offered:
         """What clients may say that they use: whatever is on."""
-        methods = tuple(one.method for one in self.authentication.methods)
-        assertions = {"client_secret_jwt", "private_key_jwt"} & set(methods)
+        methods = self.authentication.methods
         algorithms = self._signatures
         requests = self.requests.metadata().get("request_object_signing_alg_values_supported", ())
         return client_metadata.Offered(
             grant_types=tuple(self.grants),
-            auth_methods=methods,
-            auth_algorithms=self.world.settings.authentication.algorithms if assertions else (),
+            auth_methods=tuple(one.method for one in methods),
+            auth_algorithms=tuple(dict.fromkeys(name for one in methods for name in one.algorithms)),
             id_token_algorithms=algorithms,
             userinfo_algorithms=algorithms,
             response_algorithms=algorithms,

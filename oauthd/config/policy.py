@@ -12,6 +12,7 @@ import attrs
 from oauthd.config import checks
 from oauthd.config.algorithms import Signature, signature, signatures_and_hmacs, signatures_if_any
 from oauthd.config.setting import DAY, HOUR, MINUTE, YEAR, setting
+from oauthd.protocol import auth_methods
 
 
 @attrs.frozen
@@ -270,20 +271,13 @@ class ClientSettings:
 class AuthenticationSettings:
     """How applications prove who they are, at the token endpoint and at all others that they call."""
 
-    off: tuple[
-        Literal[
-            "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth",
-            "self_signed_tls_client_auth", "none",
-        ],
-        ...,
-    ] = setting(
+    off: tuple[auth_methods.Name, ...] = setting(
         (),
-        help="The methods that are off: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, "
-        "tls_client_auth, self_signed_tls_client_auth, none. Those with certificates work where a listener, or a "
-        'proxy, asks for them. Under server.profile = "fapi2" those with secrets, and none, are off in any case.',
+        help='The methods that are off. Those with certificates work where a listener, or a proxy, asks for them. '
+        'Under server.profile = "fapi2" those with secrets, and none, are off in any case.',
         spec="OpenID Connect Core section 9",
         check=checks.different,
-    )  # fmt: skip
+    )
     algorithms: tuple[str, ...] = setting(
         ("PS256", "ES256", "EdDSA", "Ed25519", "RS256", "ES384", "ES512", "PS384", "PS512", "HS256"),
         help="The algorithms that may sign client assertions: HS256 and its like for client_secret_jwt, the others for "

@@ -16,15 +16,11 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from oauthd.protocol import key_sets
+from oauthd.protocol import auth_methods, key_sets
 from oauthd.protocol.client_metadata import CONFIDENTIAL_ONLY
 from oauthd.protocol.records import Client, Scopes
 from oauthd.protocol.redirects import RedirectUri
 
-SECRET_METHODS: Final = frozenset({"", "client_secret_basic", "client_secret_post", "client_secret_jwt"})
-"""Client authentication methods that prove a secret; "" is that by header or form."""
-KEY_METHODS: Final = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
-"""Those that prove a registered key."""
 PAIRWISE: Final = "pairwise"
 
 
@@ -35,14 +31,14 @@ def is_hmac(algorithm: str) -> bool:
 
 def needs_secret(client: Client) -> bool:
     """Must it have a secret?"""
-    by_secret = client.auth_method in SECRET_METHODS
+    by_secret = auth_methods.of(client.auth_method).secret
     return client.confidential and (by_secret or any(map(is_hmac, _algorithms(client))))
 
 
 def needs_secret_itself(client: Client) -> bool:
     """Must this server know the secret as it is, and not its digest alone?"""
     hmac = any(map(is_hmac, (*_algorithms(client), client.auth_algorithm)))
-    return client.confidential and (client.auth_method == "client_secret_jwt" or hmac)
+    return client.confidential and (auth_methods.of(client.auth_method).itself or hmac)
 
 
 def _algorithms(client: Client) -> tuple[str, ...]:
@@ -126,15 +122,15 @@ def _method(client: Client) -> Iterator[tuple[str, str]]:
     method = client.auth_method
     if not client.confidential and method not in ("", "none"):
         yield name, "is for confidential clients"
-    if method in KEY_METHODS and not _has_keys(client):
+    needs = auth_methods.of(method)
+    if needs.keys and not _has_keys(client):
         yield name, f"{method} needs jwks or jwks_uri"
-    if method == "tls_client_auth" and len(client.tls_subject) != 1:
-        yield name, "tls_client_auth needs exactly one of the members that name a subject"  # RFC 8705 section 2.1.2
-    if method != "tls_client_auth" and client.tls_subject:
+    if needs.subject and len(client.tls_subject) != 1:
+        yield name, f"{method} needs exactly one of the members that name a subject"  # RFC 8705 section 2.1.2
+    if client.tls_subject and not needs.subject:
         yield f"tls_client_auth_{next(iter(client.tls_subject))}", "is for tls_client_auth"
     algorithm = client.auth_algorithm
-    fits = {"client_secret_jwt": is_hmac(algorithm), "private_key_jwt": not is_hmac(algorithm)}
-    if algorithm and not fits.get(method, True):
+    if algorithm and needs.signs and is_hmac(algorithm) != (needs.signs == "mac"):
         yield "token_endpoint_auth_signing_alg", f"does not go with {method}"
 
 

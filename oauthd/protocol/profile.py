@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from oauthd.protocol import auth_methods
 from oauthd.protocol.records import Client
 
 FAPI2: Final = "fapi2"
@@ -19,7 +20,7 @@ PLAIN: Final = "plain"
 """A client that is not held to the server's profile: the administrator's own, which has a secret and no key."""
 FAPI1_SIGNING: Final = ("PS256", "ES256")
 """The algorithms that sign JWTs of either side (Advanced section 8.6)."""
-CLIENT_AUTHENTICATION: Final = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
+CLIENT_AUTHENTICATION: Final = tuple(row.name for row in auth_methods.METHODS.values() if row.strict)
 """The methods by which its clients authenticate (section 5.3.2.1 item 6)."""
 SIGNING: Final = ("PS256", "ES256", "EdDSA", "Ed25519")
 """What signs JWTs of either side (section 5.4.1); Ed25519 is the name that RFC 9864 gives to the only curve allowed."""
