@@ -12,6 +12,7 @@ when what it asks for is given, so that a page can be loaded again before.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -77,23 +78,24 @@ class RequestObjects:
         if place not in [registered.partition("#")[0] for registered in client.request_uris]:
             raise INVALID_REQUEST_URI("the request_uri is not registered for this client")
         try:
-            return (await self._document(place, digest)).decode("ascii").strip()
+            return (await self._document(client, place, digest)).decode("ascii").strip()
         except FetchRefused as error:
             raise INVALID_REQUEST_URI(f"the document at the request_uri {error.description}") from None
         except UnicodeDecodeError:
             raise INVALID_REQUEST_URI("there is no request object at the request_uri") from None
 
-    async def _document(self, place: str, digest: str) -> bytes:
+    async def _document(self, client: Client, place: str, digest: str) -> bytes:
         """What is there now; or what was there, where that is the version meant (OpenID Connect Core section 6.2).
 
         Whoever makes up digests makes us call no more often than without any, and fills no memory with them.
         """
+        get = partial(self.fetcher.get, place, request_object.MEDIA_TYPES, stranger=client.registered_itself)
         if not digest:
-            return await self.fetcher.get(place, request_object.MEDIA_TYPES, oldest=0)
-        known = await self.fetcher.get(place, request_object.MEDIA_TYPES)
+            return await get(oldest=0)
+        known = await get()
         if jose.encode(sha256(known).digest()) == digest:
             return known
-        return await self.fetcher.get(place, request_object.MEDIA_TYPES, oldest=NOW)
+        return await get(oldest=NOW)
 
     async def open(self, client: Client, token: str, strict: bool, signed: bool) -> Opened:
         """What an object asks for, once it is proved to be the client's.

@@ -201,6 +201,15 @@ class Section4Tests(ObjectCase):
             self.assertEqual((await self.refer(f"{OBJECT_URI}#{number}")).location[:6], "/login")
         self.assertEqual((page.asked, len(self.server.application.fetcher._kept)), (1, 1))
 
+    async def test_no_room_for_strangers(self) -> None:
+        """Where strangers have too many documents fetched, one of a client that registered itself has to wait."""
+        page = self.hosting(self.signed())
+        self.patch(self.server.application.fetcher, "_strangers", 1000)
+        self.assertEqual((await self.refer()).location[:6], "/login")
+        await self.change(registration=b"x")
+        self.refused_page(await self.refer())
+        self.assertEqual(page.asked, 1)
+
     async def test_section_5_2_unregistered(self) -> None:
         """Section 10.4: nothing is fetched from an address that the client has not registered."""
         page = self.hosting(self.signed())
