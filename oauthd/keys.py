@@ -1,18 +1,15 @@
-"""The keys of a store, for signing and for being encrypted to, and the master key that seals them there.
+"""The keys of a store, for signing and for being encrypted to: made, announced, used, retired.
 
 Every key of every node stands in one record, the ring; its rules are in `oauthd.protocol.rotation`. A change is one
 commit against the ring as it was read, so of two nodes that rotate at once the second sees the first one's work. The
 first node to open an empty store founds it: its keys and the fingerprint of its master key are written in one step.
 
-What a key is and may do is believed from its seal alone: algorithm and kid are sealed with the private key, and the
-published key is computed from it. So whoever can write to the store still cannot add a key of his own to the set.
-
 Keys that clients encrypt to go through the same stages: announced, every node can decrypt; signing, it is the one that
 is published; retired, what was encrypted to it by somebody with an older set still opens.
 
-Refused is a store that was sealed with a master key which is not among those given. When `tend` is called, how
-`in_thread` bounds its threads, and where master keys are kept, is for the wiring; first scopes and the first
-administrator are for others, too.
+How they lie there is for `oauthd.sealed_keys`. Refused is a store that was sealed with a master key which is not among
+those given. When `tend` is called, how `in_thread` bounds its threads, and where master keys are kept, is for the
+wiring; first scopes and the first administrator are for others, too.
 """
 
 from __future__ import annotations
@@ -28,7 +25,8 @@ from twisted.internet.defer import DeferredLock
 from oauthd.protocol import jose, rotation
 from oauthd.protocol.records import KeyRing, SealedKey, World
 from oauthd.protocol.rotation import Stage
-from oauthd.protocol.seals import SealBroken, Seals
+from oauthd.protocol.seals import Seals
+from oauthd.sealed_keys import KeySeals, MasterKeyMismatch, OpenedKey
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Stored, StoreUnavailable, Write
 
@@ -41,11 +39,6 @@ ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "PS256")
 KNOWN: Final = frozenset((*jose.ASYMMETRIC, *jose.DECRYPTION))
 """All that this node could have keys of."""
 _TRIES = 20
-
-
-
-class MasterKeyMismatch(Exception):
-    """The store is sealed with a master key that was not given; the text tells the operator what to do."""
 
 
 class NoSigningKey(LookupError):
@@ -92,15 +85,6 @@ class KeyState:
 
 
 @frozen
-class _Opened:
-    """A key whose seal has been opened."""
-
-    public: dict[str, Any]
-    signer: jose.Signer | None = None
-    private: Mapping[str, Any] | None = field(default=None, repr=False)
-
-
-@frozen
 class _Term:
     """Who signs from when until when."""
 
@@ -141,7 +125,7 @@ class Keys:
     algorithms: tuple[str, ...] = ALGORITHMS
     encryption: tuple[str, ...] = ()
     _ring: Stored[KeyRing] | None = field(default=None, init=False, repr=False)
-    _opened: dict[str, _Opened] = field(factory=dict, init=False, repr=False)
+    _opened: dict[str, OpenedKey] = field(factory=dict, init=False, repr=False)
     _terms: dict[tuple[str, str], _Term] = field(factory=dict, init=False, repr=False)
     _lock: DeferredLock = field(factory=DeferredLock, init=False, repr=False)
 
@@ -213,10 +197,10 @@ class Keys:
             world, ring = await self._read()
             if world is None or ring is None:
                 raise StoreUnavailable("the store has no signing keys")
-            old = {key.kid for key in ring.record.keys if not self.seals.is_current(key.sealed)}
+            old = {key.kid for key in ring.record.keys if not self._sealing.is_current(key)}
             if not old and world.record.master == self.seals.fingerprint:
                 return 0
-            keys = tuple(self._resealed(key) if key.kid in old else key for key in ring.record.keys)
+            keys = tuple(self._sealing.reseal(key) if key.kid in old else key for key in ring.record.keys)
             writes = (Write(WORLD, replace(world.record, master=self.seals.fingerprint)), Write(RING, KeyRing(keys)))
             if await self.store.commit(Commit(expected=(world, ring), writes=writes)):
                 return len(old)
@@ -283,6 +267,10 @@ class Keys:
             for key in self._published()
         )
 
+    @property
+    def _sealing(self) -> KeySeals:
+        return KeySeals(self.seals, self.in_thread)
+
     def _term(self, algorithm: str, typ: str, now: float) -> _Term:
         key = rotation.signing(self._known(), algorithm, now)
         if key is None:
@@ -331,18 +319,8 @@ class Keys:
         finally:
             self._lock.release()
 
-    async def _unsealed(self, key: SealedKey) -> _Opened:
-        known = self._opened.get(key.kid)
-        if known is not None:
-            return known
-        try:
-            private = self.seals.open(_purpose(key.algorithm, key.kid), key.sealed)
-        except SealBroken:
-            raise MasterKeyMismatch(
-                f"the signing key {key.kid} is damaged, or sealed with a master key that is not given"
-            ) from None
-        loaded: _Opened = await self.in_thread(_load, private, key.algorithm)  # RSA: tens of milliseconds
-        return loaded
+    async def _unsealed(self, key: SealedKey) -> OpenedKey:
+        return self._opened.get(key.kid) or await self._sealing.open(key)
 
     async def _change(self, plan: Plan) -> _Outcome:
         """Carry out a plan, and sweep the ring."""
@@ -359,7 +337,7 @@ class Keys:
                 if algorithm not in made:
                     made[algorithm] = await self.in_thread(jose.generate, algorithm)
             now = int(self.clock())
-            fresh = [self._sealed(made[name], now, now + planned.delay) for name in planned.algorithms]
+            fresh = [self._sealing.seal(made[name], now, now + planned.delay) for name in planned.algorithms]
             after = rotation.joined(rotation.swept(planned.ring, now), fresh, self.retirement)
             founding = world is None
             if after == before and not founding:
@@ -378,29 +356,3 @@ class Keys:
         absent = tuple(ref for ref, stored in ((WORLD, world), (RING, ring)) if stored is None)
         expected = () if ring is None else (ring,)
         return await self.store.commit(Commit(expected=expected, absent=absent, writes=writes))
-
-    def _sealed(self, pair: jose.KeyPair, now: int, signs_from: int) -> SealedKey:
-        return SealedKey(
-            kid=pair.kid,
-            algorithm=pair.algorithm,
-            public=pair.public,
-            sealed=self.seals.seal(_purpose(pair.algorithm, pair.kid), pair.private),
-            created_at=now,
-            signs_from=signs_from,
-        )
-
-    def _resealed(self, key: SealedKey) -> SealedKey:
-        purpose = _purpose(key.algorithm, key.kid)
-        return replace(key, sealed=self.seals.seal(purpose, self.seals.open(purpose, key.sealed)))
-
-
-def _purpose(algorithm: str, kid: str) -> str:
-    return f"signing key {algorithm} {kid}"  # of those to encrypt to as well: the algorithm tells them apart
-
-
-def _load(private: bytes, algorithm: str) -> _Opened:
-    key = jose.load(private)
-    public = jose.public_jwk(key.public_key(), algorithm)
-    if algorithm in jose.DECRYPTION:
-        return _Opened(public, private=jose.private_jwk(key))
-    return _Opened(public, jose.Signer(key, algorithm, public["kid"]))

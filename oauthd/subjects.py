@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 from attrs import define, field
 from msgspec.structs import replace
 
-from oauthd.keys import MasterKeyMismatch
 from oauthd.protocol.records import Client, Salt
 from oauthd.protocol.redirects import RedirectUri
 from oauthd.protocol.seals import SealBroken, Seals
+from oauthd.sealed_keys import MasterKeyMismatch
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Stored, StoreUnavailable, Write
 

@@ -14,11 +14,12 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from oauthd import keys as module
-from oauthd.keys import DAY, RING, WORLD, Keys, MasterKeyMismatch, NoSigningKey, NoSuchKey
+from oauthd.keys import DAY, RING, WORLD, Keys, NoSigningKey, NoSuchKey
 from oauthd.protocol import jose
 from oauthd.protocol.records import KeyRing, SealedKey
 from oauthd.protocol.rotation import LATE, Stage
 from oauthd.protocol.seals import Seals
+from oauthd.sealed_keys import MasterKeyMismatch
 from oauthd.stores.interface import Commit, IStore, Stored, StoreUnavailable, Write
 from tests.stores.case import NOW as START
 from tests.stores.case import StoreCase

@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.stores", 1),
     ("oauthd.config", 1),
     ("oauthd.keys", 1),
+    ("oauthd.sealed_keys", 1),
     ("oauthd.fetcher", 1),
     ("oauthd.tls", 1),
     ("oauthd.events", 1),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from oauthd.keys import MasterKeyMismatch
 from oauthd.runtime.data import DataFolderError
 from oauthd.runtime.process import ValkeyError
+from oauthd.sealed_keys import MasterKeyMismatch
 from oauthd.stores.interface import StoreUnavailable
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from joserfc import jwt
 from twisted.internet.defer import Deferred
 
-from oauthd.keys import MasterKeyMismatch
 from oauthd.protocol.client_rules import flaws
 from oauthd.protocol.records import Client
 from oauthd.protocol.seals import Seals
+from oauthd.sealed_keys import MasterKeyMismatch
 from oauthd.subjects import Subjects, sector
 from tests.server import App, ServerCase, ok, with_fields
 from tests.specs.tokens import published, verified
