@@ -223,6 +223,7 @@ class Application(Parts):
             ),
             fetch=partial(self.fetcher.get, oldest=0.0, stranger=True),  # as it is now, not as another client saw it
             fetching=world.settings.fetch,
+            issuer=world.issuer,
             offered=self.offered,
             table=client_metadata.rows(self.offered),
         )
@@ -294,7 +295,9 @@ class Application(Parts):
 
     def _pages(self, world: World) -> dict[str, Endpoint]:
         settings, events, authorize = world.settings, world.events, _advertised("authorize")
-        browser = Browser(self.pages, self.users, self.sessions, self.interactions, self.session_cookie)
+        browser = Browser(
+            self.pages, self.users, self.sessions, self.interactions, self.session_cookie, world.issuer
+        )
         known_cookie = Cookie.named("oauthd_known", self.secure)
         named = settings.userinfo.identity_with_openid
         return {

@@ -17,7 +17,7 @@ from oauthd.admin.client_members import CLIENT_ID, OWN_NAMES, ClientMembers
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
 from oauthd.events import Events
 from oauthd.protocol import client_metadata as metadata
-from oauthd.protocol.client_rules import flaws, loses_details, loses_scope
+from oauthd.protocol.client_rules import flaws, flaws_here, loses_details, loses_scope
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import Client, Scopes
@@ -36,7 +36,7 @@ _CONFIDENTIAL_GRANTS = "client_credentials is for confidential clients alone."
 class ClientsResource:
     """The clients.
 
-    :ivar issuer: no client may own it as a resource.
+    :ivar issuer: no client may own it as a resource, nor show its pages as a picture.
     """
 
     clients: Clients
@@ -206,6 +206,7 @@ class ClientsResource:
     def _check(self, client: Client, known: Scopes, before: Client | None = None) -> None:
         """Refuse what does not go together, or with what there is."""
         problems = {OWN_NAMES.get(name, name): why for name, why in flaws(client).items()}
+        problems |= flaws_here(client, self.issuer)
         if self.issuer in client.resources:
             problems["resources"] = "the issuer belongs to no client"
         names = {scope.name for scope in known.scopes}

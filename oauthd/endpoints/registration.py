@@ -24,7 +24,7 @@ from oauthd.fetcher.addresses import is_public
 from oauthd.fetcher.location import location
 from oauthd.proofs.software_statement import NO_STATEMENT, Fetch, SoftwareStatements, Statement
 from oauthd.protocol import client_metadata as metadata
-from oauthd.protocol.client_rules import PAIRWISE, completed, flaws
+from oauthd.protocol.client_rules import PAIRWISE, completed, flaws, flaws_here
 from oauthd.protocol.errors import (
     INVALID_CLIENT_METADATA,
     INVALID_REDIRECT_URI,
@@ -64,6 +64,7 @@ class Registration:
     statements: SoftwareStatements
     fetch: Fetch
     fetching: FetchSettings
+    issuer: str
     offered: metadata.Offered
     table: tuple[metadata.Row, ...]
 
@@ -105,6 +106,7 @@ class Registration:
         kept = before.application_type if "application_type" in before.held else members["application_type"]
         client = completed(client, kept)
         problems = _of_response_types(body.get("response_types"), client) | self._uncalled(client) | flaws(client)
+        problems |= flaws_here(client, self.issuer)
         if "scopes" not in before.held:
             known = await self.scopes.all()
             client = _with_scopes(client, body.get("scope"), policy, known, before, problems)

@@ -58,6 +58,7 @@ class Browser:
     sessions: Sessions
     interactions: Interactions
     session_cookie: Cookie
+    issuer: str
 
     async def flow(self, request: Request, *purposes: str) -> Flow:
         """The flow that the request names, if it is this browser's.
@@ -127,6 +128,6 @@ class Browser:
         self, page: str, client: Client | None, status: int = 200, targets: tuple[str, ...] = (), **context: object
     ) -> Response:
         """The same, of a page on which a client shows itself."""
-        links = client_links(client)
+        links = client_links(client, self.issuer)
         headers = page_headers(targets, images=links.images)
         return Response(status, headers, self.pages.render(page, **links.context, **context))

@@ -2,8 +2,8 @@
 
 The browser loads the logo from where the client keeps it: https only, without telling where it stands (no-referrer),
 and the page's policy names this one picture, so nothing else gets in. What that host learns is that a browser shows the
-page. An address that a policy cannot spell is left out, and so is a link that is none to the web. Links open a page of
-their own, which knows nothing of this one.
+page. An address that a policy cannot spell is left out, one at our own host too, and a link that is none to the web.
+Links open a page of their own, which knows nothing of this one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 
 from attrs import asdict, frozen
 
+from oauthd.protocol.client_rules import is_of
 from oauthd.protocol.records import Client
 
 # A host source with a path (CSP Level 3 section 2.3.1), of characters that need no escape there; then a query.
@@ -47,10 +48,14 @@ class ClientLinks:
         return (found["source"],) if found else ()
 
 
-def client_links(client: Client | None) -> ClientLinks:
-    """What the pages may show of a client."""
+def client_links(client: Client | None, issuer: str) -> ClientLinks:
+    """What the pages may show of a client.
+
+    :param issuer: no picture is at its host.
+    """
     if client is None:
         return ClientLinks()
-    logo = client.logo_uri if _PICTURE.fullmatch(client.logo_uri) else None
+    shown = _PICTURE.fullmatch(client.logo_uri) and not is_of(client.logo_uri, issuer)
+    logo = client.logo_uri if shown else None
     policy, terms = (uri if _LINK.fullmatch(uri) else None for uri in (client.policy_uri, client.tos_uri))
     return ClientLinks(logo, policy, terms)

@@ -32,7 +32,7 @@ person
 scopes
     sequence of objects or mappings with ``name`` and ``description`` (which may be empty)
 logo, policy, terms
-    what the client shows of itself, from ``client_links(client)``; None for nothing
+    what the client shows of itself, from ``client_links``; None for nothing
 details
     sequence of objects or mappings with ``title`` (the operator's words), ``sentence`` (pairs of words and whether a
     client chose them) and ``lines`` (with ``label`` and ``value``)

@@ -93,6 +93,25 @@ def flaws(client: Client) -> dict[str, str]:
     return dict((*_keys(client), *_method(client), *_secrets(client), *_others(client)))
 
 
+def flaws_here(client: Client, issuer: str) -> dict[str, str]:
+    """What does not go together with the server that this is.
+
+    A browser that shows its picture sends this host's cookies there: on our own pages a client could have it call us.
+    """
+    if is_of(client.logo_uri, issuer):
+        return {"logo_uri": "is at this server's own host"}
+    return {}
+
+
+def is_of(uri: str, issuer: str) -> bool:
+    """Is it at the host of the issuer, whatever its port? Cookies know no ports (RFC 6265 section 8.5)."""
+    try:
+        host = (urlsplit(uri).hostname or "").rstrip(".")
+    except ValueError:  # brackets that are no address: no browser goes there
+        return False
+    return bool(host) and host == (urlsplit(issuer).hostname or "").rstrip(".")
+
+
 def _keys(client: Client) -> Iterator[tuple[str, str]]:
     if client.jwks and client.jwks_uri:
         yield "jwks_uri", "cannot be together with jwks"  # RFC 7591 section 2

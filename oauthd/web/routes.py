@@ -37,6 +37,11 @@ class Route:
     member: str = ""
     direct: bool = False
 
+    @property
+    def visited(self) -> bool:
+        """Does a browser come here as a whole, and never for a part of a page, such as a picture?"""
+        return self.delivery is Delivery.PAGE and "static" not in self.endpoints.values()
+
 
 def _row(
     paths: str, delivery: Delivery = Delivery.JSON, cors: bool = False, member: str = "", **endpoints: str

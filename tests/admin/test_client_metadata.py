@@ -130,6 +130,7 @@ class MemberTests(AdminCase):
             ({"id_token_encrypted_response_alg": "ECDH-ES"}, "id_token_encrypted_response_alg"),
             ({"jwks": JWKS, "id_token_encrypted_response_enc": "A128GCM"}, "id_token_encrypted_response_alg"),
             ({"subject_type": "pairwise"}, "sector_identifier_uri"),
+            ({"logo_uri": "https://localhost:8000/oauth2/authorize?client_id=x"}, "logo_uri"),
         ]
         for body, named in conflicts:
             await self.wrong("POST", CLIENTS, {"name": "Odd", **body}, named, status=409)

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.pages.client_links import ClientLinks, client_links
-from oauthd.pages.rendering import content_security_policy
+from oauthd.pages.rendering import Pages, content_security_policy
 from oauthd.protocol.records import Client
-from tests.server import ServerCase
+from tests.server import ServerCase, ok
 
 LOGO = "https://cdn.example/app/logo.png"
 
 
 def links(**fields: Any) -> ClientLinks:
     """The links of a client that registered these."""
-    return client_links(Client("c", 1, "App", "confidential", 0, 0, **fields))
+    return client_links(Client("c", 1, "App", "confidential", 0, 0, **fields), "https://as.example")
 
 
 class ClientLinksTests(SynchronousTestCase):
@@ -26,7 +26,7 @@ class ClientLinksTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """No client and a client that registered nothing show nothing."""
-        self.assertEqual((client_links(None), links()), (ClientLinks(), ClientLinks()))
+        self.assertEqual((client_links(None, "https://as.example"), links()), (ClientLinks(), ClientLinks()))
         self.assertEqual(ClientLinks().images, ())
 
     def test_all(self) -> None:
@@ -39,7 +39,7 @@ class ClientLinksTests(SynchronousTestCase):
         self.assertIn(f"img-src 'self' {LOGO}; ", content_security_policy(images=shown.images))
 
     def test_refused_logos(self) -> None:
-        """What a policy cannot spell, or is not https, is no logo."""
+        """What a policy cannot spell, is not https, or is at our own host, is no logo."""
         for uri in (
             "http://cdn.example/logo.png",
             "https://cdn.example/a;script-src *",
@@ -55,6 +55,9 @@ class ClientLinksTests(SynchronousTestCase):
             "data:image/png;base64,AA==",
             "javascript:alert(1)",
             "//cdn.example/x",
+            "https://as.example/oauth2/logout",
+            "https://AS.example:8443/x",
+            "https://as.example./x",
         ):
             self.assertEqual(links(logo_uri=uri), ClientLinks(), uri)
 
@@ -96,3 +99,26 @@ class PageTests(ServerCase):
         page = await self.server.browser().open("/oauth2/authorize", self.server.asking(app))
         self.assertNotIn("javascript:", page.text)
         self.assertIn("img-src 'self';", page.header("content-security-policy"))
+
+    async def test_pages_are_no_pictures(self) -> None:
+        """Fetch Metadata section 2.1: nobody is signed out, and no flow begins, by a picture that leads to a page."""
+        app, alice, browser = await self.server.client(), await self.server.user(), self.server.browser()
+        told = await self.server.authorize(app, alice, browser)
+        tokens = ok(await self.server.redeem(app, told["code"]))
+        before = await self.server.keys()
+        asking = self.server.asking(app)
+        places: list[tuple[str, dict[str, str]]] = [
+            ("/oauth2/logout", {"id_token_hint": tokens["id_token"]}), ("/oauth2/authorize", asking), ("/login", {}),
+            ("/device", {}), ("/logout", {}), ("/consent", {}), ("/", {}),
+        ]  # fmt: skip
+        for dest in ("image", "script", "style", "object", "embed", "", "Document"):
+            for place, query in places:
+                answer = await browser.get(place, query, headers=[("Sec-Fetch-Dest", dest)])
+                self.refused_page(answer, 403)
+        self.assertEqual(sorted(await self.server.keys()), sorted(before))
+        self.assertIn("Alice", (await browser.open("/")).text)
+        for dest in ("document", "iframe", "empty"):
+            answer = await browser.get("/oauth2/authorize", asking, headers=[("Sec-Fetch-Dest", dest)])
+            self.assertIn("code", answer.redirected)
+        icon = Pages().static_url("favicon.svg")
+        self.assertEqual((await browser.get(icon, headers=[("Sec-Fetch-Dest", "image")])).status, 200)

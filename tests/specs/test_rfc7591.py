@@ -127,6 +127,7 @@ class MetadataTests(RegisteringCase):
             ("logo_uri", "javascript:alert(1)"),
             ("logo_uri", "data:image/png;base64,AAAA"),
             ("logo_uri", "http://app.example/logo.png"),
+            ("logo_uri", "https://localhost/oauth2/logout"),
             ("tos_uri", "https://app.example/ x"),
             ("policy_uri", "https://"),
             ("client_uri", "javascript:alert(1)"),
