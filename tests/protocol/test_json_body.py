@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.protocol.errors import OAuthError
-from oauthd.protocol.json_body import DEPTH, read_json
+from oauthd.protocol.json_body import DEPTH, read_json, strict
 from oauthd.protocol.messages import Request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -16,6 +16,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
+
+MARKS = st.text('[]{}"\\\\')
+NESTED = st.recursive(MARKS, lambda inner: st.lists(inner) | st.dictionaries(MARKS, inner))
 
 
 def sent(body: bytes, content_type: str = "application/json") -> Request:
@@ -82,6 +85,19 @@ class JsonBody(SynchronousTestCase):
         """Another media type, or none, is refused before the body is looked at."""
         for content_type in ("", "text/plain", "application/x-www-form-urlencoded", "application/json-patch+json"):
             self.assertEqual(self.refusal(b"{}", content_type), 415)
+
+    @given(NESTED)
+    def test_counts_the_depth_exactly(self, value: object) -> None:
+        """A value is read with its own depth as the bound, and not with one less, whatever stands in its strings."""
+
+        def depth(one: object) -> int:
+            inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+            return max(map(depth, inner), default=0) + isinstance(one, dict | list)
+
+        text = json.dumps(value)
+        self.assertEqual(strict(text, "it", depth(value)), value)
+        if depth(value):
+            self.assertRaises(OAuthError, strict, text, "it", depth(value) - 1)
 
     def test_bounds_the_size(self) -> None:
         """A body beyond the size is refused."""

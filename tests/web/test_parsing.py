@@ -2,7 +2,7 @@
 
 import string
 from collections.abc import Callable
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +15,8 @@ TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")))
 SEGMENT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/;\\%"), min_size=1).filter(
     lambda text: text not in (".", "..")
 )
+
+PIECES = [*(b"%%%02X" % octet for octet in range(256)), b"=", b"_", b" ", b"\r\n", b"\xff"]
 
 
 def status_of(parse: Callable[..., object], *given: object) -> int:
@@ -50,6 +52,12 @@ class Pairs(SynchronousTestCase):
         """Names without a value, empty pairs, several equal signs and raw UTF-8 have one meaning and keep it."""
         read = parsing.parameters("a&&b=&c=d=e&f=ä b&g=%3B&".encode())
         self.assertEqual(list(read), [("a", ""), ("b", ""), ("c", "d=e"), ("f", "ä b"), ("g", ";")])
+
+    @given(st.lists(st.sampled_from(PIECES)))
+    def test_escapes_are_those_of_uris(self, pieces: list[bytes]) -> None:
+        """Escapes stand for what the standard library takes them for in a URI, beside whatever octets."""
+        raw = b"".join(pieces)
+        self.assertEqual(parsing._unquoted(raw), unquote_to_bytes(raw))
 
     def test_bounds_their_number(self) -> None:
         """A hundred pairs are read and one more is refused."""
