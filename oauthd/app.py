@@ -20,7 +20,7 @@ from oauthd.admin.profile import ProfileResource
 from oauthd.admin.scopes import ScopesResource
 from oauthd.admin.tokens import TokensResource
 from oauthd.admin.users import PasswordRule, UsersResource
-from oauthd.config import Settings
+from oauthd.config import Settings, https_only
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
@@ -364,7 +364,7 @@ class Application(Parts):
         certificates = self.world.certificates
         sources = Sources(settings.server.trusted_proxies, settings.server.trust_unix, certificates)
         shield = Shield(reactor, errors.unheard, settings.server.answer_timeout)
-        edge = Edge(errors, sources, shield, access, reactor)
+        edge = Edge(errors, sources, shield, access, reactor, _secured(settings))
         limits, lane = _limits(settings), None
         if settings.cache.lane:
             lane = Lane(
@@ -383,6 +383,11 @@ class Application(Parts):
 def _advertised(endpoint: str) -> str:
     """The first path of the row that an endpoint serves."""
     return next(route.paths[0] for route in ROUTES if endpoint in route.endpoints.values())
+
+
+def _secured(settings: Settings) -> tuple[tuple[str, str], ...]:
+    seconds = https_only(settings)
+    return (("Strict-Transport-Security", f"max-age={seconds}"),) if seconds else ()  # RFC 6797 section 6.1.1
 
 
 def _limits(settings: Settings) -> Limits:

@@ -6,7 +6,7 @@ what people and the command line need. Knows neither the reactor nor the store.
 
 from oauthd.config.commandline import Flag, flags
 from oauthd.config.declarations import Settings
-from oauthd.config.derived import key_retirement, master_keys
+from oauthd.config.derived import https_only, key_retirement, master_keys
 from oauthd.config.issuer import issuer_of
 from oauthd.config.listeners import Listener, listener
 from oauthd.config.policy import (
@@ -54,6 +54,7 @@ __all__ = [
     "UserSettings",
     "UserinfoSettings",
     "flags",
+    "https_only",
     "issuer_of",
     "key_retirement",
     "listener",

@@ -13,6 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from oauthd.config.declarations import Settings
+from oauthd.config.derived import https_only
 from oauthd.config.issuer import issuer_of
 from oauthd.protocol.profile import FAPI2, SIGNING
 
@@ -126,6 +127,13 @@ POINTS: tuple[Point, ...] = (
     Point(RFC9700, "4.12", "redirects never repeat a POST (303)", _always),
     Point(RFC9700, "4.16", "pages cannot be framed", _always),
     Point(FAPI, "5.2.1", "the issuer is https", _https, 'server.issuer = "https://…"'),
+    Point(
+        FAPI,
+        "5.2.3",
+        "browsers are told to come by https alone (Strict-Transport-Security)",
+        lambda settings: https_only(settings) > 0,
+        "server.https_only = 31536000 (or the same header by the proxy in front)",
+    ),
     Point(FAPI, "5.3.2.1", "metadata is published", _always),
     Point(FAPI, "5.3.2.1", "no grant by password", _strict, PROFILE),
     Point(FAPI, "5.3.2.1", "confidential clients only", _strict, PROFILE),

@@ -10,7 +10,7 @@ from typing import Literal
 import attrs
 
 from oauthd.config import checks
-from oauthd.config.setting import setting
+from oauthd.config.setting import YEAR, setting
 from oauthd.config.values import Network
 
 
@@ -46,6 +46,15 @@ class ServerSettings:
         "by its own profile, plain, as the first administrator's client is. `oauthd check` tells how a configuration "
         "stands.",
         spec="FAPI 2.0 Security Profile",
+    )
+    https_only: int = setting(
+        0,
+        help="For how long browsers are to come to this host by https alone, whatever else is there: told with what "
+        "they are sent over TLS (Strict-Transport-Security). 0: not told, but a year under the fapi2 profile where the "
+        "host is not loopback.",
+        unit="seconds",
+        spec="RFC 6797 section 6.1.1",
+        between=(0, 10 * YEAR),
     )
     data: str | None = setting(
         None,

@@ -29,7 +29,7 @@ from oauthd.web import cors, parsing
 from oauthd.web.answering import AccessLog, deliver
 from oauthd.web.errors import Errors
 from oauthd.web.reading import read
-from oauthd.web.routes import Route
+from oauthd.web.routes import Delivery, Route
 from oauthd.web.shield import HungUp, Shield
 from oauthd.web.sources import Sources
 
@@ -48,6 +48,7 @@ class Edge:
     :ivar shield: runs the endpoints.
     :ivar access: told of each request.
     :ivar clock: how long a request took, by the same clock as the timers.
+    :ivar secured: header fields of what browsers are shown, where it goes over TLS.
     """
 
     errors: Errors
@@ -55,6 +56,7 @@ class Edge:
     shield: Shield
     access: AccessLog
     clock: IReactorTime
+    secured: tuple[tuple[str, str], ...] = ()
 
     def answer(self, response: Response, web: WebRequest, path: str, started: float) -> bytes:
         """Deliver a response and tell of it; the body to be written is returned."""
@@ -110,6 +112,8 @@ class Row:
             response = edge.errors.respond(Failure(), self.route.delivery, request, self.path)
         if self.route.cors and web.method != b"OPTIONS":
             response = response.adding(*cors.ANY_ORIGIN)
+        if self.route.delivery is Delivery.PAGE and request is not None and request.connection.secure:
+            response = response.adding(*edge.secured)
         body = edge.answer(response, web, self.path, started)
         if response.lesson is not None:
             channel: Any = web.channel
