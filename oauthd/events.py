@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
+from oauthd.protocol.frozen import Frozen
+
 Fact = str | int | float | bool | None
 
 EVENTS: Mapping[str, str] = {
@@ -57,8 +59,7 @@ EVENTS: Mapping[str, str] = {
 }
 
 
-@frozen
-class Event:
+class Event(Frozen, frozen=True):
     """Something that happened: a name of `EVENTS` and its facts."""
 
     name: str

@@ -12,17 +12,19 @@ from typing import Any, Protocol, runtime_checkable
 from attrs import field, frozen
 
 from oauthd.protocol.errors import INVALID_REQUEST
+from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.json_text import text
 
 NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))  # RFC 6749 section 5.1
 JSON = (("Content-Type", "application/json"), *NO_STORE)
 
 
-@frozen
-class Parameters:
+class Parameters(Frozen, frozen=True):
     """Decoded name-value pairs of a query or a form, in the order sent."""
 
-    pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    secret = ("pairs",)
+
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def one(self, name: str) -> str | None:
         """The value of `name`; None when absent or empty, for an empty one counts as omitted (RFC 6749 section 3.1).
