@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from oauthd.protocol import client_metadata as metadata
 from oauthd.protocol.client_rules import completed
+from oauthd.protocol.grant_types import CONFIDENTIAL_ONLY, DEFAULT_GRANT_TYPES
 from oauthd.protocol.records import Client
 from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Variants, Whole
 
@@ -116,7 +117,7 @@ class ClientMembers:
                 "grant_types",
                 Listing(Choice(grant_types), len(grant_types), distinct=True),
                 "What it may use at the token endpoint.",
-                default=[one for one in metadata.DEFAULT_GRANT_TYPES if one in grant_types],
+                default=[one for one in DEFAULT_GRANT_TYPES if one in grant_types],
             ),
             Member("scopes", Nullable(_scopes), "What it may ask for; null: all but reserved ones.", default=None),
             Member("default_scopes", _scopes, "What a request without scope gets.", default=[]),
@@ -162,7 +163,7 @@ class ClientMembers:
             Text(metadata.CLIENT_ID, "letters, digits and . _ ~ -, a letter or digit first", 1, 128),
             "Chosen here, or made when left out.",
         )
-        public = tuple(one for one in self.offered.grant_types if one not in metadata.CONFIDENTIAL_ONLY)
+        public = tuple(one for one in self.offered.grant_types if one not in CONFIDENTIAL_ONLY)
         confidential = self._members(self.offered.grant_types).members
         return Variants(
             "client_type",

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from oauthd.command.members import cleared, given, options
-from oauthd.command.output import DEVICE, done, show, table
+from oauthd.command.output import done, show, table
 from oauthd.command.server import Server, segment
+from oauthd.protocol.grant_types import DEVICE_CODE
 
 
 @click.group()
@@ -36,7 +37,7 @@ def create(server: Server, /, public: bool, grants: tuple[str, ...], **members: 
     body = given(members)
     body["client_type"] = "public" if public else "confidential"
     if grants:
-        body["grant_types"] = [DEVICE if grant == "device_code" else grant for grant in grants]
+        body["grant_types"] = [DEVICE_CODE if grant == "device_code" else grant for grant in grants]
     show(server, server.api("POST", "/oauth/clients", body))
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from oauthd.command.members import given
-from oauthd.command.output import DEVICE, done, show, table
+from oauthd.command.output import done, show, table
 from oauthd.command.server import Server, segment
+from oauthd.protocol.grant_types import DEVICE_CODE
 
 PATH = "/oauth/initial-access-tokens"
 
@@ -30,7 +31,7 @@ def issue(server: Server, /, **members: Any) -> None:
     """Issue a token, which is shown once."""
     body = given(members)
     if "grant_types" in body:
-        body["grant_types"] = [DEVICE if one == "device_code" else one for one in body["grant_types"]]
+        body["grant_types"] = [DEVICE_CODE if one == "device_code" else one for one in body["grant_types"]]
     show(server, server.api("POST", PATH, body))
 
 

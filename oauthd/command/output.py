@@ -9,9 +9,9 @@ from typing import Any
 
 from oauthd.command.server import Server
 from oauthd.command.terminal import say, visible, width
+from oauthd.protocol.grant_types import DEVICE_CODE
 
-DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-SHORT = {DEVICE: "device_code"}  # as `client create` takes it
+SHORT = {DEVICE_CODE: "device_code"}  # as `client create` takes it
 TIMES = ("exp", "iat", "nbf", "signs_from", "auth_time")
 
 

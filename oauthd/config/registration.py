@@ -9,12 +9,12 @@ import attrs
 
 from oauthd.config.setting import DAY, YEAR, setting
 from oauthd.protocol.client_metadata import HTTPS_URI, Offered, rows
+from oauthd.protocol.grant_types import DEVICE_CODE
 
 _MEMBERS = frozenset({row.name for row in rows(Offered())} | {"scope", "software_statement"})
 _CLAIMS = ("aud", "exp")
 _TYPE = r"[A-Za-z0-9!#$&^_.+/-]+"
 _FORM = "must be an issuer, the https address of its JWK Set, and, if wanted, typ=..., aud, exp, with blanks in between"
-_DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 def _members(value: tuple[str, ...]) -> None:
@@ -77,7 +77,7 @@ class RegistrationSettings:
         spec="RFC 7591 section 5",
     )
     grant_types: tuple[str, ...] = setting(
-        ("authorization_code", "refresh_token", _DEVICE),
+        ("authorization_code", "refresh_token", DEVICE_CODE),
         help="The grant types that such clients may have.",
         spec="RFC 7591 section 2",
     )

@@ -19,12 +19,13 @@ from oauthd.proofs.administrator import Administrator
 from oauthd.proofs.registrant import is_of_this_machine
 from oauthd.protocol import client_metadata as metadata
 from oauthd.protocol.errors import FORBIDDEN, INVALID_CLIENT_METADATA, INVALID_REDIRECT_URI
+from oauthd.protocol.grant_types import DEVICE_CODE
 from oauthd.protocol.json_body import read_json
 from oauthd.protocol.messages import Request, Response, json_response
 from oauthd.protocol.records import Client
 from oauthd.stores.clients import Clients
 
-GRANT_TYPES: Final = ("authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code")
+GRANT_TYPES: Final = ("authorization_code", "refresh_token", DEVICE_CODE)
 CONFIDENTIAL_GRANT_TYPES: Final = (*GRANT_TYPES, "client_credentials")
 
 

@@ -32,6 +32,7 @@ from oauthd.protocol.errors import (
     TEMPORARILY_UNAVAILABLE,
     OAuthError,
 )
+from oauthd.protocol.grant_types import PAST_REDIRECTS
 from oauthd.protocol.json_body import strict
 from oauthd.protocol.records import Client, Scopes
 from oauthd.protocol.registration_policy import RegistrationPolicy
@@ -45,7 +46,6 @@ PUBLIC: Final = "none"
 DEFAULT_METHOD: Final = "client_secret_basic"  # RFC 7591 section 2
 DEFAULT_ALGORITHM: Final = "RS256"  # OpenID Connect Registration section 2
 STATEMENT: Final = "software_statement"
-_PAST_REDIRECTS: Final = frozenset({"password", "urn:ietf:params:oauth:grant-type:device_code"})
 _JSON = ("application/json",)
 _NUMBERS = re.compile(r"\[.*\]|[0-9.]+")
 _HERE = re.compile(r"(?:^|\.)(?:localhost|local|internal|home\.arpa)\.?\Z")  # RFC 6761, 6762, 8375
@@ -235,7 +235,7 @@ def _of_sector(client: Client, before: Client) -> dict[str, str]:
     """
     if client.subject_type != PAIRWISE:
         return {}
-    if not _PAST_REDIRECTS.isdisjoint(client.grant_types):
+    if not PAST_REDIRECTS.isdisjoint(client.grant_types):
         return {"subject_type": "pairwise does not go with the grant types password and device_code"}
     if before is not NEW and (before.subject_type, before.sector) != (PAIRWISE, client.sector):
         return {"subject_type": "pairwise, and the host that goes with it, cannot be changed; register another client"}

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import ACCESS_DENIED, AUTHORIZATION_PENDING, EXPIRED_TOKEN, INVALID_GRANT, SLOW_DOWN
+from oauthd.protocol.grant_types import DEVICE_CODE
 from oauthd.protocol.records import DeviceCode, Grant, Spent
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
@@ -28,7 +29,7 @@ class Device:
     tokens: Tokens
     access_lifetime: int
 
-    grant_type = "urn:ietf:params:oauth:grant-type:device_code"
+    grant_type = DEVICE_CODE
 
     async def redeem(self, ask: Ask) -> Redemption:
         """Tokens for the approved device; otherwise the error that tells what to do."""

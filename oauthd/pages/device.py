@@ -21,6 +21,7 @@ from oauthd.protocol import acr, user_code
 from oauthd.protocol import scopes as rules
 from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
+from oauthd.protocol.grant_types import DEVICE_CODE
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, DeviceCode, Grant, Session, User
 from oauthd.stores import kinds
@@ -156,7 +157,7 @@ class DevicePage:
             client_id=device.client_id,
             user_id=user.user_id,
             username=user.username,
-            grant_type="urn:ietf:params:oauth:grant-type:device_code",
+            grant_type=DEVICE_CODE,
             scope=device.scope,
             generations=generations,
             issued_at=now,

@@ -27,6 +27,7 @@ from oauthd.protocol.errors import (
     UNMET_AUTHENTICATION_REQUIREMENTS,
     UNSUPPORTED_RESPONSE_TYPE,
 )
+from oauthd.protocol.grant_types import DEVICE_CODE
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client, Interaction, Scopes, Session
 from oauthd.protocol.redirects import RedirectUri
@@ -138,7 +139,7 @@ def response_mode(c: Context) -> Found:
 
 def device_grant(c: Context) -> Found:
     """RFC 8628 section 3.1: only clients registered for the grant."""
-    if "urn:ietf:params:oauth:grant-type:device_code" not in c.client.grant_types:
+    if DEVICE_CODE not in c.client.grant_types:
         raise UNAUTHORIZED_CLIENT("the client is not registered for the device code grant")
     return {}
 

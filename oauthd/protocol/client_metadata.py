@@ -22,14 +22,13 @@ from typing import Any, Final
 from attrs import frozen
 
 from oauthd.protocol.errors import INVALID_CLIENT_METADATA, OAuthError
+from oauthd.protocol.grant_types import DEFAULT_GRANT_TYPES
 from oauthd.protocol.key_sets import KeySet
 from oauthd.protocol.records import Client
 from oauthd.protocol.redirects import LONGEST, validate_registered
 from oauthd.protocol.schemas import Choice, Flag, Listing, Nullable, Problems, Schema, Text, Whole
 
 CLIENT_TYPES: Final = ("confidential", "public")  # RFC 6749 section 2.1
-CONFIDENTIAL_ONLY: Final = frozenset({"client_credentials"})  # RFC 6749 section 4.4
-DEFAULT_GRANT_TYPES: Final = ("authorization_code", "refresh_token")
 LONGEST_NAME: Final = 200
 LONGEST_URI: Final = LONGEST
 MOST_URIS: Final = 50

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from oauthd.protocol import auth_methods, key_sets
-from oauthd.protocol.client_metadata import CONFIDENTIAL_ONLY
+from oauthd.protocol.grant_types import CONFIDENTIAL_ONLY
 from oauthd.protocol.records import Client, Scopes
 from oauthd.protocol.redirects import RedirectUri
 

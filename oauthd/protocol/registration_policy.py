@@ -12,10 +12,8 @@ from collections.abc import Collection, Mapping
 
 from attrs import evolve, frozen
 
+from oauthd.protocol.grant_types import WITHOUT_CONSENT
 from oauthd.protocol.records import Client, Limits, Scopes
-
-ALONE = frozenset({"client_credentials", "password"})
-"""Grants by which a client gets tokens without a person's consent."""
 
 
 @frozen
@@ -25,7 +23,7 @@ class RegistrationPolicy:
     :ivar scopes: None: every one that is not reserved, or all with `reserved`.
     :ivar grant_types: None for all; as `auth_methods`.
     :ivar require: members, by their names on the wire.
-    :ivar details_types: of authorization details that it may have beside one of the grants `ALONE`.
+    :ivar details_types: of authorization details that it may have beside a grant `WITHOUT_CONSENT`.
     """
 
     scopes: tuple[str, ...] | None = None
@@ -51,7 +49,7 @@ class RegistrationPolicy:
             scopes=_widened(self.scopes, client.scopes or ()),
             grant_types=_widened(self.grant_types, client.grant_types),
             auth_methods=_widened(self.auth_methods, (method,)),
-            details_types=(client.details_types or ()) if ALONE & set(client.grant_types) else (),
+            details_types=(client.details_types or ()) if WITHOUT_CONSENT & set(client.grant_types) else (),
         )
 
     def allowed(self, known: Scopes, had: Collection[str] = ()) -> set[str]:
@@ -71,8 +69,8 @@ class RegistrationPolicy:
         beyond = [] if self.grant_types is None else [one for one in client.grant_types if one not in self.grant_types]
         if beyond:
             found["grant_types"] = f"{beyond[0]} is not for clients that register themselves"
-        unasked = ALONE & set(client.grant_types) and set(client.details_types or ()) - set(self.details_types)
-        if unasked and not self.reserved:
+        alone = WITHOUT_CONSENT & set(client.grant_types)
+        if alone and set(client.details_types or ()) - set(self.details_types) and not self.reserved:
             found["authorization_details_types"] = "are given by an administrator, where no person is asked for consent"
         if self.auth_methods is not None and method not in self.auth_methods:
             found["token_endpoint_auth_method"] = f"must be {' or '.join(self.auth_methods)}"

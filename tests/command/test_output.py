@@ -10,8 +10,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from oauthd.command.output import DEVICE, done, show, table
+from oauthd.command.output import done, show, table
 from oauthd.command.server import Server
+from oauthd.protocol.grant_types import DEVICE_CODE
 
 PEOPLE = Server(None, None, None, None, as_json=False)
 PROGRAMS = Server(None, None, None, None, as_json=True)
@@ -68,7 +69,7 @@ class ShowTests(SynchronousTestCase):
         self.assertEqual(self.shown(exp=1795339945), "2026-11-22 09:32:25Z")
         self.assertEqual(self.shown(id=1795339945), "1795339945")
         self.assertEqual(self.shown(is_active=False), "no")
-        self.assertEqual(self.shown(grant_types=["refresh_token", DEVICE]), "refresh_token device_code")
+        self.assertEqual(self.shown(grant_types=["refresh_token", DEVICE_CODE]), "refresh_token device_code")
         nothings: list[Any] = [None, "", [], {}]
         self.assertEqual([self.shown(a=nothing) for nothing in nothings], ["-"] * 4)
 
