@@ -77,7 +77,7 @@ IMPURE = (
     "asyncio", "ctypes", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "selectors", "shutil",
     "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request", "http.client",
 )  # fmt: skip
-CHANCE_AND_TIME = ("time", "secrets", "random", "uuid", "_thread")
+CHANCE_AND_TIME = ("time", "secrets", "random", "uuid.uuid1", "uuid.uuid4", "_thread")
 CALLS = re.compile(r"(os\.(urandom|getrandom)|(datetime|date)\.(now|utcnow|today|fromtimestamp)|uuid\.uuid[14])\Z")
 FORBIDDEN_NAMES = re.compile(
     r"(?:^|_)(?:managers?|handlers?|processors?|engines?|utils?|utility|utilities|helpers?|misc|commons?)(?:_|$)"
@@ -228,7 +228,7 @@ class PurityTests(SynchronousTestCase):
     """Section 2: time and chance are handed in."""
 
     def test_below_layer_5(self) -> None:
-        """No module below layer 5 imports time, secrets, random or uuid, or calls os.urandom or datetime.now."""
+        """No module below layer 5 imports time, secrets, random or uuid4, or calls os.urandom or datetime.now."""
         breaks = []
         for module in (one for one in MODULES if one.layer < 5):
             breaks += [f"{module.name} imports {name}" for name in module.imports if _within(name, *CHANCE_AND_TIME)]
