@@ -55,6 +55,7 @@ from oauthd.proofs.software_statement import SoftwareStatements
 from oauthd.protocol import acr, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
+from oauthd.protocol.profile import FAPI2, SIGNING
 from oauthd.runtime.threads import PoolFull
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.turns import Turns
@@ -220,6 +221,8 @@ class Application(Parts):
                 issuer=world.issuer,
                 each_once=settings.statements_once,
                 clock=world.clock,
+                # FAPI 2.0 Security Profile section 5.4.1, of all JWTs that the server reads.
+                algorithms=SIGNING if world.settings.server.profile == FAPI2 else jose.ASYMMETRIC,
             ),
             fetch=partial(self.fetcher.get, oldest=0.0, stranger=True),  # as it is now, not as another client saw it
             fetching=world.settings.fetch,

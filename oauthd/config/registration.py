@@ -96,7 +96,7 @@ class RegistrationSettings:
         60,
         help="How many clients one source address may register without a token.",
         unit="clients an hour",
-        spec="RFC 7591 section 3.1",
+        spec="RFC 7591 section 3",
         between=(1, 1_000_000),
     )
     most: int = setting(

@@ -66,6 +66,7 @@ class SoftwareStatements:
     :ivar issuers: whom we trust -> where its keys are, and what its statements must have (`StatementIssuer`).
     :ivar issuer: our own name.
     :ivar each_once: does a statement register one client only?
+    :ivar algorithms: those that may sign statements.
     """
 
     issuers: Mapping[str, str]
@@ -74,6 +75,7 @@ class SoftwareStatements:
     issuer: str
     each_once: bool
     clock: Callable[[], float]
+    algorithms: Collection[str] = jose.ASYMMETRIC
 
     async def read(self, statement: object, known: bytes = b"") -> Statement:
         """What a statement says. It is not used up by that.
@@ -115,7 +117,7 @@ class SoftwareStatements:
         _, claims = jose.verify_with(
             statement,
             keys,
-            jose.ASYMMETRIC,
+            self.algorithms,
             typ=(trusted.typ,),
             now=self.clock(),
             exp_optional="exp" not in trusted.needs,

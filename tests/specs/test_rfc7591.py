@@ -7,7 +7,7 @@ from typing import Any
 
 from jwcrypto.jwk import JWK
 
-from oauthd.config import AuthorizationSettings, RegistrationSettings
+from oauthd.config import AuthorizationSettings, RegistrationSettings, ServerSettings
 from oauthd.protocol import jose, opaque
 from oauthd.protocol.records import InitialAccess
 from tests.details import ACCOUNTS
@@ -651,3 +651,26 @@ class StatementIssuersTests(StatementCase):
         lax = self.statement(typ="JWT", iss="https://lax.example", aud=None, exp=None, jti=None)
         for _ in range(2):
             await self.registered({"software_statement": lax})
+
+
+class StrictStatementTests(StatementCase):
+    """FAPI 2.0 Security Profile section 5.4.1, where the server holds everybody to it."""
+
+    pair = jose.generate("RS256")
+    sections = {
+        "users": CHEAP,
+        "server": ServerSettings(profile="fapi2"),
+        "registration": RegistrationSettings(
+            allow="open", statement_issuers=("https://trust.example https://trust.example/jwks",)
+        ),
+    }
+
+    async def test_algorithms(self) -> None:
+        """A statement by RS256 is refused, one by ES256 is good."""
+        good = jose.generate("ES256")
+        keys = [self.pair.public, good.public]
+        self.documents.at["https://trust.example/jwks"] = json.dumps({"keys": keys}).encode()
+        client = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [public(KEY)]}}
+        answer = await self.register({**client, "software_statement": self.statement()})
+        self.refused(answer, "invalid_software_statement")
+        await self.registered({**client, "software_statement": self.statement(good)})
