@@ -38,8 +38,11 @@ def presented(request: Request) -> Credentials | None:
 
     :raises OAuthError: `invalid_client` for what cannot be one (RFC 7521 section 4.2.1).
     """
-    if not any(name.startswith("client_assertion") for name, _ in request.form.pairs):
-        return None
+    for name, _ in request.form.pairs:
+        if name.startswith("client_assertion"):
+            break
+    else:
+        return None  # nearly everybody, which is why nothing is looked up
     assertion, kind = request.form.one("client_assertion"), request.form.one("client_assertion_type")
     if assertion is None and kind is None:
         return None

@@ -17,6 +17,7 @@ from oauthd.events import Events
 from oauthd.proofs.interface import ASSERTION, HEADER, NAME, SECRET, Credentials, Method, Unproven
 from oauthd.protocol import profile
 from oauthd.protocol.errors import INVALID_CLIENT, INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE
+from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client, Generations
 from oauthd.stores.cache import Entry
@@ -31,8 +32,7 @@ Place = tuple[Callable[[Request], Credentials | None], Sequence[Method]]
 """What reads a place of a request, and the methods that stand there."""
 
 
-@frozen
-class Caller:
+class Caller(Frozen, frozen=True):
     """An authenticated client.
 
     :ivar generations: those to issue under.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Final, Protocol
 
-from attrs import field, frozen
+from msgspec import Struct
 
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client
@@ -37,9 +37,8 @@ class Unproven(Exception):
         self.log = log
 
 
-@frozen
-class Credentials:
-    """Who the request says it is from, and what it offers as proof.
+class Credentials(Struct, frozen=True):
+    """Who the request says it is from, and what it offers as proof; its repr tells the former alone.
 
     :ivar secret: a secret or an assertion.
     :ivar certificate: DER of the certificate shown by mutual TLS, empty for none.
@@ -48,10 +47,13 @@ class Credentials:
     """
 
     client_id: str
-    secret: str = field(default="", repr=False)
-    certificate: bytes = field(default=b"", repr=False)
+    secret: str = ""
+    certificate: bytes = b""
     vouched: bool = False
     path: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.client_id!r})"
 
 
 class Method(Protocol):

@@ -11,7 +11,6 @@ besides (RFC 6749 section 2.3), is for client authentication to say.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 
@@ -42,10 +41,11 @@ def credentials(header: str) -> tuple[str, str]:
     if len(token) > _LONGEST:
         raise _malformed("they are too long")
     try:
-        octets = base64.b64decode(token.encode("ascii"), validate=True)
-    except (ValueError, binascii.Error):
+        octets = binascii.a2b_base64(token, strict_mode=True)
+    except ValueError:  # binascii.Error among them
         raise _malformed("they are not base64") from None
-    if base64.b64encode(octets).decode("ascii") != token:  # other slack bits: a second spelling of the same value
+    # Other slack bits would be a second spelling of the same value.
+    if binascii.b2a_base64(octets, newline=False).decode("ascii") != token:
         raise _malformed("they are not canonical base64")
     client_id, colon, secret = octets.partition(b":")
     if not colon:
@@ -75,19 +75,21 @@ def _split(header: str) -> tuple[str, str]:
 
 def _decoded(encoded: bytes) -> str:
     """Undo application/x-www-form-urlencoded for one value (RFC 6749 Appendix B)."""
-
-    def octet(match: re.Match[bytes]) -> bytes:
-        if match[1] is None:
-            raise _malformed("a % is not followed by two hexadecimal digits; id and secret must be form-urlencoded")
-        return bytes.fromhex(match[1].decode("ascii"))
-
     try:
-        text = _OCTET.sub(octet, encoded.replace(b"+", b" ")).decode("utf-8")
+        if b"%" in encoded or b"+" in encoded:
+            encoded = _OCTET.sub(_octet, encoded.replace(b"+", b" "))
+        text = encoded.decode("utf-8")
     except UnicodeDecodeError:
         raise _malformed("they are not UTF-8") from None
     if _CONTROL.search(text):
         raise _malformed("they hold control characters")
     return text
+
+
+def _octet(match: re.Match[bytes]) -> bytes:
+    if match[1] is None:
+        raise _malformed("a % is not followed by two hexadecimal digits; id and secret must be form-urlencoded")
+    return bytes.fromhex(match[1].decode("ascii"))
 
 
 def _malformed(what: str) -> OAuthError:

@@ -51,6 +51,11 @@ class PresentedTests(SynchronousTestCase):
         self.assertIsNone(self.post.presented(request(client_id="a", client_secret="")))
         self.assertRaises(OAuthError, self.post.presented, request(client_secret="b"))
 
+    def test_nothing_secret_in_repr(self) -> None:
+        """Credentials show whom they are of, and nothing that proves it."""
+        shown = repr(Credentials("app", "sesame", b"der", True, "/path"))
+        self.assertEqual(shown, "Credentials('app')")
+
     def test_none(self) -> None:
         """None reads the bare client_id."""
         self.assertEqual(NoProof().presented(request(client_id="a")), Credentials("a"))
