@@ -10,7 +10,6 @@ from collections.abc import Callable
 from attrs import frozen
 
 from oauthd.config import DeviceSettings
-from oauthd.protocol.lockout import canonical_source
 from oauthd.protocol.records import Tally
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, tallies
@@ -40,7 +39,7 @@ class Guessing:
             await self._change(ref, -1, None)
 
     def _counters(self, source: str) -> list[tuple[Ref[Tally], int]]:
-        one = kinds.TALLY.at(self.seals.digest("user code tries", canonical_source(source).encode())[:16])
+        one = tallies.of_source(self.seals, "user code tries", source)
         return [(one, self.settings.source_tries), (kinds.TALLY.at("user codes"), self.settings.total_tries)]
 
     async def _change(self, ref: Ref[Tally], by: int, limit: int | None) -> None:

@@ -21,7 +21,6 @@ from oauthd.proofs.registrant import Registrant, Registrants
 from oauthd.protocol import opaque
 from oauthd.protocol.errors import TOO_MANY_REQUESTS
 from oauthd.protocol.json_body import read_json
-from oauthd.protocol.lockout import canonical_source
 from oauthd.protocol.messages import Request, Response, json_response
 from oauthd.protocol.records import UNLIMITED, Client, Limits
 from oauthd.protocol.registration_policy import RegistrationPolicy
@@ -47,8 +46,7 @@ class Quota:
 
         :raises OAuthError: `too_many_requests`.
         """
-        source = canonical_source(request.connection.source).encode()
-        ref = kinds.TALLY.at(self.seals.digest("registrations", source)[:16])
+        ref = tallies.of_source(self.seals, "registrations", request.connection.source)
         what = "clients were registered from this address"
         await tallies.change(self.store, ref, 1, self.limit, int(self.clock()), what, HOUR)
 

@@ -16,6 +16,15 @@ from oauthd.stores.swap import readings, swap
 WINDOW = 60  # seconds
 
 
+def of_source(seals: Seals, purpose: str, source: str) -> Ref[Tally]:
+    """The count of one source of requests, which is known by a digest alone.
+
+    :param purpose: what is counted: each has a count of its own.
+    :param source: its address, in any spelling.
+    """
+    return kinds.TALLY.at(seals.digest(purpose, canonical_source(source).encode())[:16])
+
+
 async def change(
     store: IStore, ref: Ref[Tally], by: int, limit: int | None, now: int, what: str, window: int = WINDOW
 ) -> None:
@@ -45,9 +54,8 @@ async def count_source(
 
     Whoever sits at this machine is not counted.
 
-    :param purpose: what is counted: each has a count of its own.
+    :param purpose: as `of_source`.
     :raises OAuthError: `too_many_requests` with Retry-After.
     """
     if connection.source and not connection.local:
-        ref = kinds.TALLY.at(seals.digest(purpose, canonical_source(connection.source).encode())[:16])
-        await change(store, ref, 1, limit, now, what)
+        await change(store, of_source(seals, purpose, connection.source), 1, limit, now, what)
