@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from oauthd.proofs.assertions import ASSERTION_TYPE
+from oauthd.protocol.pkce import challenge_of
 from tests.live.daemon import LiveCase
 from tests.live.visitor import DEVICE_GRANT, REDIRECT, App, Browser, Visitor, expect
+from tests.possession import Holder
+from tests.specs.holders import Holder as Signer
 from tests.wire import Answer
 
 # Words that stand for themselves wherever they leak; each is used once.
@@ -19,6 +25,9 @@ FIRST, SECOND, THIRD = "Sesame-0pen-Sesame-1", "Sesame-0pen-Sesame-2", "Sesame-0
 WRONG = "Wrong-Sesame-of-a-guesser"
 NAME_FOR_PASSWORD = "Typed-into-the-wrong-field-9"
 MEANT_TO_HOLD_THEM = frozenset({"admin-credentials.json", "master.key"})
+SIGNER = Signer()
+NOWHERE = "https://nowhere.invalid/request"
+_numbers = itertools.count()
 SHORTEST = 16  # characters: what is shorter is found by chance
 
 
@@ -45,6 +54,8 @@ class SecretsTests(LiveCase):
         for browser in browsers:
             self.secrets |= browser.seen
         self.profile(app)
+        self.proofs()
+        self.registrations()
         self.assert_hidden()
         self.assertEqual(self.server.stop(), 0)
         self.assert_hidden()
@@ -147,6 +158,79 @@ class SecretsTests(LiveCase):
         self.visitor.api("PUT", f"/users/{alice}/password", {"password": THIRD}, 204)
         self.keep(self.visitor.tokens(app, **person | {"password": THIRD}))
 
+    def proofs(self) -> None:
+        """A client with keys: pushed and signed requests, assertions, proofs, signed responses; good and bad ones."""
+        shown = {"token_endpoint_auth_method": "private_key_jwt", "authorization_signed_response_alg": "ES256"}
+        app = self.visitor.client("Keyed", jwks=SIGNER.jwks, request_uris=[NOWHERE], **shown)
+        verifier = "verifier-of-a-client-that-nobody-else-knows-0123456789"
+        asked = {
+            "response_type": "code", "client_id": app.client_id, "redirect_uri": REDIRECT, "scope": "openid email",
+            "code_challenge": challenge_of(verifier), "code_challenge_method": "S256", "response_mode": "jwt",
+        }  # fmt: skip
+        self.secrets.add(verifier)
+        signed = self.remember(SIGNER.sign({**asked, "iss": app.client_id, "aud": self.server.issuer, **_times()}))
+        pushed = self.prove("/oauth2/par", app, {"request": signed}, 201)
+        self.prove("/oauth2/par", app, {"request": signed}, 400)
+        self.secrets.add(pushed["request_uri"])
+        browser = Browser(self.http)
+        sent = {"client_id": app.client_id, "request_uri": pushed["request_uri"]}
+        for odd in (sent | {"request": signed}, sent | {"request_uri": NOWHERE}, {"request": signed + "x"}):
+            expect(browser.send("GET", "/oauth2/authorize", query={"client_id": app.client_id} | odd), 400)
+        answer = expect(browser.finish(browser.send("GET", "/oauth2/authorize", query=sent), "alice", THIRD), 303)
+        response = self.remember(answer.redirected["response"])
+        claims = json.loads(base64.urlsafe_b64decode(response.split(".")[1] + "=="))
+        code = {"grant_type": "authorization_code", "code": self.remember(claims["code"]), "redirect_uri": REDIRECT}
+        self.prove("/oauth2/token", app, code | {"code_verifier": WRONG * 2}, 400)
+        tokens = self.prove("/oauth2/token", app, code | {"code_verifier": verifier})
+        refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        tokens = self.prove("/oauth2/token", app, refresh)
+        self.prove("/oauth2/introspect", app, {"token": tokens["access_token"]})
+        self.prove("/oauth2/revoke", app, refresh | {"token": tokens["refresh_token"]}, None)
+        for proof, status in ((self.proof("GET", "/oauth2/userinfo", token=tokens["access_token"]), 401), (WRONG, 401)):
+            headers = [("Authorization", f"DPoP {tokens['access_token']}"), ("DPoP", proof)]
+            expect(self.http.get("/oauth2/userinfo", headers=headers), status)
+        self.secrets |= browser.seen
+
+    def prove(self, path: str, app: App, form: dict[str, str], status: int | None = 200) -> dict[str, Any]:
+        """A request with an assertion and a proof, and once more, when both are used up."""
+        said = {"iss": app.client_id, "sub": app.client_id, "aud": self.server.issuer, **_times()}
+        assertion = self.remember(SIGNER.sign(said))
+        form = form | {"client_assertion": assertion, "client_assertion_type": ASSERTION_TYPE}
+        headers = [("DPoP", self.proof("POST", path))]
+        answer = self.http.post(path, form, headers=headers)
+        if status is not None:
+            expect(answer, status)
+        expect(self.http.post(path, form, headers=headers), 401)
+        return dict(self.keep(answer)) if answer.body else {}
+
+    def proof(self, method: str, path: str, **more: Any) -> str:
+        """A DPoP proof for this server."""
+        made = Holder().proof(method, path, time.time(), htu=self.server.issuer + path, **more)
+        return self.remember(made)
+
+    def remember(self, secret: Any) -> str:
+        """A secret, which is looked for in the end."""
+        self.secrets.add(str(secret))
+        return str(secret)
+
+    def registrations(self) -> None:
+        """Clients that register and change themselves, by the tokens for that; rightly and wrongly."""
+        made = self.visitor.api("POST", "/oauth/initial-access-tokens", {"uses": 2}, 201)
+        initial = self.remember(made["token"])
+        body = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "client_secret_jwt"}
+        for bearer, status in ((initial, 201), (initial + "x", 401)):
+            answer = expect(self.http.request("POST", "/oauth2/register", json_body=body, bearer=bearer), status)
+        told = self.keep(expect(self.http.request("POST", "/oauth2/register", json_body=body, bearer=initial), 201))
+        place, token = f"/oauth2/register/{told['client_id']}", self.remember(told["registration_access_token"])
+        mine = body | {"client_id": told["client_id"]}
+        for more, status in (({"client_secret": WRONG}, 400), ({"client_secret": told["client_secret"]}, 200)):
+            answer = self.http.request("PUT", place, json_body=mine | more, bearer=token)
+            again = self.keep(expect(answer, status))
+        expect(self.http.get(place, bearer=token), 401)
+        token = self.remember(again["registration_access_token"])
+        expect(self.http.get(place, bearer=token))
+        expect(self.http.request("DELETE", place, bearer=token), 204)
+
     def assert_hidden(self) -> None:
         """No file of the server holds a secret, in any spelling in which one may have got there."""
         self.assertGreater(len(self.secrets), 40)
@@ -179,6 +263,11 @@ class SecretsTests(LiveCase):
         ):  # fmt: skip
             self.assertTrue(self.found_in(place, f"before {content} after".encode()), content)
         self.assertEqual(self.found_in(place, b"before and after"), [])
+
+
+def _times() -> dict[str, Any]:
+    now = int(time.time())
+    return {"nbf": now, "exp": now + 60, "jti": f"jti-{next(_numbers)}"}
 
 
 def _spellings(secret: str) -> Iterator[bytes]:
