@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
 from oauthd.admin import api as admin
@@ -52,10 +53,10 @@ from oauthd.pages.static import Static
 from oauthd.parts import Parts, World
 from oauthd.proofs.registrant import Registrants
 from oauthd.proofs.software_statement import SoftwareStatements
-from oauthd.protocol import acr, client_metadata, jose
+from oauthd.protocol import acr, client_metadata, jose, profile
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
-from oauthd.protocol.profile import FAPI2, SIGNING
+from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
 from oauthd.runtime.threads import PoolFull
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.turns import Turns
@@ -212,6 +213,14 @@ class Application(Parts):
 
     def _registration(self, world: World) -> dict[str, Endpoint]:
         settings, events = world.settings.registration, world.events
+        strict, offered, available = world.settings.server.profile == FAPI2, self.offered, self.keys.algorithms
+        if strict:  # FAPI 2.0 Security Profile sections 5.3.2.1 item 6 and 5.4.1
+            signing = tuple(name for name in SIGNING if name in available)
+            names = ("id_token_algorithms", "userinfo_algorithms", "response_algorithms")
+            offered = evolve(offered, **dict.fromkeys(names, signing))
+            settings = evolve(settings, auth_methods=settings.auth_methods or CLIENT_AUTHENTICATION)
+        # OpenID Connect Registration section 2: RS256, where that can be
+        usual = "RS256" if "RS256" in available else world.settings.tokens.id_token_algorithm
         registration = Registration(
             scopes=self.scopes,
             statements=SoftwareStatements(
@@ -221,14 +230,14 @@ class Application(Parts):
                 issuer=world.issuer,
                 each_once=settings.statements_once,
                 clock=world.clock,
-                # FAPI 2.0 Security Profile section 5.4.1, of all JWTs that the server reads.
-                algorithms=SIGNING if world.settings.server.profile == FAPI2 else jose.ASYMMETRIC,
+                algorithms=SIGNING if strict else jose.ASYMMETRIC,
             ),
             fetch=partial(self.fetcher.get, oldest=0.0, stranger=True),  # as it is now, not as another client saw it
             fetching=world.settings.fetch,
             issuer=world.issuer,
-            offered=self.offered,
-            table=client_metadata.rows(self.offered),
+            offered=offered,
+            table=client_metadata.rows(offered),
+            algorithm=profile.signing(usual, available, strict),
         )
         address = world.issuer + _advertised("register")
         quota = Quota(world.store, world.seals, settings.per_source, world.clock)

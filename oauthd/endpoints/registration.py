@@ -44,7 +44,6 @@ NEW: Final = Client("", 0, "", "confidential", 0, 0, introspects=False)
 METHOD: Final = "token_endpoint_auth_method"
 PUBLIC: Final = "none"
 DEFAULT_METHOD: Final = "client_secret_basic"  # RFC 7591 section 2
-DEFAULT_ALGORITHM: Final = "RS256"  # OpenID Connect Registration section 2
 STATEMENT: Final = "software_statement"
 _JSON = ("application/json",)
 _NUMBERS = re.compile(r"\[.*\]|[0-9.]+")
@@ -58,6 +57,7 @@ class Registration:
 
     :ivar offered: what this server offers; `table`: the members that go with it.
     :ivar fetch: fetches documents that clients name; `fetching`: whom it calls.
+    :ivar algorithm: signs id tokens of clients that ask for none in particular, and is told to them.
     """
 
     scopes: ScopeCatalogue
@@ -67,6 +67,7 @@ class Registration:
     issuer: str
     offered: metadata.Offered
     table: tuple[metadata.Row, ...]
+    algorithm: str
 
     async def statement(self, body: Mapping[str, Any], before: Client = NEW) -> Statement:
         """The software statement in a body.
@@ -122,8 +123,7 @@ class Registration:
         fields = metadata.fields(members, self.table)
         fields["grant_types"] = tuple(fields["grant_types"] or ("authorization_code",))  # RFC 7591 section 2
         fields["name"] = fields["name"] or _unnamed(fields["redirect_uris"])
-        if not fields["id_token_algorithm"] and DEFAULT_ALGORITHM in self.offered.id_token_algorithms:
-            fields["id_token_algorithm"] = DEFAULT_ALGORITHM
+        fields["id_token_algorithm"] = fields["id_token_algorithm"] or self.algorithm
         return fields
 
     def _held(self, client: Client) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jwcrypto.jwk import JWK
 
-from oauthd.config import AuthorizationSettings, RegistrationSettings, ServerSettings
+from oauthd.config import AuthorizationSettings, KeySettings, RegistrationSettings, ServerSettings, TokenSettings
 from oauthd.protocol import jose, opaque
 from oauthd.protocol.records import InitialAccess
 from tests.details import ACCOUNTS
@@ -674,3 +674,48 @@ class StrictStatementTests(StatementCase):
         answer = await self.register({**client, "software_statement": self.statement()})
         self.refused(answer, "invalid_software_statement")
         await self.registered({**client, "software_statement": self.statement(good)})
+
+
+class StrictTests(RegisteringCase):
+    """FAPI 2.0 Security Profile sections 5.3.2.1 and 5.4.1, where the server holds everybody to it."""
+
+    sections = {
+        "users": CHEAP,
+        "server": ServerSettings(profile="fapi2"),
+        "registration": RegistrationSettings(allow="open"),
+    }
+
+    async def test_methods(self) -> None:
+        """A client that nobody would let in is not registered: by a secret, as without a method, or by nothing."""
+        keys = {"redirect_uris": [REDIRECT], "jwks": {"keys": [public(KEY)]}}
+        for method in (None, "client_secret_basic", "client_secret_post", "client_secret_jwt", "none"):
+            answer = await self.register({**keys, "token_endpoint_auth_method": method})
+            self.refused(answer, "invalid_client_metadata")
+        await self.registered({**keys, "token_endpoint_auth_method": "private_key_jwt"})
+
+    async def test_algorithms(self) -> None:
+        """What signs is told, and is of the profile; another cannot be had."""
+        good = {"redirect_uris": [REDIRECT], "jwks": {"keys": [public(KEY)]}}
+        good["token_endpoint_auth_method"] = "private_key_jwt"
+        self.assertEqual((await self.registered(good))["id_token_signed_response_alg"], "PS256")
+        for name in ("id_token", "userinfo", "authorization"):
+            member = f"{name}_signed_response_alg"
+            self.assertEqual((await self.registered({**good, member: "ES256"}))[member], "ES256")
+            for algorithm in ("RS256", "HS256"):
+                self.refused(await self.register({**good, member: algorithm}), "invalid_client_metadata")
+
+
+class OtherKeysTests(RegisteringCase):
+    """Section 3.2.1, where no key signs with RS256."""
+
+    sections = {
+        "users": CHEAP,
+        "tokens": TokenSettings(id_token_algorithm="EdDSA"),
+        "keys": KeySettings(algorithms=("ES256", "EdDSA")),
+        "registration": RegistrationSettings(allow="open"),
+    }
+
+    async def test_section_3_2_1_told(self) -> None:
+        """What signs id tokens in its place is told, since it is not what clients take for granted."""
+        told = await self.registered({"redirect_uris": [REDIRECT]})
+        self.assertEqual(told["id_token_signed_response_alg"], "EdDSA")
