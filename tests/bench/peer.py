@@ -16,9 +16,9 @@ from urllib.parse import quote_plus
 from tests.bench.comparing import Bench
 from tests.bench.introspection import MISSES, first, introspection
 from tests.bench.load import Reading
-from tests.bench.processes import free_port
 from tests.bench.results import Figure, Goal, Rate, Result, Skipped, quietest
 from tests.bench.stage import SCOPE, SOURCE, Ask, Served, answer_to, serves
+from tests.ports import free_port
 
 FILES = SOURCE / "tests" / "bench" / "node"
 NAME = "node-oidc-provider"

@@ -21,9 +21,10 @@ from attrs import asdict, define, field, frozen
 from oauthd.config import Settings
 from oauthd.runtime.process import OPTIONS, find_binary
 from tests.bench.load import Reading, Wrk
-from tests.bench.processes import PATIENCE, Child, Children, Cores, free_port
+from tests.bench.processes import PATIENCE, Child, Children, Cores
 from tests.bench.seed import Seeds
 from tests.live.visitor import App, Http, Unreachable, Visitor
+from tests.ports import free_port
 from tests.valkey import call
 from tests.wire import basic
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,8 +13,7 @@ from attrs import define, field, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet import reactor as real_reactor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -25,6 +23,8 @@ from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
+
+from tests.certificates import builder, common, pem
 
 reactor: Any = real_reactor
 PUBLIC = "93.184.216.34"
@@ -60,10 +60,10 @@ class Authority:
     def made(cls, name: str = "Throw-away") -> Authority:
         """A new one; the same for the same name."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _name(name)
-        builder = _builder(subject, subject, key, 1, 1)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        return cls(key, builder.sign(key, hashes.SHA256()))
+        subject = common(name)
+        own = builder(subject, subject, key)
+        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        return cls(key, own.sign(key, hashes.SHA256()))
 
     def file(self) -> str:
         """A file with its certificate."""
@@ -71,18 +71,17 @@ class Authority:
             made.write(self.certificate.public_bytes(Encoding.PEM))
         return made.name
 
-    def vouches(self, *names: str, days: tuple[int, int] = (1, 1), common: str = "host") -> CertificateOptions:
+    def vouches(self, *names: str, days: tuple[int, int] = (1, 1), called: str = "host") -> CertificateOptions:
         """What a server needs whose certificate has these alternative names.
 
         :param days: how long ago its time began, and how long it will last.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(common), self.certificate.subject, key, *days)
+        made = builder(common(called), self.certificate.subject, key, *days)
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
-        pem = builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
-        pem += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        options: CertificateOptions = PrivateCertificate.loadPEM(pem).options()
+            made = made.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
+        file = pem(key, made.sign(self.key, hashes.SHA256()))
+        options: CertificateOptions = PrivateCertificate.loadPEM(file).options()
         return options
 
 
@@ -93,25 +92,6 @@ def _general(name: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, ago: int, lasts: int
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=ago))
-        .not_valid_after(now + timedelta(days=lasts))
-    )
 
 
 class Host(Protocol):

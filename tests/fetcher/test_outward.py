@@ -167,7 +167,7 @@ class Certificates(OutwardCase):
 
     async def test_the_common_name(self) -> None:
         """A common name is no name (RFC 9525 section 2): without alternative names nobody is meant."""
-        self.assertEqual(await self.certified(common="app.example"), TLS)
+        self.assertEqual(await self.certified(called="app.example"), TLS)
 
     async def test_a_malformed_name(self) -> None:
         """An alternative name that cannot be read makes a certificate worthless, not good."""

@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 
 from oauthd.runtime.process import die_with_parent
-from tests.stores.replicas import free_port, wait_until
+from tests.ports import free_port
+from tests.stores.replicas import wait_until
 
 SOURCE = Path(__file__).parents[2]
 

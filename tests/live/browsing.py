@@ -39,10 +39,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from oauthd.pages.rendering import page_headers
 from oauthd.protocol.pkce import challenge_of
 from tests.browser import Chromium, Tab, chromium
+from tests.certificates import self_signed
 from tests.live.daemon import Daemon, LiveCase
 from tests.live.test_pages_look import Answering, LoopbackServer
 from tests.live.visitor import DEVICE_GRANT, PASSWORD, App, Visitor, expect
-from tests.web.certificate import self_signed
 
 VERIFIER = "the-verifier-of-a-public-client-that-is-long-enough"
 SESSION, BROWSER, KNOWN = (f"__Host-oauthd_{name}" for name in ("session", "browser", "known"))

@@ -21,7 +21,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.runtime.process import die_with_parent
 from tests.live.visitor import Http, Unreachable
+from tests.ports import free_port
 from tests.stores.servers import OwnValkey
 
 PATIENCE = 60.0  # seconds for what takes one, on a machine that has other things to do
@@ -121,14 +121,6 @@ def environment() -> dict[str, str]:
 def twistd() -> str:
     """The `twistd` of the environment."""
     return str(installed() / "bin" / "twistd")
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.live.browsing import BROWSER, KNOWN, NO_SCRIPT, SESSION, WAYS, BrowsingCase, OwnDaemonCase, Person, pem
-from tests.live.daemon import Daemon, free_port
+from tests.live.daemon import Daemon
 from tests.live.visitor import DEVICE_GRANT, PASSWORD, Browser, Http, Visitor, form_of
+from tests.ports import free_port
 
 
 class CookieTests(BrowsingCase):

@@ -13,10 +13,10 @@ from unittest import SkipTest
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.certificates import self_signed
 from tests.live.crew import children
 from tests.live.daemon import Daemon, LiveCase, environment, installed, reachable, twistd, until
 from tests.live.visitor import Unreachable, Visitor, expect
-from tests.web.certificate import self_signed
 
 USER = "nobody"
 

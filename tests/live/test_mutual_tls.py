@@ -10,10 +10,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.live.daemon import Daemon, LiveCase, free_port
+from tests.certificates import Issuer, Pair, self_signed
+from tests.live.daemon import Daemon, LiveCase
 from tests.live.visitor import Http, Visitor, expect
-from tests.web.certificate import self_signed
-from tests.web.issued import Issuer, Pair
+from tests.ports import free_port
 
 MACHINE = {"grant_type": "client_credentials"}
 

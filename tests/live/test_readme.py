@@ -31,7 +31,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.runtime.process import die_with_parent
 from tests.browser import Tab, chromium, executable
-from tests.live.daemon import SOURCE, environment, free_port
+from tests.live.daemon import SOURCE, environment
+from tests.ports import free_port
 
 INSTALL = 600.0  # seconds for what fetches packages, on a machine that has other things to do
 BLOCK = 120.0  # seconds for a block of the tour, browser included

@@ -15,9 +15,10 @@ from unittest import skipUnless
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.live.daemon import MASTER_KEY, Daemon, LiveCase, Store, free_port, until
+from tests.certificates import self_signed
+from tests.live.daemon import MASTER_KEY, Daemon, LiveCase, Store, until
 from tests.live.visitor import Http, Visitor, expect
-from tests.web.certificate import self_signed
+from tests.ports import free_port
 
 OTHER_KEY = "YW5vdGhlciBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyE"
 PRESETS = {

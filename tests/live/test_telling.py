@@ -12,8 +12,9 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live.crew import all_of
-from tests.live.daemon import Daemon, LiveCase, free_port, until
+from tests.live.daemon import Daemon, LiveCase, until
 from tests.live.visitor import Http, Visitor
+from tests.ports import free_port
 
 MACHINE = {"grant_type": "client_credentials"}
 

@@ -20,6 +20,7 @@ from typing import Any
 from attrs import define, field
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.certificates import self_signed
 from tests.live.crew import (
     all_of,
     children,
@@ -32,9 +33,9 @@ from tests.live.crew import (
     replaced,
     workers,
 )
-from tests.live.daemon import MASTER_KEY, Daemon, LiveCase, free_port, until
+from tests.live.daemon import MASTER_KEY, Daemon, LiveCase, until
 from tests.live.visitor import App, Http, Line, Unreachable, Visitor, expect
-from tests.web.certificate import self_signed
+from tests.ports import free_port
 
 MACHINE = {"grant_type": "client_credentials"}
 PATIENT = {"server_drain_grace": "5"}  # clients are threads of this process: on a busy machine they come to send late

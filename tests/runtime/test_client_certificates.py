@@ -19,9 +19,8 @@ from oauthd.protocol.messages import Connection
 from oauthd.runtime.listening import Door, adopt, bind
 from oauthd.web.client_certificates import AGAIN, Authorities, Certificates, ProxyHeader, Shown
 from oauthd.web.sources import Sources
-from tests.web.certificate import self_signed
+from tests.certificates import Issuer, Pair, self_signed
 from tests.web.edge import Wire, edge
-from tests.web.issued import Issuer, Pair
 
 reactor: Any = real_reactor
 GET = b"GET /things/1 HTTP/1.1\r\nHost: a\r\n%b\r\n"

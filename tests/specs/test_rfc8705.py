@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import ip_address
 from typing import Any
@@ -24,6 +23,7 @@ from oauthd.proofs.client_authentication import Caller
 from oauthd.proofs.interface import FAILED
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.messages import Connection, Headers, Parameters, Request
+from tests.certificates import builder
 from tests.proofs.signing import Key, claims, form, key, key_set
 from tests.proofs.test_client_keys import KeyPage
 from tests.server import ISSUER, NOW, App, ServerCase, ok
@@ -33,7 +33,7 @@ DN = "CN=app,O=Example,C=DE"
 
 @cache
 def certificate(signing: Key, common: str = "app", number: int = 1) -> bytes:
-    """A certificate of that key, with names of every kind."""
+    """A certificate of that key, with names of every kind; another one for each number."""
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"),
@@ -49,9 +49,7 @@ def certificate(signing: Key, common: str = "app", number: int = 1) -> bytes:
             x509.RFC822Name("app@example.com"),
         ]
     )
-    made = x509.CertificateBuilder(name, name, signing.private.public_key(), number)
-    made = made.not_valid_before(datetime.now(UTC) - timedelta(days=1))
-    made = made.not_valid_after(datetime.now(UTC) + timedelta(days=1)).add_extension(names, critical=False)
+    made = builder(name, name, signing.private).add_extension(names, critical=False)
     return made.sign(signing.private, hashes.SHA256()).public_bytes(Encoding.DER)
 
 

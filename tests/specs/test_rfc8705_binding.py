@@ -13,10 +13,10 @@ from typing import Any
 from oauthd.config import MtlsSettings, ServerSettings
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.messages import Connection, Headers, Parameters, Request, Response
+from tests.certificates import Pair
 from tests.possession import Holder, encoded
 from tests.server import VERIFIER, App, ServerCase, ok
 from tests.specs.tokens import verified
-from tests.web.issued import Pair
 from tests.wire import Answer, basic
 
 OWN, OTHER = b"a certificate in DER", b"another one"  # nobody but TLS looks into it

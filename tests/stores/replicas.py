@@ -11,26 +11,18 @@ Plain blocking functions; whoever uses a reactor runs them in a thread, or lets 
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
 
 from oauthd.runtime.process import die_with_parent, find_binary
+from tests.ports import free_port
 from tests.stores.servers import OwnValkey
 
 NAME = "main"
 DOWN_AFTER = 1.0  # seconds until a sentinel takes a silent server for dead
 _PATIENCE = 30.0
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 class Member(OwnValkey):

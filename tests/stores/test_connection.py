@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import ipaddress
 import tempfile
 import time
@@ -15,7 +14,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from twisted.internet.defer import CancelledError, ensureDeferred, gatherResults
 from twisted.internet.endpoints import UNIXClientEndpoint, serverFromString
 from twisted.internet.protocol import Factory
@@ -29,6 +27,7 @@ from oauthd.stores.connection import CommandRefused, RedisConnection
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.pool import ReplyLost
 from oauthd.stores.scripts import Script
+from tests.certificates import builder, common
 from tests.stores.case import PATIENCE, stopped
 from tests.stores.servers import Line, OwnValkey, Reciter, reactor
 from tests.valkey import fresh_database
@@ -430,12 +429,8 @@ class TlsTests(ConnectionCase):
     def certificate(self, name: str, hosts: list[x509.GeneralName]) -> str:
         """Make a self-signed certificate; the stem of its files."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        now = datetime.datetime.now(datetime.UTC)
         made = (
-            x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
+            builder(common(name), common(name), key)
             .add_extension(x509.BasicConstraints(True, None), True)
             .add_extension(x509.SubjectAlternativeName(hosts), False)
             .sign(key, hashes.SHA256())

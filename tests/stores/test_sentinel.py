@@ -16,8 +16,9 @@ from oauthd.stores.address import Primary
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.sentinel import WATCH, NoPrimary, Place, Sentinels
+from tests.ports import free_port
 from tests.stores.case import PATIENCE
-from tests.stores.replicas import Service, free_port
+from tests.stores.replicas import Service
 from tests.stores.servers import Reciter, reactor
 from tests.stores.test_connection import SECRET, SHORT, ConnectionCase
 

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.protocol.messages import Request, Response
 from oauthd.web.channel import Channel, Limits
-from tests.web.certificate import self_signed
+from tests.certificates import self_signed
 from tests.web.edge import Built, Listening, Wire, answers, connected, edge, reactor, waiting
 
 GET = b"GET /things HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -20,7 +20,7 @@ from twisted.protocols.portforward import ProxyClient, ProxyClientFactory, Proxy
 from oauthd.runtime.listening import ask
 from oauthd.web.channel import Channel
 from oauthd.web.readers import Readers
-from tests.web.certificate import self_signed
+from tests.certificates import self_signed
 from tests.web.edge import Wire
 from tests.web.lane import INTROSPECT, TOKEN, LaneCase, cut, json_of, request, turn, until
 

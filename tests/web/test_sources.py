@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from oauthd.protocol.messages import Connection, Headers
 from oauthd.web.client_certificates import Certificates, ProxyHeader
 from oauthd.web.sources import Sources
-from tests.web.issued import Pair
+from tests.certificates import Pair
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), ip_network("127.0.0.1/32"))
 

@@ -1,4 +1,4 @@
-"""Client certificates: self-made ones, and those of authorities that are made for one test."""
+"""Certificates: self-made ones, and those of authorities that are made for one test."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from twisted.internet.ssl import PrivateCertificate
 
 Key = ec.EllipticCurvePrivateKey
 
@@ -32,7 +33,7 @@ class Pair:
         """One that nobody vouches for."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name.from_rfc4514_string(name)
-        return cls(key, _builder(subject, subject, key).sign(key, hashes.SHA256()))
+        return cls(key, builder(subject, subject, key).sign(key, hashes.SHA256()))
 
     @property
     def der(self) -> bytes:
@@ -65,9 +66,9 @@ class Issuer:
     def root(cls, name: str) -> Issuer:
         """One that vouches for itself."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _common(name)
-        builder = _builder(subject, subject, key).add_extension(x509.BasicConstraints(True, None), critical=True)
-        return cls(key, builder.sign(key, hashes.SHA256()))
+        subject = common(name)
+        made = builder(subject, subject, key).add_extension(x509.BasicConstraints(True, None), critical=True)
+        return cls(key, made.sign(key, hashes.SHA256()))
 
     @property
     def pem(self) -> bytes:
@@ -77,9 +78,8 @@ class Issuer:
     def authority(self, name: str) -> Issuer:
         """An authority below it."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_common(name), self.certificate.subject, key)
-        builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
-        made = builder.sign(self.key, hashes.SHA256())
+        below = builder(common(name), self.certificate.subject, key)
+        made = below.add_extension(x509.BasicConstraints(True, None), critical=True).sign(self.key, hashes.SHA256())
         return Issuer(key, made, (made, *self.chain))
 
     def issue(
@@ -93,19 +93,44 @@ class Issuer:
         """
         key = ec.generate_private_key(ec.SECP256R1())
         use = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        builder = _builder(_common(name), self.certificate.subject, key, *days)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
-        builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
-        return Pair(key, builder.sign(self.key, hashes.SHA256()), self.chain if chain else ())
+        made = builder(common(name), self.certificate.subject, key, *days)
+        made = made.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+        made = made.add_extension(x509.BasicConstraints(False, None), critical=True)
+        return Pair(key, made.sign(self.key, hashes.SHA256()), self.chain if chain else ())
 
 
-def _common(name: str) -> x509.Name:
+def self_signed() -> PrivateCertificate:
+    """A server's key and certificate, for localhost, which it has made itself."""
+    key, subject = ec.generate_private_key(ec.SECP256R1()), common("localhost")
+    certificate = (
+        builder(subject, subject, key)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    loaded: PrivateCertificate = PrivateCertificate.loadPEM(pem(key, certificate))
+    return loaded
+
+
+def pem(key: Key, certificate: x509.Certificate) -> bytes:
+    """A key and its certificate as one file has them."""
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private + certificate.public_bytes(Encoding.PEM)
+
+
+def common(name: str) -> x509.Name:
+    """A name that has nothing but a common name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _builder(
+def builder(
     subject: x509.Name, issuer: x509.Name, key: Key, ago: int = 1, lasts: int = 1
 ) -> x509.CertificateBuilder:
+    """What every certificate has.
+
+    :param ago: days since its time began.
+    :param lasts: days to its end.
+    """
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
