@@ -126,6 +126,8 @@ class DevicePage:
             return see_other(f"/device?interaction={flow.identifier}").adding(self.browser.session_cookie.drop())
         if decision not in ("allow", "deny"):
             raise INVALID_REQUEST("the form has no answer")
+        if request.form.one("shown") != found.record.user_code:  # section 5.4: another tab has entered another code
+            return see_other(f"/device?interaction={flow.identifier}")
         mine = replace(found, record=replace(found.record, settled_in=flow.stored.ref.ident))
         if decision == "allow" and request.form.one("subject") == user.user_id:
             await self._approve(mine, session, user)
@@ -200,7 +202,7 @@ class DevicePage:
         return self.browser.show(
             "device_confirm",
             action="/device",
-            hidden=self.browser.hidden(flow) | {"subject": user.user_id},
+            hidden=self.browser.hidden(flow) | {"subject": user.user_id, "shown": found.record.user_code},
             client_name=client.name,
             person=user.claims.get("name") or user.username,
             scopes=described(found.record.scope, known.scopes, self.settings.userinfo.identity_with_openid, client),

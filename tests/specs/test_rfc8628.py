@@ -175,6 +175,22 @@ class PageTests(DeviceCase):
         self.server.clock.advance(5)
         ok(await self.poll(begun))
 
+    async def test_section_5_4_another_code_in_another_tab(self) -> None:
+        """Section 5.4: a decision is about the device whose code the page shows, and about no other."""
+        mine, other = await self.begun(), await self.begun()
+        browser = self.server.browser()
+        entry = await browser.sign_in(await browser.open("/device"), self.alice)
+        page = await browser.submit(entry, "", user_code=mine["user_code"])
+        await browser.submit(entry, "", user_code=other["user_code"])
+        for decision in ("allow", "deny"):
+            shown = await browser.submit(page, decision)
+            self.assertIn(other["user_code"], shown.text)
+            for begun in (mine, other):
+                self.refused(await self.poll(begun), "authorization_pending")
+            self.server.clock.advance(10)
+        self.assertIn("Device connected", (await browser.submit(shown, "allow")).text)
+        ok(await self.poll(other))
+
     async def test_signed_out_in_between(self) -> None:
         """Who has signed out meanwhile cannot approve; the page asks to sign in again."""
         begun = await self.begun()
