@@ -39,6 +39,7 @@ from oauthd.endpoints.register_client import RegisterClient
 from oauthd.endpoints.registration import Registration
 from oauthd.endpoints.revoke import Revoke
 from oauthd.endpoints.token import Token
+from oauthd.endpoints.token_answer import TokenAnswers
 from oauthd.endpoints.userinfo import Userinfo
 from oauthd.pages.browser import Browser
 from oauthd.pages.consent import ConsentPage
@@ -119,7 +120,7 @@ class Application(Parts):
                 bindings=self.bindings,
                 grants=self.grants,
                 details=self.details,
-                minting=self.minting,
+                answers=TokenAnswers(self.minting),
                 events=events,
                 clock=world.clock,
                 entropy=world.entropy,

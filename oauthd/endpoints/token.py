@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from twisted.internet.defer import ensureDeferred
 from twisted.python.failure import Failure
 
+from oauthd.endpoints.token_answer import TokenAnswer, TokenAnswers
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, GrantAtOnce, GrantType, Redemption, Repeated
-from oauthd.minting import Minting, Order
 from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.protocol import opaque
@@ -28,32 +28,17 @@ from oauthd.protocol.errors import (
     UNSUPPORTED_GRANT_TYPE,
     OAuthError,
 )
-from oauthd.protocol.frozen import Frozen
-from oauthd.protocol.json_text import text
 from oauthd.protocol.messages import JSON, Parameters, Request, Response, Told
-from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Grant
+from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client
 from oauthd.stores import kinds
 from oauthd.stores.cache import Cache
-from oauthd.stores.interface import Commit, IStore, Stored, Write
+from oauthd.stores.interface import IStore, Stored
 from oauthd.stores.turns import Turns
 
 ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
 REPEATABLE = ("resource",)  # RFC 8707 section 2
 VARYING: Mapping[str, str] = {"client_credentials": "", "refresh_token": "refresh_token"}
 """Grant types that are asked for again and again, and the parameter that differs each time."""
-
-
-class _Minted(Frozen, frozen=True):
-    """A finished answer and what makes it true.
-
-    :ivar writes: of the grant and the refresh token, what is new.
-    """
-
-    secret = ("body",)
-
-    body: bytes
-    access: Write[AccessToken]
-    writes: list[Write[Any]]
 
 
 @frozen
@@ -69,7 +54,7 @@ class Token:
     bindings: Bindings
     grants: Mapping[str, GrantType]
     details: DetailsTypes
-    minting: Minting
+    answers: TokenAnswers
     events: Events
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
@@ -142,10 +127,10 @@ class Token:
             if isinstance(redemption, Repeated):
                 return redemption.body, None
             redemption = self._detailed(ask, redemption)
-            minted = await self._mint(ask.client, redemption, ask.binding)
-            if await self._commit(redemption, minted):
-                self._tell(grant.grant_type, minted.access.record)
-                return minted.body, redemption if redemption.holds is not None else None
+            answer = await self.answers.make(ask.client, redemption, ask.binding)
+            if await self._write(answer):
+                self._tell(grant.grant_type, answer.access.record)
+                return answer.body, redemption if redemption.holds is not None else None
         raise TEMPORARILY_UNAVAILABLE("the request is being repeated too often at once", headers={"Retry-After": "1"})
 
     def _detailed(self, ask: Ask, redemption: Redemption) -> Redemption:
@@ -159,73 +144,11 @@ class Token:
         details = self.details.of_client(parameter, ask.client)
         return replace(redemption, grant=replace(grant, details=details) if grant else None, details=details)
 
-    async def _mint(self, client: Client, redemption: Redemption, binding: Binding = UNBOUND) -> _Minted:
-        grant = redemption.grant or redemption.standing
-        access = await self.minting.access_token(_order(client, redemption, grant, binding))
-        id_token = ""
-        if grant is not None and _has_id_token(redemption, grant):
-            id_token = await self.minting.id_token(client, grant, access[0], redemption.nonce)
-        return self._minted(client, redemption, grant, binding, access, id_token)
-
-    def _mint_at_once(self, client: Client, redemption: Redemption, binding: Binding = UNBOUND) -> _Minted | None:
-        """The same without waiting; None where there is something to wait for."""
-        grant, id_token = redemption.grant or redemption.standing, ""
-        told_of = grant if grant is not None and _has_id_token(redemption, grant) else None
-        if told_of is not None and self.minting.id_token_waits(client, told_of):
-            return None
-        access = self.minting.access_token_at_once(_order(client, redemption, grant, binding))
-        if access is None:
-            return None
-        if told_of is not None:
-            id_token = self.minting.id_token_at_once(client, told_of, access[0], redemption.nonce)
-        return self._minted(client, redemption, grant, binding, access, id_token)
-
-    def _minted(
-        self,
-        client: Client,
-        redemption: Redemption,
-        grant: Grant | None,
-        binding: Binding,
-        access: tuple[str, Write[AccessToken]],
-        id_token: str,
-    ) -> _Minted:
-        """The answer (RFC 6749 section 5.1), and what is to be written of it."""
-        access_token, write = access
-        record = write.record
-        answer: dict[str, Any] = {
-            "access_token": access_token,
-            "token_type": "DPoP" if record.binding.jkt else "Bearer",  # RFC 9449 section 5
-            "expires_in": record.expires_at - record.issued_at,
-        }
-        if record.details:
-            answer["authorization_details"] = list(record.details)  # RFC 9396 section 7
-        writes: list[Write[Any]] = []
-        if redemption.grant is not None:
-            writes.append(Write(kinds.grant(redemption.grant_id), redemption.grant))
-        if redemption.refresh and grant is not None:
-            answer["refresh_token"], refresh = self.minting.refresh_token(
-                redemption.grant_id,
-                grant,
-                redemption.refresh_scope,
-                redemption.refresh_audience,
-                # RFC 9449 section 5, RFC 8705 section 4: those of other clients are bound by their authentication.
-                UNBOUND if client.confidential else binding,
-            )
-            writes.append(refresh)
-        elif redemption.same_refresh:
-            answer["refresh_token"] = redemption.same_refresh
-        if redemption.scope:
-            answer["scope"] = " ".join(redemption.scope)
-        if id_token:
-            answer["id_token"] = id_token
-        return _Minted(text(answer).encode(), write, writes)
-
-    async def _commit(self, redemption: Redemption, minted: _Minted) -> bool:
+    async def _write(self, answer: TokenAnswer) -> bool:
         """Write what the answer stands on; the access token in any case: one that is never handed out harms nobody."""
-        step = _step(redemption, minted)
-        if step is not None:
-            return await self.store.commit(step)
-        await self.store.put(minted.access)
+        if answer.step is not None:
+            return await self.store.commit(answer.step)
+        await self.store.put(answer.access)
         return True
 
     # the same without a coroutine for each, which costs a third of it all
@@ -243,30 +166,29 @@ class Token:
         if isinstance(found, Failure):
             waiter(found)
             return
-        redemption = minted = None
+        redemption = answer = None
         try:
             redemption = grant.redeem_at_once(ask, found)
             if redemption is not None:
-                minted = self._mint_at_once(ask.client, self._detailed(ask, redemption), ask.binding)
+                answer = self.answers.make_at_once(ask.client, self._detailed(ask, redemption), ask.binding)
         except OAuthError:
             redemption = None  # to be refused like any other
         except Exception:
             waiter(Failure())  # type: ignore[no-untyped-call]
             return
-        step = None if redemption is None or minted is None else _step(redemption, minted)
-        if step is None or minted is None:
+        if answer is None or answer.step is None:
             self._go_on(waiter, ask, redemption)
         else:
-            self.turns.commit(step, partial(self._stepped, waiter, ask, grant, minted))
+            self.turns.commit(answer.step, partial(self._stepped, waiter, ask, grant, answer))
 
     def _stepped(
-        self, waiter: Told, ask: Ask, grant: GrantAtOnce, minted: _Minted, outcome: bool | Failure
+        self, waiter: Told, ask: Ask, grant: GrantAtOnce, answer: TokenAnswer, outcome: bool | Failure
     ) -> None:
         if isinstance(outcome, Failure):
             waiter(outcome)
         elif outcome:
-            self._tell(grant.grant_type, minted.access.record)
-            waiter(minted.body)
+            self._tell(grant.grant_type, answer.access.record)
+            waiter(answer.body)
         else:  # somebody was faster
             self._go_on(waiter, ask, None)
 
@@ -276,23 +198,23 @@ class Token:
 
     def repeat(self, client: Client, grant: GrantType, decision: Redemption, waiter: Told) -> bool:
         """Another token by a decision that still holds; False where a thread must sign."""
-        minted = self._mint_at_once(client, decision)
-        if minted is None:
+        answer = self.answers.make_at_once(client, decision)
+        if answer is None:
             return False
-        self.turns.put(minted.access, partial(self._put, waiter, grant, minted))
+        self.turns.put(answer.access, partial(self._put, waiter, grant, answer))
         return True
 
-    def _put(self, waiter: Told, grant: GrantType, minted: _Minted, failure: Failure | None) -> None:
+    def _put(self, waiter: Told, grant: GrantType, answer: TokenAnswer, failure: Failure | None) -> None:
         if failure is None:
-            self._tell(grant.grant_type, minted.access.record)
-        waiter(minted.body if failure is None else failure)
+            self._tell(grant.grant_type, answer.access.record)
+        waiter(answer.body if failure is None else failure)
 
     async def repeated(self, client: Client, grant: GrantType, decision: Redemption) -> Response:
         """Another token by a decision that still holds, signed by a thread."""
-        minted = await self._mint(client, decision)
-        await self.store.put(minted.access)
-        self._tell(grant.grant_type, minted.access.record)
-        return Response(200, JSON, minted.body)
+        answer = await self.answers.make(client, decision)
+        await self.store.put(answer.access)
+        self._tell(grant.grant_type, answer.access.record)
+        return Response(200, JSON, answer.body)
 
     def _tell(self, grant_type: str, access: AccessToken) -> None:
         self.events.tell(
@@ -302,38 +224,6 @@ class Token:
             user_id=access.user_id or None,
             scope=" ".join(access.scope),
         )
-
-
-def _order(client: Client, redemption: Redemption, grant: Grant | None, binding: Binding = UNBOUND) -> Order:
-    """What the access token is to say."""
-    return Order(
-        client=client,
-        scope=redemption.scope,
-        generations=redemption.generations,
-        user_id=grant.user_id if grant else "",
-        username=grant.username if grant else "",
-        grant_id=redemption.grant_id,
-        audience=redemption.audience,
-        auth_time=grant.auth_time if grant else 0,
-        acr=grant.acr if grant else "",
-        ends_at=grant.ends_at if grant else None,
-        binding=binding,
-        details=redemption.details,
-    )
-
-
-def _has_id_token(redemption: Redemption, grant: Grant) -> bool:
-    return bool(grant.user_id) and "openid" in redemption.scope
-
-
-def _step(redemption: Redemption, minted: _Minted) -> Commit | None:
-    """What the grant wants, and what was made, in one step; None where an access token is all there is to write."""
-    writes = [*redemption.commit.writes, *minted.writes]
-    if not writes:
-        return None
-    if redemption.keeps is not None:
-        writes.append(redemption.keeps(minted.body))
-    return redemption.commit.writing(writes, puts=(minted.access,))
 
 
 def _body_of(granted: tuple[bytes, Redemption | None]) -> bytes:

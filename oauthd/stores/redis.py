@@ -15,10 +15,9 @@ Left to others: connections and their errors (`connection`), bytes (`codec`), na
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
@@ -46,8 +45,8 @@ from oauthd.stores.interface import (
 from oauthd.stores.kinds import ACCESS_TOKEN, GRANT, KINDS, SESSION
 from oauthd.stores.pool import Command
 from oauthd.stores.revocations import Revocations
+from oauthd.stores.steps import has_ended, raw, step, time_to_live
 
-MARGIN = 60  # seconds that the server keeps a record after its end
 LONGEST_PAGE = 1000
 REVOKED = (ACCESS_TOKEN, GRANT, SESSION)
 """What is revoked by being forgotten; its keys are never used again."""
@@ -106,7 +105,7 @@ class RedisStore:
         (raws,) = await self._connection.call(("MGET", *[b"%b:%b" % (kind.prefix, ident) for ident in idents]))
         decode, now = codec(kind.record).decode, self._clock()
         records = [None if raw is None else decode(raw) for raw in raws]
-        return [None if record is None or _ended(kind, record, now) else record for record in records]
+        return [None if record is None or has_ended(kind, record, now) else record for record in records]
 
     async def get_with_generations(
         self, refs: Sequence[Ref[Any]], subjects: Sequence[str]
@@ -130,8 +129,8 @@ class RedisStore:
         now = self._clock()
         commands: list[Command] = []
         for write in writes:
-            ttl = _ttl(write.ref.kind, write.record, now)
-            commands.append(("SET", naming.key(write.ref), _raw(write), *(("EX", ttl) if ttl else ())))
+            ttl = time_to_live(write, now)
+            commands.append(("SET", naming.key(write.ref), raw(write), *(("EX", ttl) if ttl else ())))
             names = write.ref.kind.indexes(write.record)
             if write.ref.kind.lasting:
                 commands.extend(_lists(write, name) for name in names)
@@ -162,25 +161,25 @@ class RedisStore:
         :raises ValueError: when the records of one do not share a slot; then none is carried out.
         """
         now = self._clock()
-        steps = [None if _has_ended(commit, now) else _step(commit, now, self._channel) for commit in commits]
+        steps = [step(commit, now, self._channel) for commit in commits]
         commands: list[Command] = []
         places: list[int] = []
-        for commit, step in zip(commits, steps, strict=True):
-            if step is not None:
+        for commit, one in zip(commits, steps, strict=True):
+            if one is not None:
                 commands += self._puts(commit.puts)
                 places.append(len(commands))
-                commands.append(step.command)
+                commands.append(one.command)
         if not commands:
             return [False] * len(commits)
-        carried_out = [step for step in steps if step is not None]
+        sent = [one for one in steps if one is not None]
         try:
-            again = all(step.witnessed for step in carried_out)
+            again = all(one.witnessed for one in sent)
             replies = await self._connection.call(*commands, again=again)
         finally:
-            for step in carried_out:
-                self._tell_here(step.told)  # also where it failed: its outcome may be unknown
+            for one in sent:
+                self._tell_here(one.told)  # also where it failed: its outcome may be unknown
         place = iter(places)
-        done = [step is not None and bool(replies[next(place)]) for step in steps]
+        done = [one is not None and bool(replies[next(place)]) for one in steps]
         for commit in compress(commits, done):
             self._remember(commit.puts)
             self._list(commit, now)
@@ -192,7 +191,7 @@ class RedisStore:
         for write in commit.writes:
             names = kept[write.ref] = tuple(write.ref.kind.indexes(write.record))
             if not write.ref.kind.lasting:
-                self.indexes.enter(write.ref, names, write.record.expires_at, _ttl(write.ref.kind, write.record, now))
+                self.indexes.enter(write.ref, names, write.record.expires_at, time_to_live(write, now))
             elif names:
                 commands = [_lists(write, name) for name in names]
                 ensureDeferred(self._connection.call(*commands)).addErrback(self._unlisted)
@@ -323,20 +322,7 @@ def number_in_force(raw: bytes | None) -> int | None:
 
 def _living(ref: Ref[Any], raw: bytes, now: float) -> Stored[Any] | None:
     record = codec(ref.kind.record).decode(raw)
-    return None if _ended(ref.kind, record, now) else Stored(ref, record, raw)
-
-
-def _ended(kind: Kind[Any], record: Any, now: float) -> bool:
-    return not kind.lasting and record.expires_at <= now
-
-
-def _ttl(kind: Kind[Any], record: Any, now: float) -> int:
-    """Seconds the server keeps a record from now on; 0 for ever."""
-    return 0 if kind.lasting else max(math.ceil(record.expires_at - now), 0) + MARGIN
-
-
-def _raw(write: Write[Any]) -> bytes:
-    return codec(write.ref.kind.record).encode(write.record)
+    return None if has_ended(ref.kind, record, now) else Stored(ref, record, raw)
 
 
 def _lists(write: Write[Any], name: str) -> Command:
@@ -347,61 +333,3 @@ def _lists(write: Write[Any], name: str) -> Command:
 
 def _leaves(ref: Ref[Any], name: str) -> Command:
     return ("ZREM", naming.index(name), naming.member(ref))
-
-
-def _told(commit: Commit) -> list[bytes]:
-    """The names that a commit tells of."""
-    changed = [write.ref for write in commit.writes if write.ref.kind.told is Told.CHANGES]
-    removed = [ref for ref in commit.forgets if ref.kind.told is not Told.NOTHING]
-    return [naming.key(ref) for ref in (*changed, *removed)]
-
-
-class _Step(NamedTuple):
-    """A commit as it is sent.
-
-    :ivar witnessed: would a second call recognise the first?
-    :ivar told: the names that it tells of.
-    """
-
-    command: Command
-    witnessed: bool
-    told: list[bytes]
-
-
-def _has_ended(commit: Commit, now: float) -> bool:
-    """Is a record that it expects none any more?"""
-    return any(_ended(stored.ref.kind, stored.record, now) for stored in commit.expected)
-
-
-def _step(commit: Commit, now: float, channel: bytes) -> _Step:
-    """The script call of a commit."""
-    refs = [stored.ref for stored in commit.expected]
-    refs += commit.absent
-    refs += commit.alive
-    refs += [write.ref for write in commit.writes]
-    refs += commit.forgets
-    if len({ref.slot for ref in refs}) > 1 or (not refs[0].slot and len(set(refs)) > 1):
-        raise ValueError("the records of a commit must share a slot")
-    raws = [_raw(write) for write in commit.writes]
-    witness, testimony = _witness(commit)
-    told = _told(commit)
-    words: list[scripts.Word] = [
-        len(commit.expected), len(commit.absent), len(commit.alive), len(commit.writes), len(commit.forgets),
-        witness, testimony, now, len(told),
-    ]  # fmt: skip
-    words += [stored.raw for stored in commit.expected]
-    for write, raw in zip(commit.writes, raws, strict=True):
-        words += (raw, _ttl(write.ref.kind, write.record, now))
-    if told:
-        words += (channel, *told)
-    return _Step(scripts.COMMIT.on(*map(naming.key, refs), args=tuple(words)), witness > 0, told)
-
-
-def _witness(commit: Commit) -> tuple[int, int]:
-    """Which expected record, replaced by which write, carries the attempt's id; counted from 1, or 0 and 0."""
-    for number, write in enumerate(commit.writes, 1):
-        if getattr(write.record, "spent", None) is not None:
-            for which, stored in enumerate(commit.expected, 1):
-                if stored.ref == write.ref and stored.record.spent is None:
-                    return which, number
-    return 0, 0

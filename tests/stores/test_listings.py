@@ -13,7 +13,8 @@ from oauthd.stores import cursor as cursors
 from oauthd.stores import kinds, naming, scripts
 from oauthd.stores.indexes import MOST_AT_ONCE
 from oauthd.stores.interface import Kind, Ref, Write
-from oauthd.stores.redis import LONGEST_PAGE, MARGIN
+from oauthd.stores.redis import LONGEST_PAGE
+from oauthd.stores.steps import MARGIN
 from tests.stores.case import NOW, StoreCase, access, client, tokens
 
 INDEX = "tc:app"

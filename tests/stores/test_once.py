@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, gatherResults
 
 from oauthd.stores.once import Once
-from oauthd.stores.redis import MARGIN, RedisStore
+from oauthd.stores.redis import RedisStore
+from oauthd.stores.steps import MARGIN
 from tests.stores.case import NOW, StoreCase
 
 

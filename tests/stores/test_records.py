@@ -10,7 +10,8 @@ from oauthd.protocol import records
 from oauthd.stores import kinds
 from oauthd.stores.codec import VERSION, Unreadable
 from oauthd.stores.interface import Commit, IStore, Ref, Write
-from oauthd.stores.redis import MARGIN, RedisStore
+from oauthd.stores.redis import RedisStore
+from oauthd.stores.steps import MARGIN
 from tests.stores.case import NOW, StoreCase, access, client, code, grant, one_of_each, refresh, tokens
 
 

@@ -1,0 +1,132 @@
+"""What the token endpoint answers (RFC 6749 section 5.1), and what is to be written for the answer to be true.
+
+Everything is minted before anything is written: the step that spends what was redeemed stores the answer's tokens, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from oauthd.grants.interface import Redemption
+from oauthd.minting import Minting, Order
+from oauthd.protocol.frozen import Frozen
+from oauthd.protocol.json_text import text
+from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Grant
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, Write
+
+
+class TokenAnswer(Frozen, frozen=True):
+    """A finished answer.
+
+    :ivar access: the access token's record.
+    :ivar step: what must be carried out, the access token's record in it; None where that record is all there is.
+    """
+
+    secret = ("body",)
+
+    body: bytes
+    access: Write[AccessToken]
+    step: Commit | None
+
+
+@frozen
+class TokenAnswers:
+    """Makes answers."""
+
+    minting: Minting
+
+    async def make(self, client: Client, redemption: Redemption, binding: Binding = UNBOUND) -> TokenAnswer:
+        """The answer that a decision leads to."""
+        access = await self.minting.access_token(_order(client, redemption, binding))
+        grant, id_token = _told_of(redemption), ""
+        if grant is not None:
+            id_token = await self.minting.id_token(client, grant, access[0], redemption.nonce)
+        return self._answer(client, redemption, binding, access, id_token)
+
+    def make_at_once(
+        self, client: Client, redemption: Redemption, binding: Binding = UNBOUND
+    ) -> TokenAnswer | None:
+        """The same without waiting; None where there is something to wait for."""
+        grant, id_token = _told_of(redemption), ""
+        if grant is not None and self.minting.id_token_waits(client, grant):
+            return None
+        access = self.minting.access_token_at_once(_order(client, redemption, binding))
+        if access is None:
+            return None
+        if grant is not None:
+            id_token = self.minting.id_token_at_once(client, grant, access[0], redemption.nonce)
+        return self._answer(client, redemption, binding, access, id_token)
+
+    def _answer(
+        self,
+        client: Client,
+        redemption: Redemption,
+        binding: Binding,
+        access: tuple[str, Write[AccessToken]],
+        id_token: str,
+    ) -> TokenAnswer:
+        access_token, write = access
+        record, grant = write.record, redemption.grant or redemption.standing
+        answer: dict[str, Any] = {
+            "access_token": access_token,
+            "token_type": "DPoP" if record.binding.jkt else "Bearer",  # RFC 9449 section 5
+            "expires_in": record.expires_at - record.issued_at,
+        }
+        if record.details:
+            answer["authorization_details"] = list(record.details)  # RFC 9396 section 7
+        writes = list(redemption.commit.writes)
+        if redemption.grant is not None:
+            writes.append(Write(kinds.grant(redemption.grant_id), redemption.grant))
+        if redemption.refresh and grant is not None:
+            answer["refresh_token"], refresh = self.minting.refresh_token(
+                redemption.grant_id,
+                grant,
+                redemption.refresh_scope,
+                redemption.refresh_audience,
+                # RFC 9449 section 5, RFC 8705 section 4: those of other clients are bound by their authentication.
+                UNBOUND if client.confidential else binding,
+            )
+            writes.append(refresh)
+        elif redemption.same_refresh:
+            answer["refresh_token"] = redemption.same_refresh
+        if redemption.scope:
+            answer["scope"] = " ".join(redemption.scope)
+        if id_token:
+            answer["id_token"] = id_token
+        body = text(answer).encode()
+        return TokenAnswer(body, write, _step(redemption, body, writes, write) if writes else None)
+
+
+def _step(redemption: Redemption, body: bytes, writes: list[Write[Any]], access: Write[AccessToken]) -> Commit:
+    """All that is to be written, under the grant's own conditions."""
+    if redemption.keeps is not None:
+        writes.append(redemption.keeps(body))
+    return redemption.commit.writing(writes, puts=(access,))
+
+
+def _told_of(redemption: Redemption) -> Grant | None:
+    """The grant that an id token tells of; None for no id token (OpenID Connect Core sections 3.1.3.3 and 12.2)."""
+    grant = redemption.grant or redemption.standing
+    return grant if grant is not None and grant.user_id and "openid" in redemption.scope else None
+
+
+def _order(client: Client, redemption: Redemption, binding: Binding) -> Order:
+    """What the access token is to say."""
+    grant = redemption.grant or redemption.standing
+    return Order(
+        client=client,
+        scope=redemption.scope,
+        generations=redemption.generations,
+        user_id=grant.user_id if grant else "",
+        username=grant.username if grant else "",
+        grant_id=redemption.grant_id,
+        audience=redemption.audience,
+        auth_time=grant.auth_time if grant else 0,
+        acr=grant.acr if grant else "",
+        ends_at=grant.ends_at if grant else None,
+        binding=binding,
+        details=redemption.details,
+    )
