@@ -543,6 +543,16 @@ class StrictTests(AssertionCase):
             answer = await self.revoked(self.assertion(by=signing, client_id=name))
             self.assertEqual(answer.status, status, (algorithm, answer.body))
 
+    async def test_keys_of_one_name(self) -> None:
+        """Section 5.4.3: of keys with one kid the one that fits the assertion counts, of several that fit each does."""
+        keys = [Key(one.algorithm, "same", one.private) for one in map(key, ("PS256", "ES256", "EdDSA"))]
+        keys.append(Key("ES256", "same", ec.generate_private_key(ec.SECP256R1())))
+        await self.signer("many", *keys, profile="fapi2")
+        for one in keys:
+            self.assertEqual((await self.revoked(self.assertion(by=one, client_id="many"))).status, 200)
+        other = self.assertion(by=Key("ES256", "same", ec.generate_private_key(ec.SECP256R1())), client_id="many")
+        self.refused(await self.revoked(other), "invalid_client", 401)
+
     async def test_no_secrets(self) -> None:
         """Item 6: no client that is held to it is let in by a secret, in whatever way, or by nothing."""
         for method in ("", "client_secret_basic", "client_secret_post", "client_secret_jwt"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from oauthd.config import AuthorizationSettings, DpopSettings, ServerSettings
+from oauthd.config import AuthorizationSettings, DpopSettings, ServerSettings, TokenSettings
 from oauthd.protocol import opaque
 from oauthd.protocol.pkce import challenge_of
 from oauthd.stores import kinds
@@ -15,6 +15,7 @@ from oauthd.stores.pushed_requests import PushedRequests
 from tests.possession import Holder
 from tests.server import ISSUER, REDIRECT, VERIFIER, App, Browser, ServerCase, ok, together
 from tests.specs import holders
+from tests.specs.tokens import verified
 from tests.wire import Answer
 
 URN = "urn:ietf:params:oauth:request_uri:"
@@ -378,6 +379,7 @@ class StrictTests(PushedCase):
     """FAPI 2.0 Security Profile section 5.3.2.2 for one client that is held to it; it authenticates by its key."""
 
     signer = holders.Holder("PS256")
+    sections = {"tokens": TokenSettings(code_lifetime=600)}
 
     async def prepare(self) -> None:
         """Register it."""
@@ -400,17 +402,43 @@ class StrictTests(PushedCase):
         """Push as that client does."""
         return await self.server.post("/oauth2/par", self.proved(form))
 
-    async def test_section_5_3_2_2(self) -> None:
-        """A whole flow: pushed by an assertion, signed in, redeemed with verifier, assertion and proof."""
-        holder = Holder()
-        answer = await self.push_form(self.server.asking(self.app) | self.pkce)
-        told = await self.answered(answer.json()["request_uri"])
-        form = {"grant_type": "authorization_code", "code": told["code"], "redirect_uri": REDIRECT}
-        proof = ("DPoP", holder.proof("POST", "/oauth2/token", self.server.clock.seconds()))
-        redeemed = await self.server.post(
+    async def told(self, **more: str) -> dict[str, str]:
+        """What the client is told at the end of a flow."""
+        answer = await self.push_form(self.server.asking(self.app, **more) | self.pkce)
+        return await self.answered(answer.json()["request_uri"])
+
+    async def redeemed(self, code: str) -> Answer:
+        """The answer to a code, with verifier, assertion and proof."""
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT}
+        proof = ("DPoP", Holder().proof("POST", "/oauth2/token", self.server.clock.seconds()))
+        return await self.server.post(
             "/oauth2/token", self.proved(form | {"code_verifier": VERIFIER}), headers=[proof]
         )
-        self.assertEqual(ok(redeemed)["token_type"], "DPoP")
+
+    async def test_section_5_3_2_2(self) -> None:
+        """A whole flow: pushed by an assertion, signed in, redeemed with verifier, assertion and proof."""
+        self.assertEqual(ok(await self.redeemed((await self.told())["code"]))["token_type"], "DPoP")
+
+    async def test_section_5_3_2_1_item_11(self) -> None:
+        """A code lives a minute at most, whatever the settings say."""
+        for seconds, status in ((59, 200), (60, 400)):
+            code = (await self.told())["code"]
+            self.server.clock.advance(seconds)
+            self.assertEqual((await self.redeemed(code)).status, status)
+
+    async def test_section_5_3_2_2_item_14(self) -> None:
+        """A nonce of 64 characters is carried to the id token; so is a state of thousands (note 4) to the response."""
+        told = await self.told(nonce="n" * 64, state="s" * 4000)
+        self.assertEqual(told["state"], "s" * 4000)
+        claims = (await verified(self.server, ok(await self.redeemed(told["code"]))["id_token"], "PS256")).claims
+        self.assertEqual(claims["nonce"], "n" * 64)
+
+    async def test_section_5_2_3_item_3(self) -> None:
+        """No page of another origin may read what the authorization endpoint says."""
+        origin = [("Origin", "https://app.example")]
+        for method in ("GET", "OPTIONS"):
+            answer = await self.server.http.request(method, "/oauth2/authorize", headers=origin)
+            self.assertEqual([name for name, _ in answer.headers if name.lower().startswith("access-control-")], [])
 
     async def test_section_5_3_2_2_what_is_demanded(self) -> None:
         """PKCE by S256 and redirect_uri are, and that the request is pushed."""
