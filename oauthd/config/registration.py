@@ -101,7 +101,8 @@ class RegistrationSettings:
     )
     most: int = setting(
         10_000,
-        help="How many clients that registered themselves there may be at a time.",
+        help="How many clients that registered themselves there may be at a time; a tenth of these is for holders of "
+        "initial access tokens.",
         unit="clients",
         between=(1, 100_000_000),
     )

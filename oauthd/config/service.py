@@ -103,16 +103,29 @@ class FetchSettings:
         10.0, help="How long a URL is left alone after a failure.", unit="seconds", between=(0.1, 3600)
     )
     entries: int = setting(
-        1000, help="How many documents each process keeps.", unit="documents", between=(1, 1_000_000)
+        1000,
+        help="How many documents each process keeps: a half of them for clients that registered themselves.",
+        unit="documents",
+        between=(1, 1_000_000),
     )
     bytes: int = setting(
-        16 * 1024 * 1024, help="How much memory they may take.", unit="bytes", between=(1024 * 1024, 1024**4)
+        16 * 1024 * 1024,
+        help="How much memory they may take, likewise.",
+        unit="bytes",
+        between=(1024 * 1024, 1024**4),
     )
     at_once: int = setting(
-        32, help="How many are fetched at the same time by each process.", unit="documents", between=(1, 1024)
+        32,
+        help="How many are fetched at the same time by each process; for clients that registered themselves no more "
+        "than a half of that.",
+        unit="documents",
+        between=(1, 1024),
     )
     per_host: int = setting(
-        4, help="How many of these from one host.", unit="documents", between=(1, 1024)
+        4,
+        help="How many of these from one host; for clients that registered themselves, from all hosts of one domain.",
+        unit="documents",
+        between=(1, 1024),
     )
 
 

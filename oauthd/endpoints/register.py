@@ -100,7 +100,9 @@ class Register:
 
         :raises OAuthError: `too_many_requests`.
         """
-        if not registrant.administrator and await self.clients.registered() >= self.settings.most:
+        # A tenth is left for those whom somebody vouches for, or strangers could keep them out together.
+        most = self.settings.most - (self.settings.most // 10 if registrant.stranger else 0)
+        if not registrant.administrator and await self.clients.registered() >= most:
             raise TOO_MANY_REQUESTS("there are too many registered clients", headers={"Retry-After": str(HOUR)})
         if registrant.stranger:
             await self.quota.count(request)

@@ -40,6 +40,18 @@ LINE: Final = f"[^{_PRINTED}]*"
 NAME: Final = f"[^{_PRINTED}{_BLANKS}](?:{LINE}[^{_PRINTED}{_BLANKS}])?"
 """The same, not empty and without blanks at its ends."""
 
+_UNSEEN = (
+    r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2060-\u206f\u2800\u3164\ufe00-\ufe0d\uffa0"
+    r"\ufff0-\ufff8"
+)
+_JOINING = r"\u200c\u200d"
+_FIRST = f"[^{_PRINTED}{_UNSEEN}{_BLANKS}{_JOINING}\\ufe0e\\ufe0f]"
+_LAST = f"[^{_PRINTED}{_UNSEEN}{_BLANKS}{_JOINING}]"
+CLIENT_NAME: Final = f"{_FIRST}(?:[^{_PRINTED}{_UNSEEN}]*{_LAST})?"
+"""What people know a client by: the same without what cannot be seen, but for what joins letters and pictures."""
+_TAGS = re.compile("[\U000e0000-\U000e0fff]")
+"""More that cannot be seen; the language of the patterns has no word for it."""
+
 CLIENT_ID: Final = "[A-Za-z0-9][A-Za-z0-9._~-]{0,127}"
 """A client id that an administrator chooses: the same in a path, a form and a header (RFC 6749 appendix A.1)."""
 CLIENT_SECRET: Final = r"[\x21-\x7e]{32,256}"  # noqa: S105 - its form (RFC 6749 appendix A.2)
@@ -96,7 +108,12 @@ def redirect_uris(uris: Iterable[str]) -> tuple[str, ...]:
 
 def is_name(name: str) -> bool:
     """May a client be called so?"""
-    return len(name) <= LONGEST_NAME and re.fullmatch(NAME, name) is not None
+    return len(name) <= LONGEST_NAME and re.fullmatch(CLIENT_NAME, name) is not None and not hides(name)
+
+
+def hides(name: str) -> bool:
+    """Does a name hold what cannot be seen, beyond what the pattern refuses?"""
+    return _TAGS.search(name) is not None
 
 
 def _reason(uri: str) -> str:
@@ -112,7 +129,9 @@ REDIRECT_URIS: Final = Listing(
     MOST_URIS,
     distinct=True,
 )
-NAME_TEXT: Final = Text(NAME, "one line of text without blanks at its ends", 1, LONGEST_NAME, example="Example")
+NAME_TEXT: Final = Text(
+    CLIENT_NAME, "one line of text that can be seen, without blanks at its ends", 1, LONGEST_NAME, example="Example"
+)
 _https = Text(HTTPS_URI, "an https address without fragment", 1, LONGEST_URI)
 _line = Text(LINE, "one line of text", 1, 256)
 _word = Text(_WORD, "visible ASCII", 1, 256)

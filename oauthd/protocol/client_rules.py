@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from oauthd.protocol import auth_methods, key_sets
+from oauthd.protocol.client_metadata import hides
 from oauthd.protocol.grant_types import CONFIDENTIAL_ONLY
 from oauthd.protocol.records import Client, Scopes
 from oauthd.protocol.redirects import RedirectUri
@@ -168,6 +169,8 @@ def _secrets(client: Client) -> Iterator[tuple[str, str]]:
 
 
 def _others(client: Client) -> Iterator[tuple[str, str]]:
+    if hides(client.name):
+        yield "client_name", "holds characters that cannot be seen"
     if not client.confidential and CONFIDENTIAL_ONLY & set(client.grant_types):
         yield "grant_types", "client_credentials is for confidential clients"  # RFC 6749 section 4.4
     if client.subject_type == PAIRWISE and not _sector(client):

@@ -116,3 +116,14 @@ class UriListTests(SynchronousTestCase):
         many = [f"https://a.example/{n}" for n in range(metadata.MOST_URIS + 1)]
         self.assertEqual(len(metadata.redirect_uris(many[1:])), metadata.MOST_URIS)
         self.assertRaises(OAuthError, metadata.redirect_uris, many)
+
+
+class NameTests(SynchronousTestCase):
+    """`is_name`"""
+
+    def test_names(self) -> None:
+        """What people can see is a name, in every writing; what they cannot is none, and is no part of one."""
+        for name in ("A", "Ärzte", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u2764\ufe0f", "a" * 200):
+            self.assertTrue(metadata.is_name(name), ascii(name))
+        for name in ("", "\u200b", "A\u200b", "A\u2060B", "\ufe0f", "\u3164", "A\U000e0041", "\U000e0041", "a" * 201):
+            self.assertFalse(metadata.is_name(name), ascii(name))
