@@ -292,6 +292,14 @@ class FormTests(AttackCase):
             self.refused(signed(odd), "JSON")
             self.refused(signed(header(), odd), "JSON")
 
+    def test_section_3_7_half_characters(self) -> None:
+        """Unpaired surrogates, which are no text that could be written in UTF-8; pairs and other escapes are read."""
+        self.verified(signed(header(), CLAIMS | {"name": "\U0001f511 \u00e9 \\ud800"}))
+        for half in ("\ud800", "x\udfff", "\udfff\ud800"):
+            for odd in ({"name": half}, {"a": [{"b": half}]}, {half: 1}):
+                self.refused(signed(header(), CLAIMS | odd), "JSON")
+            self.refused(signed(header(x=half)), "JSON")
+
     def test_size_comes_first(self) -> None:
         """Too many octets or parts are refused unread, for all readers alike; nothing is split or decoded before."""
         long, dots = "." * 10_000_000, f"{part(header())}.{part(CLAIMS)}" + ".AAAA" * 3000

@@ -559,7 +559,7 @@ class BadInputTests(ObjectCase):
             await self.is_refused(HOLDER.sign_bytes(body))
         body = json.dumps(self.claims()).encode()[:-1] + b', "x": 1e999}'
         await self.is_refused(HOLDER.sign_bytes(body))
-        token = HOLDER.sign_bytes(json.dumps(self.claims(jti="\ud800" + "x" * 3000)).encode())
+        token = HOLDER.sign_bytes(json.dumps(self.claims(jti="\0\u00e9\U0001f511" + "x" * 3000)).encode())
         self.assertIn("code", await self.answered(token))
         self.refused_by_redirect(await self.answered(token), "invalid_request_object")
 

@@ -2,7 +2,8 @@
 
 Everything that reads a token begins here, and is bounded here: octets before anything is split, the number of parts
 before anything is decoded. Refused are any but the canonical spelling (RFC 4648 section 3.5: other slack bits make
-another string with the same meaning), JSON that names a member twice, holds NaN or nests too deep.
+another string with the same meaning), JSON that names a member twice, holds NaN or half a character (an unpaired
+surrogate), or nests too deep.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import binascii
 import json
 import re
 from typing import Any, Final
+
+from oauthd.protocol import json_text
 
 LONGEST: Final = 16384
 """Characters of a signed token."""
@@ -76,6 +79,8 @@ def members(octets: bytes) -> dict[str, Any]:
     """
     try:
         value = json.loads(octets.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+        if b"\\u" in octets:
+            json_text.text(value).encode("utf-8")  # what is refused here no store could keep
     except (ValueError, RecursionError):  # deep nesting; numbers of thousands of digits
         raise TokenRefused("a part is not strict JSON") from None
     if not isinstance(value, dict):
