@@ -2,7 +2,8 @@
 
 RFC 7521 section 4.2, RFC 7523 sections 2.2 and 3, OpenID Connect Core section 9, and draft-ietf-oauth-rfc7523bis, which
 updates them after assertions for one server could be used at another: whoever is named in `aud` must be us, and nobody
-else beside us. Under FAPI 2.0 that is the issuer alone, as a string.
+else beside us. Of assertions with the type of that draft it is the issuer alone, under FAPI 2.0 as a string; of others
+it may still be one of our endpoints, which clients in use name.
 
 What is wrong with the form of an assertion is told to everybody, for it depends on no client; what it says is judged,
 and told of, only once the client's own key has verified it. It counts once, wherever it arrives, and is spent last.
@@ -60,6 +61,17 @@ def presented(request: Request) -> Credentials | None:
     return Credentials(subject, assertion, path=request.path)
 
 
+def is_typed(header: Mapping[str, Any]) -> bool:
+    """Does it say that it is a client assertion and nothing else?"""
+    typ = header.get("typ")
+    return isinstance(typ, str) and _named(typ) == TYPES[1]
+
+
+def _named(typ: str) -> str:
+    """A type without what does not count (RFC 7515 section 4.1.9)."""
+    return typ.lower().removeprefix("application/")
+
+
 @frozen
 class Assertions:
     """What an assertion must be.
@@ -91,7 +103,7 @@ class Assertions:
             accepted = ", ".join(self.algorithms)
             raise Unproven(f"the alg of the client_assertion is none that is accepted here: {accepted}")
         typ = header.get("typ", "JWT")
-        if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in (TYPES[0].lower(), TYPES[1]):
+        if not is_typed(header) and (not isinstance(typ, str) or _named(typ) != TYPES[0].lower()):
             raise Unproven(f"the typ of the client_assertion must be {' or '.join(TYPES)}, or be left out")
         return header
 
@@ -103,7 +115,7 @@ class Assertions:
         registered = (client.auth_algorithm,) if client.auth_algorithm else algorithms
         return [name for name in algorithms if name in registered and name in known]
 
-    async def spend(self, client: Client, claims: Mapping[str, Any], path: str) -> bool:
+    async def spend(self, client: Client, header: Mapping[str, Any], claims: Mapping[str, Any], path: str) -> bool:
         """Judge what an assertion of this client says, whose signature has verified, and use it up.
 
         :param path: where it was sent.
@@ -112,7 +124,7 @@ class Assertions:
         for name in ("iss", "sub"):  # RFC 7523 section 3 rules 1 and 2
             if claims.get(name) != client.client_id:
                 raise Unproven(f"the {name} of the client_assertion must be the client_id")
-        self._check_audience(client, claims.get("aud"), path)
+        self._check_audience(client, claims.get("aud"), path, is_typed(header))
         until = self._end(claims, self.clock())
         jti = claims.get("jti")
         if not isinstance(jti, str) or not 0 < len(jti) <= LONGEST_JTI:  # OpenID Connect Core section 9
@@ -121,12 +133,15 @@ class Assertions:
             raise Unproven("the client_assertion was used before: each needs a jti of its own")
         return True
 
-    def _check_audience(self, client: Client, audience: object, path: str) -> None:
+    def _check_audience(self, client: Client, audience: object, path: str, typed: bool) -> None:
         issuer = self.bases[0]
         if profile.is_strict(client, self.profile):
             if audience != issuer:  # FAPI 2.0 section 5.3.2.1 item 8: a string
                 raise Unproven(f"the aud of the client_assertion must be {issuer}, as a string")
             return
+        # rfc7523bis section 4: so it is for everybody; the type is how a client says that it keeps to that.
+        if typed and audience not in (issuer, [issuer]):
+            raise Unproven(f"the aud of a client_assertion with the typ {TYPES[1]} must be {issuer} alone")
         # RFC 9126 section 2 adds the endpoint that is called. Array or not, nobody else may be meant as well.
         ours = {issuer, *(base + place for base in self.bases for place in (*self.token_paths, path))}
         named = audience if isinstance(audience, list) else [audience]
@@ -174,11 +189,12 @@ class AssertionMethod(ABC):
 
     async def proves(self, client: Client | None, credentials: Credentials) -> bool:
         """Is it made with what the client has, good, and used for the first time?"""
-        kid = self.assertions.header(credentials.secret).get("kid")
+        header = self.assertions.header(credentials.secret)
+        kid = header.get("kid")
         allowed = self.assertions.allowed(client, self.algorithms)
         named = kid if isinstance(kid, str) else None
         claims = await self.verified(client, credentials.secret, allowed, named)
-        return client is not None and await self.assertions.spend(client, claims, credentials.path)
+        return client is not None and await self.assertions.spend(client, header, claims, credentials.path)
 
     @abstractmethod
     async def verified(

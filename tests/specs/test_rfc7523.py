@@ -165,6 +165,14 @@ class Section3Tests(AssertionCase):
         ):  # fmt: skip
             await self.unproven(self.assertion(audience=audience), "the aud of the client_assertion")
 
+    async def test_section_3_rule_3_typed(self) -> None:
+        """Whoever types its assertion, as rfc7523bis section 4 wants it, must name the issuer and nothing else."""
+        header = {"typ": "Client-Authentication+jwt"}
+        for audience in (ISSUER, [ISSUER]):
+            await self.accepted(self.assertion(audience=audience, header=header))
+        for audience in (TOKEN, [TOKEN], [ISSUER, TOKEN], [ISSUER, ISSUER], []):
+            await self.unproven(self.assertion(audience=audience, header=header), f"must be {ISSUER} alone")
+
     async def test_section_3_rule_4_end(self) -> None:
         """It has an end, which is not past, and not far away."""
         now = int(NOW)
