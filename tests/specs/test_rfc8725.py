@@ -294,10 +294,11 @@ class FormTests(AttackCase):
 
     def test_section_3_7_half_characters(self) -> None:
         """Unpaired surrogates, which are no text that could be written in UTF-8; pairs and other escapes are read."""
-        self.verified(signed(header(), CLAIMS | {"name": "\U0001f511 \u00e9 \\ud800"}))
+        self.verified(signed(header(), {**CLAIMS, "name": "\U0001f511 \u00e9 \\ud800"}))
         for half in ("\ud800", "x\udfff", "\udfff\ud800"):
-            for odd in ({"name": half}, {"a": [{"b": half}]}, {half: 1}):
-                self.refused(signed(header(), CLAIMS | odd), "JSON")
+            odd: tuple[dict[str, Any], ...] = ({"name": half}, {"a": [{"b": half}]}, {half: 1})
+            for claims in odd:
+                self.refused(signed(header(), {**CLAIMS, **claims}), "JSON")
             self.refused(signed(header(x=half)), "JSON")
 
     def test_size_comes_first(self) -> None:
