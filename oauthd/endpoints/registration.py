@@ -101,7 +101,7 @@ class Registration:
         members, problems = metadata.problems_of(sent, self.table)
         if problems:
             raise _refused(problems)
-        fields = self._fields(members) | {name: getattr(before, name) for name in before.held}
+        fields = self._fields(members, {name: getattr(before, name) for name in before.held if hasattr(before, name)})
         kind = "public" if public else "confidential"
         client = replace(before, **{"scopes": None, "client_type": kind, "statement": statement.digest, **fields})
         kept = before.application_type if "application_type" in before.held else members["application_type"]
@@ -118,13 +118,13 @@ class Registration:
             raise _refused(problems)
         return client
 
-    def _fields(self, members: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields that members stand for, with what they are when nothing was said."""
-        fields = metadata.fields(members, self.table)
+    def _fields(self, members: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that members stand for, with what they are when nothing was said; those that are held stay."""
+        fields = metadata.fields(members, self.table) | held
         fields["grant_types"] = tuple(fields["grant_types"] or ("authorization_code",))  # RFC 7591 section 2
         fields["name"] = fields["name"] or _unnamed(fields["redirect_uris"])
         fields["id_token_algorithm"] = fields["id_token_algorithm"] or self.algorithm
-        return fields
+        return fields | held
 
     def _held(self, client: Client) -> dict[str, Any]:
         """The members that an administrator has decided, by their names on the wire, as they are."""

@@ -229,6 +229,12 @@ class HeldTests(ConfigurationCase):
             self.assertEqual([name for name, (one, other) in same.items() if one != other], [])
         self.assertEqual(client.logo_uri, "")
 
+    async def test_what_follows_from_it(self) -> None:
+        """A name that nobody says follows from the redirect URIs that an administrator has decided."""
+        await self.administered(redirect_uris=[OTHER])
+        told = await self.replaced(redirect_uris=None)
+        self.assertEqual((told["client_name"], told["redirect_uris"]), ("other.example", [OTHER]))
+
     async def test_said_otherwise(self) -> None:
         """One that says something else is refused, and named; one that says the same is carried out."""
         await self.administered(
