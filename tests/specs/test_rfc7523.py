@@ -274,6 +274,50 @@ class AttackTests(AssertionCase):
             for token in (whole, whole.rpartition(".")[0] + "."):
                 self.refused(await self.ask(token), "invalid_client", 401)
 
+    async def test_odd_headers(self) -> None:
+        """Extensions, compression, unencoded content, names of keys that are none: refused, and nothing is used up."""
+        said = {"jti": "one"}
+        odd: tuple[dict[str, Any], ...] = (
+            {"crit": ["exp"]}, {"crit": ["b64"], "b64": False}, {"b64": False}, {"zip": "DEF"}, {"enc": "A128GCM"},
+            {"p2c": 2**31}, {"kid": "k" * 4000}, {"kid": []}, {"kid": {}}, {"alg": []}, {"alg": {}}, {"typ": []},
+            {"alg": "ES384"}, {"alg": "EdDSA"}, {"alg": "PS256"},
+        )  # fmt: skip
+        for header in odd:
+            self.refused(await self.ask(self.assertion(header=header, **said)), "invalid_client", 401)
+        await self.accepted(self.assertion(**said))
+
+    async def test_other_forms(self) -> None:
+        """JSON serialization, many signatures, detached content, tokens within tokens: one form alone is read."""
+        good = self.assertion()
+        head, body, signature = good.split(".")
+        one = {"protected": head, "signature": signature}
+        for other in (
+            json.dumps({"payload": body, "signatures": [one] * 20}),
+            json.dumps({"payload": body, **one}),
+            good + f".{signature}" * 20,
+            f"{head}..{signature}",
+            f"{good}.AA.AA",
+            ".".join([head, b64(good.encode()), signature]),
+            "A" * 8193,
+        ):
+            self.refused(await self.ask(other), "invalid_client", 401)
+        await self.accepted(good)
+
+    async def test_keys_that_are_none(self) -> None:
+        """A document at a jwks_uri may hold anything: what is no key verifies nothing, and harms no other key."""
+        good = self.key.jwk
+        odd: list[dict[str, Any]] = [
+            {"kid": "one"}, good | {"kty": []}, good | {"kty": {}}, good | {"crv": []}, good | {"use": []},
+            good | {"key_ops": {}}, good | {"alg": {}}, good | {"x": 5}, good | {"y": good["x"]}, good | {"d": "AAAA"},
+            good | {"crv": "P-384"}, {"kid": "one", "kty": "oct", "k": "AAAA"},
+        ]  # fmt: skip
+        for one in odd:
+            for keys, status in (([one], 401), ([one, good], 200)):
+                await self.server.application.clients.update(
+                    "app", lambda client, keys=keys: replace(client, jwks={"keys": keys})  # type: ignore[misc]
+                )
+                self.assertEqual((await self.ask(self.assertion())).status, status, one)
+
     async def test_a_public_key_as_a_secret(self) -> None:
         """The client's public key is no HMAC secret, in whatever form."""
         signing = key("RS256", "rsa")

@@ -103,6 +103,16 @@ class RenewalTests(SecretCase):
         self.assertFalse(await self.proved(self.both, self.secret))
         self.assertTrue(await self.proved(self.both, new))
 
+    async def test_two_processes(self) -> None:
+        """Both that saw it proved write it: one is faster, and the other's work is lost without harm."""
+        record = await self.both.find("app")
+        crew = [self.with_keys(NEW, OLD) for _ in range(2)]
+        self.assertTrue(all(clients.knows_secret(record, self.secret) for clients in crew))
+        while any(clients._renewing for clients in crew):
+            await deferLater(reactor, 0.002)
+        self.assertTrue(await self.proved(self.with_keys(NEW), self.secret))
+        self.assertEqual(await self.both.reseal(), (0, 0))
+
     async def test_the_overlap(self) -> None:
         """Of two live secrets the one that is proved is renewed, with its end; the other goes on to count as old."""
         _, new = await self.with_keys(OLD).rotate_secret("app")
