@@ -120,11 +120,11 @@ class Registration:
 
     def _fields(self, members: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that members stand for, with what they are when nothing was said; those that are held stay."""
-        fields = metadata.fields(members, self.table) | held
+        fields = {**metadata.fields(members, self.table), **held}
         fields["grant_types"] = tuple(fields["grant_types"] or ("authorization_code",))  # RFC 7591 section 2
         fields["name"] = fields["name"] or _unnamed(fields["redirect_uris"])
         fields["id_token_algorithm"] = fields["id_token_algorithm"] or self.algorithm
-        return fields | held
+        return {**fields, **held}
 
     def _held(self, client: Client) -> dict[str, Any]:
         """The members that an administrator has decided, by their names on the wire, as they are."""
