@@ -73,7 +73,10 @@ class Events:
     observers: list[Callable[[Event], None]] = field(factory=list)
 
     def tell(self, name: str, **facts: Fact) -> None:
-        """Tell every observer; `name` must be declared in `EVENTS`."""
+        """Tell every observer.
+
+        :raises LookupError: when `name` is not declared in `EVENTS`.
+        """
         if name not in EVENTS:
             raise LookupError(f"undeclared event {name}")
         event = Event(name, facts)

@@ -76,7 +76,10 @@ class Subjects:
         return True
 
     def of(self, client: Client, user_id: str) -> str:
-        """The `sub` of a user for a client; "" for no user."""
+        """The `sub` of a user for a client; "" for no user.
+
+        :raises RuntimeError: before `open`.
+        """
         if client.subject_type != "pairwise" or not user_id:
             return user_id
         if not self._salt:

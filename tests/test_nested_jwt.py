@@ -39,7 +39,7 @@ class SecretTests(ServerCase):
         self.assertEqual(claims["at_hash"], base64.urlsafe_b64encode(half).rstrip(b"=").decode())
 
     async def test_after_a_rotation(self) -> None:
-        """The newest secret signs."""
+        """Once a client has a new secret, id tokens are signed with that one."""
         await self.server.client("hmac", id_token_algorithm="HS256")
         record, secret = await self.server.application.clients.rotate_secret("hmac")
         await self.id_token(App(record, secret))

@@ -246,7 +246,10 @@ class Clients:
         return replace(secret, digest=digest, sealed=sealed, master=self.seals.fingerprint)
 
     async def rotate_secret(self, client_id: str, overlap: int | None = None) -> tuple[Client, str]:
-        """Give the client a new secret; the former one works for `overlap` seconds more, older ones end now."""
+        """Give the client a new secret; the former one works for `overlap` seconds more, older ones end now.
+
+        :raises OAuthError: `not_found`; `conflict` for a public client.
+        """
         secret = opaque.make(opaque.CLIENT_SECRET, self.entropy)
         now = int(self.clock())
         ends = now + (self.secret_overlap if overlap is None else overlap)

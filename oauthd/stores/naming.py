@@ -74,7 +74,10 @@ def sequence(name: str) -> bytes:
 
 
 def generation(subject: str) -> bytes:
-    """The key of a subject's generation: `world`, `client:ID` or `user:ID`."""
+    """The key of a subject's generation: `world`, `client:ID` or `user:ID`.
+
+    :raises ValueError: for anything else.
+    """
     sort, _, ident = subject.partition(":")
     if subject == "world":
         return WORLD

@@ -199,7 +199,7 @@ class ReadingTests(AdminCase):
         self.assertTrue(answer.header("retry-after").isdigit())
 
     async def test_secrets_are_not_cached(self) -> None:
-        """Answers say no-store."""
+        """Answers that may hold secrets say that nobody is to keep them."""
         for answer in (
             await self.call("POST", CLIENTS, {"name": "a"}),
             await self.call("GET", CLIENTS),

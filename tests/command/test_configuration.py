@@ -38,7 +38,7 @@ class CheckTests(SynchronousTestCase):
         self.assertIn("http://localhost:8123", result.stdout)
 
     def test_in_order_as_json(self) -> None:
-        """The same for programs."""
+        """With --json good settings are told as an object."""
         self.assertIn("in order", json.loads(run("--json", "config", "check").stdout)["done"])
 
     def test_all_problems(self) -> None:

@@ -227,45 +227,45 @@ class BetweenTests(AdminCase):
         await self.at_every_point(flow, self.replace_client, "read", **more)
 
     async def test_authorization(self) -> None:
-        """Of a request that is answered at once."""
+        """What overtakes a request that is answered at once ends what it gives."""
         await self.of_the_user(self.authorizing)
         await self.at_every_point(self.authorizing, self.end_tokens_of_user)
         await self.of_the_client(self.authorizing)
         await self.at_every_point(self.authorizing, self.deactivate_client)
 
     async def test_consent(self) -> None:
-        """Of a request that a person agrees to."""
+        """What overtakes a request that a person agrees to ends what it gives."""
         await self.at_every_point(self.consenting, self.take_role, "admin", first_party=False)
         await self.at_every_point(self.consenting, self.replace_client, "read", first_party=False)
 
     async def test_sign_in(self) -> None:
-        """Of a request that a person signs in for."""
+        """What overtakes a request that a person signs in for ends what it gives."""
         await self.at_every_point(self.signing_in, self.change_password)
         await self.at_every_point(self.signing_in, self.deactivate_client)
 
     async def test_code(self) -> None:
-        """Of a code that is redeemed."""
+        """What overtakes the redemption of a code ends what that gives."""
         await self.of_the_user(self.redeeming)
         await self.of_the_client(self.redeeming)
 
     async def test_refresh(self) -> None:
-        """Of a refresh token."""
+        """What overtakes a refresh ends what it gives."""
         await self.at_every_point(self.refreshing, self.change_password)
         await self.at_every_point(self.refreshing, self.end_tokens_of_client)
         await self.of_the_client(self.refreshing)
 
     async def test_password(self) -> None:
-        """Of a password."""
+        """What overtakes a grant by password ends what it gives."""
         await self.of_the_user(self.by_password)
         await self.of_the_client(self.by_password)
 
     async def test_client_credentials(self) -> None:
-        """Of a client that acts for itself."""
+        """What overtakes a grant to a client itself ends what it gives."""
         await self.of_the_client(self.for_itself)
         await self.at_every_point(self.for_itself, self.deactivate_client)
 
     async def test_device(self) -> None:
-        """Of a device that a person approves."""
+        """What overtakes the approval of a device ends what it gives."""
         await self.of_the_user(self.approving)
         await self.at_every_point(self.approving, self.end_tokens_of_user)
         await self.of_the_client(self.approving)

@@ -185,6 +185,6 @@ class OffTests(RegistrationCase):
     sections: dict[str, Any] = {"users": CHEAP, "clients": ClientSettings(registration="off")}
 
     async def test_off(self) -> None:
-        """Not even an administrator."""
+        """Not even an administrator registers a client in this form where that is off."""
         self.refused(await self.register({"name": "A"}), "forbidden", 403)
         self.refused(await self.register({"name": "A"}, bearer=await self.admin_token()), "forbidden", 403)

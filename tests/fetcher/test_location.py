@@ -70,7 +70,7 @@ class BadTests(SynchronousTestCase):
         return {self.assertRaises(FetchRefused, read, url).description for url in urls}
 
     def test_other_schemes(self) -> None:
-        """Only https will do."""
+        """A URL of any scheme but https, or of none, is refused."""
         urls = (
             "http://app.example/", "file:///etc/passwd", "ftp://app.example/", "//app.example/", "/a", "", "https:/a",
             "gopher://app.example/", "data:application/json,{}", "https:app.example", "urn:example:a", "javascript:1",

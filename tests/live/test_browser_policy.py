@@ -102,15 +102,15 @@ class DestinationTests(BrowsingCase):
                 self.assertEqual(person.path, redirect_uri)
 
     def test_loopback(self) -> None:
-        """An application on this device, at its port of the day."""
+        """The browser reaches an application on this device, at its port of the day."""
         self.arrives(self.site.callback)
 
     def test_ipv6_loopback(self) -> None:
-        """The same by IPv6."""
+        """The browser reaches an application on this device by IPv6."""
         self.arrives(self.site_at("::1").callback)
 
     def test_https(self) -> None:
-        """A website."""
+        """The browser reaches a website."""
         folder = Path(self.mktemp())
         folder.mkdir()
         self.arrives(self.site_at("127.0.0.1", pem(folder)).callback, accept_any_certificate=True)

@@ -20,7 +20,7 @@ class InstallTests(LiveCase):
             self.assertRegex(shown, rf"(?m)^\s+(-\w, )?--{long}\b")
 
     def test_command(self) -> None:
-        """The command is there."""
+        """The package installs the `oauthd` command, which tells how it is used."""
         self.assertIn("Usage: oauthd", run(str(installed() / "bin" / "oauthd"), "--help", cwd=self.folder))
 
     def test_source_is_not_needed(self) -> None:

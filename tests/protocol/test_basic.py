@@ -55,7 +55,7 @@ class BasicTests(SynchronousTestCase):
         self.assertEqual(basic.credentials(header("id:%2541")), ("id", "%41"))
 
     def test_scheme_ignores_case(self) -> None:
-        """RFC 9110 section 11.1."""
+        """RFC 9110 section 11.1: the scheme may be in any case, and several blanks may follow it."""
         for name in ("basic", "BASIC", "bAsIc"):
             self.assertEqual(basic.credentials(header("a:b").replace("Basic", name)), ("a", "b"))
         self.assertEqual(basic.credentials(header("a:b").replace(" ", "   ")), ("a", "b"))

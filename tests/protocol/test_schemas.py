@@ -81,7 +81,7 @@ class AgreementTests(SynchronousTestCase):
 
     @given(st.sampled_from(SCHEMAS), _values)
     def test_any_value(self, schema: Schema, value: Any) -> None:
-        """Any JSON at all."""
+        """Reader and document agree about any JSON value."""
         self.agree(schema, value)
 
     @given(st.data())

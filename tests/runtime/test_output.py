@@ -66,7 +66,7 @@ class OutputTests(SynchronousTestCase):
         self.assertEqual(self.written, "one\nbad\n")
 
     def test_many(self) -> None:
-        """What waits is bounded."""
+        """So many lines wait and no more: the next one is written with all of them, in order."""
         for number in range(MANY + 1):
             self.output.soon(f"{number}\n")
         self.assertGreaterEqual(self.written.count("\n"), MANY)

@@ -551,7 +551,7 @@ class DeathTests(Folder):
         self.assertEqual(call(server.socket_path, "PING"), b"PONG")
 
     async def test_stop_between_two_tries(self) -> None:
-        """stop() ends the trying."""
+        """A server that is being started again and again is left alone once it was told to stop."""
         server = self.embedded(patience=Patience(least=60.0))
         await server.start()
         pid = server.pid

@@ -29,7 +29,7 @@ class ThumbprintTests(SynchronousTestCase):
     """Section 3."""
 
     def test_section_3_1_example(self) -> None:
-        """Section 3.1: the example's."""
+        """Section 3.1: the key of the example has the thumbprint that stands there."""
         self.assertEqual(jose.thumbprint(EXAMPLE), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")
 
     def test_section_3_2_required_members_alone(self) -> None:

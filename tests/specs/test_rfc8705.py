@@ -134,7 +134,7 @@ class Section22Tests(CertificateCase):
         self.assertFalse(await self.let_in(b"no certificate"))
 
     async def test_section_2_2_rsa(self) -> None:
-        """The same with RSA."""
+        """Section 2.2: an RSA key in a key set proves its certificate, another RSA key does not."""
         signing = key("RS256", "rsa")
         await self.registered(auth_method="self_signed_tls_client_auth", jwks=key_set(signing))
         self.assertTrue(await self.let_in(certificate(signing)))
@@ -234,34 +234,38 @@ class Section2Tests(CertificateCase):
             self.assertTrue(await self.let_in(certificate(self.key), client_id=f"with-{method}"))
 
 
-class MetadataTests(ServerCase):
-    """Section 2.1.1 and 2.2.1: what the metadata say."""
+class MetadataCase(ServerCase):
+    """Sections 2.1.1 and 2.2.1: what the metadata say."""
 
     async def methods(self) -> set[str]:
         """The methods with certificates that are announced."""
         told = ok(await self.server.get("/.well-known/openid-configuration"))
         return {name for name in told["token_endpoint_auth_methods_supported"] if "tls" in name}
 
-    async def test_without_certificates(self) -> None:
-        """Where nobody asks for certificates neither method is announced."""
+
+class NoMetadataTests(MetadataCase):
+    """Where nobody asks for certificates."""
+
+    async def test_announced(self) -> None:
+        """Neither method is announced."""
         self.assertEqual(await self.methods(), set())
 
 
-class VouchingMetadataTests(MetadataTests):
+class VouchingMetadataTests(MetadataCase):
     """Where a proxy passes on certificates that it has verified."""
 
     sections = {"mtls": MtlsSettings(proxy_header="Client-Cert", proxy_vouches=True)}
 
-    async def test_without_certificates(self) -> None:
+    async def test_announced(self) -> None:
         """Both methods are announced."""
         self.assertEqual(await self.methods(), {"tls_client_auth", "self_signed_tls_client_auth"})
 
 
-class ShowingMetadataTests(MetadataTests):
+class ShowingMetadataTests(MetadataCase):
     """Where certificates come, and nobody is trusted to issue them."""
 
     sections = {"mtls": MtlsSettings(proxy_header="Client-Cert")}
 
-    async def test_without_certificates(self) -> None:
-        """Only those will do that clients have registered themselves."""
+    async def test_announced(self) -> None:
+        """The method that needs an authority is not announced, the other one is."""
         self.assertEqual(await self.methods(), {"self_signed_tls_client_auth"})

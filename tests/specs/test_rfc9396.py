@@ -92,7 +92,7 @@ class AuthorizationRequestTests(_Details):
         self.refused_by_redirect((await self.asked(sent(SEE), nothing)).redirected, REFUSED)
 
     async def test_repeated(self) -> None:
-        """Sent twice is refused."""
+        """A request that has authorization_details twice is refused."""
         pairs = [*self.server.asking(self.app, authorization_details=sent(SEE)).items()]
         answer = await self.server.get("/oauth2/authorize", [*pairs, ("authorization_details", sent(PAY))])
         self.refused_by_redirect(answer.redirected, "invalid_request")

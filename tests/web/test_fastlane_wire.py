@@ -256,23 +256,31 @@ class UNIXWire(Wire):
         """Nothing to set."""
 
 
-class TLSTests(WireCase):
-    """An encrypted listener, with somebody on the wire who reads everything."""
+class TLSCase(WireCase):
+    """An encrypted listener."""
 
-    def listen(self) -> Any:
-        """The listener, and the one in between."""
+    async def prepare(self) -> None:
+        """Its certificate."""
         self.certificate = self_signed()
-        self.read = bytearray()
-        self.far = reactor.listenSSL(0, self.site, self.certificate.options(), interface="127.0.0.1")
-        self.addCleanup(self.far.stopListening)
-        return reactor.listenTCP(0, Reading("127.0.0.1", self.far.getHost().port, self.read), interface="127.0.0.1")
+        await super().prepare()
 
     async def wire(self) -> Wire:
-        """A connection through the one in between."""
+        """A connection to it."""
         options: Any = ssl.optionsForClientTLS("localhost", ssl.Certificate(self.certificate.original))
         found: Wire = await connectProtocol(wrapClientTLS(options, self.endpoint()), Wire())
         self.wires.append(found)
         return found
+
+
+class TLSTests(TLSCase):
+    """With somebody on the wire who reads everything."""
+
+    def listen(self) -> Any:
+        """The listener, and the one in between."""
+        self.read = bytearray()
+        self.far = reactor.listenSSL(0, self.site, self.certificate.options(), interface="127.0.0.1")
+        self.addCleanup(self.far.stopListening)
+        return reactor.listenTCP(0, Reading("127.0.0.1", self.far.getHost().port, self.read), interface="127.0.0.1")
 
     async def test_no_clear_text(self) -> None:
         """Nothing of a request or an answer is ever readable on the wire, also while the lane answers."""
@@ -305,25 +313,24 @@ class TLSTests(WireCase):
         self.assertEqual([facts.secure for facts in self.lane._memos], [True])
 
 
-class AskingTests(TLSTests):
+class AskingTests(TLSCase):
     """A listener that asks for client certificates: what a request means is not told by its bytes alone."""
 
     def listen(self) -> Any:
         """The listener."""
-        self.certificate = self_signed()
         options = self.certificate.options()
         ask(options)
         return reactor.listenSSL(0, self.site, options, interface="127.0.0.1")
 
-    async def test_no_clear_text(self) -> None:
-        """Nothing is learned there."""
+    async def test_nothing_is_learned(self) -> None:
+        """A request that is repeated goes the ordinary way each time."""
         wire = await self.wire()
         first, *others = [(await self.asked(wire, self.asking))[0] for _ in range(5)]
         self.assertEqual(others, [first] * 4)
         self.assertEqual((self.counts.learned, self.counts.hits), (0, 0))
 
-    async def test_same_bytes(self) -> None:
-        """Nor used, though it was learned elsewhere."""
+    async def test_nothing_is_used(self) -> None:
+        """What was learned on another connection answers nothing here."""
         line = self.line()
         answers = [await line.ask(self.asking) for _ in range(4)]
         hits = self.counts.hits
