@@ -42,7 +42,9 @@ PUSHED = "pushed_request"
 """What is kept of a request_uri: which request it was that is to be spent. The same holds of this name."""
 OBJECT = "request_object"
 """What is kept of a request object: its name and end, so that it counts once. The same holds of this name."""
-NOTES = frozenset({HINTED, PUSHED, OBJECT})
+REFUSED = "refused"
+"""What is kept of an error that is told once somebody has signed in. The same holds of this name."""
+NOTES = frozenset({HINTED, PUSHED, OBJECT, REFUSED})
 NOTHING: Mapping[str, str] = {}
 
 

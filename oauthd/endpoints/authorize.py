@@ -1,8 +1,9 @@
 """The authorization endpoint (RFC 6749 section 3.1, OpenID Connect Core section 3.1.2).
 
 A state machine over one stored interaction: pages write what they learned and return here, and only here the next step
-is decided. A wrong client or redirect URI never redirects (RFC 9700 section 4.11.2). What a request is, wherever its
-parameters stand, is for `authorization_request`; how answers and errors reach the client for `authorization_response`.
+is decided. A wrong client or redirect URI never redirects, and no error of a client that registered itself does before
+a sign-in (RFC 9700 section 4.11.2). What a request is, wherever its parameters stand, is for `authorization_request`;
+how answers and errors reach the client for `authorization_response`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from oauthd.endpoints.authorization_request import (
     HINTED,
     OBJECT,
     PUSHED,
+    REFUSED,
     AuthorizationRequests,
     hinted,
     keep,
@@ -36,6 +38,7 @@ from oauthd.protocol.errors import (
     INVALID_REQUEST_OBJECT,
     REQUEST_ANSWERED,
     TOO_MANY_REQUESTS,
+    ErrorKind,
     OAuthError,
 )
 from oauthd.protocol.messages import Parameters, Request, Response, see_other
@@ -114,6 +117,8 @@ class Authorize:
         except OAuthError as error:
             if error.kind in TOLD_ON_A_PAGE:
                 raise
+            if await self._too_early(request, flow):
+                return await self._sign_in_first(request, flow, error)
             return await self._refuse(flow, error)
 
     async def _flow(self, request: Request) -> Flow:
@@ -126,7 +131,9 @@ class Authorize:
             raise INVALID_REQUEST(EXPIRED)
         parameters, notes = kept(stored.record.parameters), notes_of(stored.record.parameters)
         client, generations = await self._client(parameters)
-        return Flow(parameters, client, generations, redirect_of(client, parameters), notes, stored)
+        return Flow(
+            parameters, client, generations, redirect_of(client, parameters), notes, stored, _noted_refusal(notes)
+        )
 
     async def _begun(self, sent: Parameters) -> Flow:
         client, generations = await self._client(sent)
@@ -145,6 +152,8 @@ class Authorize:
 
     async def _decide(self, request: Request, flow: Flow) -> Response:
         if flow.refusal is not None:
+            if flow.interaction is not None and not flow.interaction.denied and await self._nobody(request):
+                return see_other(f"/login?interaction={request.query.required('interaction')}")
             raise flow.refusal
         await self._refuse_what_was_answered(flow)
         found = await self.requests.check(authorization.AUTHORIZE, flow.parameters, flow.client, flow.redirect)
@@ -182,6 +191,25 @@ class Authorize:
         session = await self.sessions.find(self.session_cookie.read(request))
         user = await self.users.find(session.user_id) if session else None
         return (session, user) if user is not None and user.is_active else (None, None)
+
+    async def _nobody(self, request: Request) -> bool:
+        return (await self._signed_in(request))[1] is None
+
+    async def _too_early(self, request: Request, flow: Flow) -> bool:
+        """Would an error redirect somebody who has done nothing here, to where nobody but the client says?
+
+        RFC 9700 section 4.11.2: a client that registered itself could use any link to us for a link to its own site. The
+        redirect URIs that an operator has registered are trusted; silent requests are the exception that it makes.
+        """
+        silent = any(name == "prompt" and "none" in value.split() for name, value in flow.parameters)
+        return flow.stored is None and flow.client.registered_itself and not silent and await self._nobody(request)
+
+    async def _sign_in_first(self, request: Request, flow: Flow, error: OAuthError) -> Response:
+        """Tell the client of an error when somebody has signed in."""
+        names = [name for name, _ in flow.parameters]
+        once = Parameters(tuple(pair for pair in flow.parameters if names.count(pair[0]) == 1))
+        known = keep(once, {**flow.notes, REFUSED: f"{error.kind.code} {error.description}"})
+        return await self.interactions.begin(request, "authorize", known, "/login")
 
     async def _page(self, request: Request, flow: Flow, asked: Asked, step: Step) -> Response:
         """Send the browser to the page that can take this step."""
@@ -248,6 +276,12 @@ class Authorize:
 def _goes_on(interaction: Interaction) -> bool:
     """Has it no answer yet? A refusal may be told twice, to people who press twice; a code is given once."""
     return interaction.purpose == "authorize" or (interaction.purpose == ANSWERED and interaction.denied)
+
+
+def _noted_refusal(notes: Mapping[str, str]) -> OAuthError | None:
+    """The error that waits for a sign-in."""
+    code, _, description = notes.get(REFUSED, "").partition(" ")
+    return OAuthError(ErrorKind(code, 400, "as it was"), description) if code else None
 
 
 def _named_redirect(client: Client, sent: Parameters, error: OAuthError) -> RedirectUri:

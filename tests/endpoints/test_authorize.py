@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from oauthd.endpoints.authorization_request import keep, kept
 from oauthd.protocol.messages import Parameters
-from tests.server import PASSWORD, App, Browser, ServerCase, form_of, ok, together
+from tests.server import PASSWORD, REDIRECT, App, Browser, ServerCase, form_of, ok, together
 from tests.wire import Answer
 
 SESSION, BROWSER = "__Host-oauthd_session", "__Host-oauthd_browser"
@@ -367,3 +367,55 @@ class KeptTests(ServerCase):
         again = kept(keep(Parameters(pairs)))
         self.assertEqual(set(again), set(pairs) - {("x", "y")})
         self.assertEqual(again.all("resource"), ("https://b", "https://c"))
+
+
+class OpenRedirectTests(ServerCase):
+    """RFC 9700 section 4.11.2: no link to us is a link to whatever site somebody registered."""
+
+    async def prepare(self) -> None:
+        """A client that registered itself, one that an operator registered, and a user."""
+        self.itself = await self.server.client("itself", registration=b"r" * 32)
+        self.known = await self.server.client("known")
+        self.alice = await self.server.user()
+        self.wrong: list[dict[str, str | None]] = [
+            {"scope": "nonsense"}, {"response_type": "token"}, {"response_type": None}, {"display": "x"},
+            {"request": "x"}, {"request_uri": "https://app.example/x"}, {"prompt": "x"}, {"id_token_hint": "x"},
+            {"claims": "x"},
+        ]  # fmt: skip
+
+    async def test_nobody_is_redirected_before_a_sign_in(self) -> None:
+        """An error of such a client is told when the person has signed in, or cancels: the same as at once."""
+        for more in self.wrong:
+            now = await self.server.get("/oauth2/authorize", self.server.asking(self.known, **more))
+            for decision in ("login", "deny"):
+                browser = self.server.browser()
+                page = await browser.open("/oauth2/authorize", self.server.asking(self.itself, **more))
+                self.assertIn("Itself", page.text)
+                typed = {"login": "alice", "password": self.alice.password} if decision == "login" else {}
+                answer = await browser.submit(page, decision, **typed)
+                self.assertTrue(answer.location.startswith(REDIRECT))
+                self.assertEqual(answer.redirected, now.redirected)
+
+    async def test_who_has_signed_in(self) -> None:
+        """Whoever has signed in already is sent on at once, and so is everybody who is asked for silently."""
+        browser = self.server.browser()
+        await self.server.authorize(self.known, self.alice, browser)
+        for more in self.wrong:
+            answer = await browser.get("/oauth2/authorize", self.server.asking(self.itself, **more))
+            self.assertTrue(answer.location.startswith(REDIRECT))
+        answer = await self.server.get("/oauth2/authorize", self.server.asking(self.itself, prompt="none"))
+        self.refused_by_redirect(answer.redirected, "login_required")
+
+    async def test_only_by_its_sign_in_page(self) -> None:
+        """Without a sign-in the address of the flow leads back to the sign-in page, in this browser alone."""
+        browser = self.server.browser()
+        begun = await browser.get("/oauth2/authorize", self.server.asking(self.itself, scope="nonsense"))
+        interaction = begun.location.partition("=")[2]
+        again = await browser.get("/oauth2/authorize", {"interaction": interaction})
+        self.assertEqual(again.location, begun.location)
+        self.refused_page(await self.server.get("/oauth2/authorize", {"interaction": interaction}))
+
+    async def test_too_long_to_keep(self) -> None:
+        """What is too long to be kept is told on a page."""
+        asking = self.server.asking(self.itself, scope="nonsense", state="s" * 5000, nonce="n" * 5000)
+        self.refused_page(await self.server.get("/oauth2/authorize", asking))

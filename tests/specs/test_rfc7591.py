@@ -176,6 +176,7 @@ class MetadataTests(RegisteringCase):
         self.assertIn(answer.status, (400, 403), answer.body)
         asked = {
             "response_type": "code", "client_id": told["client_id"], "redirect_uri": REDIRECT, "scope": "admin",
+            "prompt": "none",
         }  # fmt: skip
         self.assertEqual((await self.server.get("/oauth2/authorize", asked)).redirected["error"], "invalid_scope")
 
