@@ -94,7 +94,8 @@ class RegistrationSettings:
     )
     per_source: int = setting(
         60,
-        help="How many clients one source address may register without a token.",
+        help="How many clients one source address may register without a token; an IPv6 network (/64) is one address, "
+        "and a site (/48) sixteen.",
         unit="clients an hour",
         spec="RFC 7591 section 3",
         between=(1, 1_000_000),

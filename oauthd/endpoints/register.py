@@ -9,6 +9,7 @@ an end to how many there are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from attrs import frozen
@@ -30,6 +31,8 @@ from oauthd.stores.clients import Clients
 from oauthd.stores.interface import IStore
 
 HOUR = 3600
+NETWORKS = 16
+"""As how many IPv6 networks a site counts, a /48, which has 65536 of them (RFC 6177 tells how sites come by these)."""
 
 
 @frozen
@@ -46,9 +49,15 @@ class Quota:
 
         :raises OAuthError: `too_many_requests`.
         """
-        ref = tallies.of_source(self.seals, "registrations", request.connection.source)
+        source = request.connection.source
+        ref = tallies.of_source(self.seals, "registrations", source)
         what = "clients were registered from this address"
         await tallies.change(self.store, ref, 1, self.limit, int(self.clock()), what, HOUR)
+        site = _site(source)  # counted last, so that one who is refused takes nothing from his neighbours
+        if site:
+            ref = tallies.of_source(self.seals, "registrations of a site", site)
+            what = "clients were registered from this network"
+            await tallies.change(self.store, ref, 1, self.limit * NETWORKS, int(self.clock()), what, HOUR)
 
 
 @frozen
@@ -106,6 +115,15 @@ class Register:
             raise TOO_MANY_REQUESTS("there are too many registered clients", headers={"Retry-After": str(HOUR)})
         if registrant.stranger:
             await self.quota.count(request)
+
+
+def _site(address: str) -> str:
+    """The first address of the /48 of an IPv6 address; "" for others."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return ""
+    return str(IPv6Network((int(found), 48), strict=False)[0]) if isinstance(found, IPv6Address) else ""
 
 
 def limits_of(registrant: Registrant) -> Limits:

@@ -314,3 +314,22 @@ class SourceTests(RegisteringCase):
         self.server.clock.advance(7200)
         await self.server.application.clients.sweep()
         await self.registered(BODY, source="198.51.100.99")
+
+
+class SiteTests(RegisteringCase):
+    """The quota of a site that has many IPv6 networks."""
+
+    sections = {
+        "users": CHEAP,
+        "registration": RegistrationSettings(allow="open", per_source=1),
+        "server": ServerSettings(issuer=ISSUER, trusted_proxies=(ip_network("10.0.0.0/8"),)),
+    }
+
+    async def test_a_site(self) -> None:
+        """Whoever has a whole /48 has no more than sixteen networks' share, and takes nothing from another."""
+        for number, status in ((*((each, 201) for each in range(16)), (16, 429), (0, 429))):
+            head = [("X-Forwarded-For", f"2001:db8:7:{number:x}::1")]
+            self.assertEqual((await self.register(BODY, source="10.0.0.1", headers=head)).status, status)
+        await self.registered(BODY, source="10.0.0.1", headers=[("X-Forwarded-For", "2001:db8:8::1")])
+        for number in range(20):
+            await self.registered(BODY, source=f"192.0.2.{number}")
