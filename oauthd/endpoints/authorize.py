@@ -198,8 +198,8 @@ class Authorize:
     async def _too_early(self, request: Request, flow: Flow) -> bool:
         """Would an error redirect somebody who has done nothing here, to where nobody but the client says?
 
-        RFC 9700 section 4.11.2: a client that registered itself could use any link to us for a link to its own site. The
-        redirect URIs that an operator has registered are trusted; silent requests are the exception that it makes.
+        RFC 9700 section 4.11.2: a client that registered itself could use a link to us for one to its site. Redirect
+        URIs that an operator has registered are trusted; silent requests are the exception that it makes.
         """
         silent = any(name == "prompt" and "none" in value.split() for name, value in flow.parameters)
         return flow.stored is None and flow.client.registered_itself and not silent and await self._nobody(request)

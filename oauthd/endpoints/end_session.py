@@ -50,6 +50,9 @@ class EndSession:
         session = await self.sessions.find(value)
         if session is not None and not (client and hint and hint.get("sub") == self._told(client, session)):
             return await self._ask(request, client, target)
+        if session is None and client and client.registered_itself and not hint:
+            # Section 3: nothing shows that this is where the person wants to go (RFC 9700 section 4.11.2).
+            return see_other("/logout").adding(self.session_cookie.drop())
         if session is not None:
             await self.sessions.end(value)
             self.events.tell("sign_out", user_id=session.user_id, client_id=client.client_id if client else None)

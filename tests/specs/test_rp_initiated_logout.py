@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tests.server import REDIRECT, Browser, ServerCase, form_of, ok
 from tests.wire import Answer
 
@@ -143,6 +145,17 @@ class LogoutTests(ServerCase):
         self.assertEqual((await self.ask(stranger, client_id="app", post_logout_redirect_uri=AFTER)).location, AFTER)
         answer = await self.ask(stranger)
         self.assertEqual((answer.status, answer.location), (200, ""))
+
+    async def test_section_3_nobody_signed_in_and_nothing_shown(self) -> None:
+        """Section 3, RFC 9700 section 4.11.2: such a client must show an id token to have people sent on."""
+        await self.server.client("itself", post_logout_redirect_uris=(AFTER,), registration=b"r" * 32)
+        stranger = self.server.browser()
+        answer = await self.ask(stranger, client_id="itself", post_logout_redirect_uri=AFTER)
+        self.assertEqual((answer.status, answer.location), (200, ""))
+        clients = self.server.application.clients
+        await clients.update("app", lambda client: replace(client, registration=b"r" * 32))
+        hinted = await self.ask(stranger, id_token_hint=self.hint, post_logout_redirect_uri=AFTER)
+        self.assertEqual(hinted.location, AFTER)
 
     async def test_section_6_csrf(self) -> None:
         """Section 6: no other site can answer the question: form token, browser and flow must fit."""
