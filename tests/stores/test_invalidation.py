@@ -151,13 +151,7 @@ class ProofTests(InvalidationCase):
     async def test_confirmed_late(self) -> None:
         """A beat that is confirmed after it was heard proves from its sending, not from its confirmation."""
         node = await self.node()
-        confirmation: Deferred[None] = Deferred()
-
-        async def slow(command: Command) -> Any:
-            await node.connection.call(command)
-            return await confirmation
-
-        node.beat = slow
+        confirmation = _confirmed_later(node)
         node.monotonic.advance(0.5)
         node.invalidation._beat()
         await self.turns()
@@ -170,13 +164,7 @@ class ProofTests(InvalidationCase):
     async def test_from_before_the_subscription(self) -> None:
         """A beat sent before a subscription was lost proves nothing for the next one."""
         node = await self.node()
-        confirmation: Deferred[None] = Deferred()
-
-        async def slow(command: Command) -> Any:
-            await node.connection.call(command)
-            return await confirmation
-
-        node.beat = slow
+        confirmation = _confirmed_later(node)
         node.invalidation._beat()
         await self.turns()
         node.beat = _never
@@ -209,6 +197,18 @@ class ProofTests(InvalidationCase):
             await node.heard()
             self.assertEqual(node.cache.proven_at, node.monotonic.seconds())
             self.assertFalse(node.remembers_alive(digest), n)
+
+
+def _confirmed_later(node: Node) -> Deferred[None]:
+    """Beats are heard at once, and confirmed when this fires."""
+    confirmation: Deferred[None] = Deferred()
+
+    async def slow(command: Command) -> Any:
+        await node.connection.call(command)
+        return await confirmation
+
+    node.beat = slow
+    return confirmation
 
 
 async def _never(command: Command) -> Any:
