@@ -7,8 +7,8 @@ master key: only who holds the token opens what was sealed for it.
 
 Refused is whatever does not open, without a word on why. What the master keys are kept in, and which of them a store
 was founded with, is for `oauthd.keys` and the layers above. Digests cannot be made again without what was digested:
-whoever drops an old master key also drops the client secrets that were made before the new one came, but for those
-that are sealed besides.
+whoever drops an old master key also drops the client secrets that nobody has proved since the new one came, but for
+those that are sealed besides.
 """
 
 from __future__ import annotations
