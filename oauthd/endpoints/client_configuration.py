@@ -94,9 +94,9 @@ class ClientConfiguration:
         wanted = await self.registration.read(body, policy, before, statement)
         if wanted.client_type != before.client_type:
             raise _refused("token_endpoint_auth_method", "none and any other cannot take each other's place")
-        if wanted.sector_identifier_uri:
+        if wanted.sector_identifier_uri or _called(wanted) - _called(before):
             await self.quota.count(request)  # or a client that is registered once makes this server call without end
-            await self.registration.check_sector(wanted)
+        await self.registration.check_sector(wanted)
         await self.registration.statements.spend(statement)
         token = opaque.make(opaque.REGISTRATION, self.entropy)
 
@@ -137,6 +137,11 @@ class ClientConfiguration:
         secret = body.get("client_secret")
         if secret is not None and not (isinstance(secret, str) and self.clients.knows_secret(client, secret)):
             raise _refused("client_secret", "is not that of this client, and cannot be chosen")
+
+
+def _called(client: Client) -> set[str]:
+    """The addresses that this server calls when anybody names the client."""
+    return {client.jwks_uri, *client.request_uris} - {""}
 
 
 def _refused(name: str, why: str) -> OAuthError:

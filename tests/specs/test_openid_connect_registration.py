@@ -238,3 +238,16 @@ class CountedFirstTests(RegisteringCase):
             path = f"{PATH}/{told['client_id']}"
             await self.server.http.request("PUT", path, json_body=body, bearer=told["registration_access_token"])
         self.assertEqual(len(self.documents.asked), 2)
+
+    async def test_addresses_of_changes_are_counted(self) -> None:
+        """What is fetched whenever somebody names the client counts when it is new, and not when it stays."""
+        told = await self.registered({"redirect_uris": [REDIRECT], "jwks_uri": "https://app.example/keys"})
+        place, statuses = f"{PATH}/{told['client_id']}", []
+        for number in (0, 0, 0, 1, 1, 2):
+            named = {"jwks_uri": "https://app.example/keys", "request_uris": [f"https://victim.example/{number}"]}
+            body = {"client_id": told["client_id"], "redirect_uris": [REDIRECT], **named}
+            bearer = told["registration_access_token"]
+            answer = await self.server.http.request("PUT", place, json_body=body, bearer=bearer)
+            statuses.append(answer.status)
+            told |= answer.json()
+        self.assertEqual(statuses, [200, 200, 200, 200, 200, 429])
