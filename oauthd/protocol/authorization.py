@@ -128,12 +128,14 @@ def response_type(c: Context) -> Found:
 def response_mode(c: Context) -> Found:
     """OAuth 2.0 Multiple Response Types section 2.1; `query` is the default for a code.
 
-    JARM section 5: a client that registered how its responses are signed or encrypted gets no others; so FAPI 2.0
+    JARM section 3: a client that registered how its responses are signed or encrypted gets no others; so FAPI 2.0
     Message Signing section 5.4.1 is demanded of a client.
     """
     mode = response_modes.chosen(c.parameters, c.redirect)
     if not mode.signed and response_modes.wants_signed(c.client):
         raise INVALID_REQUEST("this client is registered for signed responses, and must ask for them by response_mode")
+    if not response_modes.is_for(c.client, c.parameters):
+        raise INVALID_REQUEST("this client is not registered for this response_mode")
     return {}
 
 

@@ -1,7 +1,8 @@
 """What a client may be registered with: forms that are both checked and published, and the table of all members.
 
 RFC 7591 section 2, OpenID Connect Registration section 2, RFC 8705 sections 2.1.2 and 3.4, RFC 9101 section 10.5,
-RFC 9126 section 6, RFC 9396 section 10, RFC 9449 section 5.2, JARM section 3. A `Row` says how a member is called on
+RFC 9126 section 6, RFC 9396 section 10, RFC 9449 section 5.2, JARM section 3,
+FAPI 2.0 Message Signing section 5.3.3. A `Row` says how a member is called on
 the wire, in which field of `records.Client` it is kept, and what it may hold; registration, the admin API and the
 command read and tell members by the rows alone. What goes together is in `client_rules`.
 
@@ -21,6 +22,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from oauthd.protocol import response_modes
 from oauthd.protocol.errors import INVALID_CLIENT_METADATA, OAuthError
 from oauthd.protocol.grant_types import DEFAULT_GRANT_TYPES
 from oauthd.protocol.key_sets import KeySet
@@ -287,6 +289,9 @@ def _rows_of_tokens(offered: Offered) -> Iterator[Row]:
     yield Row("authorization_signed_response_alg", "response_algorithm", Choice(offered.response_algorithms), help_)
     help_ = "What authorization responses are encrypted with to it"
     yield from _encryption("authorization_encrypted_response", "response_encryption", offered, help_)
+    help_ = "The only response modes that it may ask for (FAPI 2.0 Message Signing section 5.3.3); empty: all."
+    modes = Listing(Choice(tuple(response_modes.MODES)), len(response_modes.MODES), distinct=True)
+    yield Row("response_modes", "response_modes", modes, help_)
     yield Row(
         "subject_type", "subject_type", Choice(offered.subject_types), "pairwise: it knows people by ids of its own."
     )

@@ -81,8 +81,14 @@ def chosen(parameters: Parameters, redirect: RedirectUri | None = None) -> Respo
 
 
 def wants_signed(client: Client) -> bool:
-    """Are all its responses signed? JARM section 5: those of a client that registered how."""
-    return bool(client.response_algorithm or client.response_encryption)
+    """Are all its responses signed? JARM section 3: those of a client that registered how; and no others can be had."""
+    modes = [MODES[name] for name in client.response_modes if name in MODES]
+    return bool(client.response_algorithm or client.response_encryption or (modes and all(one.signed for one in modes)))
+
+
+def is_for(client: Client, parameters: Parameters) -> bool:
+    """May the client ask for the mode that it asks for (FAPI 2.0 Message Signing section 5.3.3)?"""
+    return not client.response_modes or (parameters.one("response_mode") or "query") in client.response_modes
 
 
 def taken(parameters: Parameters, redirect: RedirectUri, signed: bool) -> ResponseMode:

@@ -38,6 +38,7 @@ MEMBERS: dict[str, Any] = {
     "authorization_signed_response_alg": "ES256",
     "authorization_encrypted_response_alg": None,
     "authorization_encrypted_response_enc": None,
+    "response_modes": ["jwt"],
     "subject_type": "pairwise",
     "sector_identifier_uri": "https://sector.example/uris",
     "default_max_age": 0,

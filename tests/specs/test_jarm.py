@@ -164,6 +164,33 @@ class SignedTests(_Flow):
                 self.assertEqual(claims["state"], "s")
 
 
+class ModesTests(_Flow):
+    """FAPI 2.0 Message Signing section 5.3.3: the response modes that a client may ask for."""
+
+    async def test_registered(self) -> None:
+        """Those that are registered can be asked for, and no others; without any, all can."""
+        app = await self.server.client("some", response_modes=("query", "form_post"))
+        for other in ("fragment", "jwt", "query.jwt"):
+            self.refused(await self.pushed(app, other), "invalid_request")
+        for mode in ("query", "form_post", None):
+            self.assertEqual((await self.pushed(app, mode)).status, 201)
+        self.assertEqual((await self.pushed(self.app, "fragment.jwt")).status, 201)
+
+    async def test_signed_alone(self) -> None:
+        """Where only signed ones are, the error of asking for another, or for none, is signed as well."""
+        app = await self.server.client("signed", response_modes=("jwt",))
+        for asked in ("query", None):
+            asking = self.server.asking(app, prompt="none", response_mode=asked)
+            claims = (await self.read(await self.server.get("/oauth2/authorize", asking))).claims
+            self.assertEqual(claims["error"], "invalid_request")
+        self.assertEqual((await self.read(await self.refused_by(app, "jwt"))).claims["error"], "login_required")
+
+    async def pushed(self, app: App, mode: str | None) -> Answer:
+        """The answer to a pushed request."""
+        asking = self.server.asking(app, **({} if mode is None else {"response_mode": mode}))
+        return await self.server.post("/oauth2/par", asking, basic=app.basic)
+
+
 class DefaultTests(_Flow):
     """Section 3, where the operator has another default for id tokens."""
 

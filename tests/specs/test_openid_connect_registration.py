@@ -52,6 +52,7 @@ class MetadataTests(RegisteringCase):
             "dpop_bound_access_tokens": True,
             "tls_client_certificate_bound_access_tokens": False,
             "authorization_signed_response_alg": "ES256",
+            "response_modes": ["jwt", "form_post.jwt"],
         }
         for name in ("id_token_encrypted_response", "userinfo_encrypted_response", "authorization_encrypted_response"):
             sent[f"{name}_alg"], sent[f"{name}_enc"] = "ECDH-ES", "A128GCM"

@@ -65,6 +65,7 @@ class Client(Record, frozen=True):
     :ivar request_algorithm: `request_object_signing_alg`; `request_encryption`: what it encrypts with to us.
     :ivar request_uris: the only ones that it may name (OpenID Connect Registration section 2).
     :ivar response_algorithm: `authorization_signed_response_alg` (JARM section 3); `response_encryption`: to it.
+    :ivar response_modes: the only ones that it may ask for (FAPI 2.0 Message Signing section 5.3.3); none: all.
     :ivar id_token_encryption: as all encryptions: `alg` and `enc`, () for none.
     :ivar userinfo_algorithm: `userinfo_signed_response_alg`; "" for plain JSON.
     :ivar subject_type: `public` or `pairwise`; `sector`: the host that pairwise subjects are made for.
@@ -115,6 +116,7 @@ class Client(Record, frozen=True):
     request_uris: tuple[str, ...] = field(name="ru", default=())
     response_algorithm: str = field(name="ma", default="")
     response_encryption: tuple[str, ...] = field(name="mx", default=())
+    response_modes: tuple[str, ...] = field(name="mo", default=())
     id_token_encryption: tuple[str, ...] = field(name="ix", default=())
     userinfo_algorithm: str = field(name="va", default="")
     userinfo_encryption: tuple[str, ...] = field(name="vx", default=())
