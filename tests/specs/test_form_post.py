@@ -26,6 +26,11 @@ def posted(answer: Answer) -> dict[str, str]:
     return form.fields
 
 
+def lasting(page: Answer) -> list[tuple[str, str]]:
+    """The fields of the head that do not depend on the second or on the length."""
+    return [(name, value) for name, value in page.headers if name not in ("date", "content-length")]
+
+
 class FormPostTests(ServerCase):
     """The page with the form."""
 
@@ -114,8 +119,7 @@ class FormPostTests(ServerCase):
             page = await self.error(state=state)
             self.assertEqual(posted(page)["state"], state)
             self.assertEqual(re.findall(r"<[a-z/]+", page.text), outline, state)
-            self.assertEqual(page.headers[:2], usual.headers[:2])
-            self.assertEqual(page.header("content-security-policy"), usual.header("content-security-policy"))
+            self.assertEqual(lasting(page), lasting(usual))
 
     async def test_line_ends_in_a_state(self) -> None:
         """A state with line ends and other control characters goes into no header and no page."""
