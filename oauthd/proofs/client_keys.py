@@ -29,6 +29,8 @@ from oauthd.protocol.records import Client
 
 Key = Mapping[str, Any]
 Keys = Sequence[Key]
+_Place = tuple[bool, str]
+"""Was it named by a stranger, and the address."""
 
 TYPES: Final = ("application/json", "application/jwk-set+json")  # RFC 7517 section 8.5.2
 AGAIN: Final = 60.0
@@ -61,7 +63,7 @@ class ClientKeys:
 
     fetcher: Fetcher
     monotonic: Callable[[], float]
-    _sets: OrderedDict[str, _Set] = field(factory=OrderedDict, init=False, repr=False)
+    _sets: OrderedDict[_Place, _Set] = field(factory=OrderedDict, init=False, repr=False)
 
     async def of(self, client: Client, kid: str | None = None) -> Keys:
         """The client's keys, as JWKs.
@@ -77,8 +79,7 @@ class ClientKeys:
         if not client.jwks_uri:
             keys: Keys = client.jwks.get("keys", ())
             return keys
-        uri = client.jwks_uri
-        kept = self._sets.get(uri)
+        kept = self._sets.get(_place(client))
         here = kept is not None and self.monotonic() - kept.since < STALE and any(map(wanted, kept.keys))
         fetching = Deferred.fromCoroutine(self._fetched(client))
         if kept is not None and here and (not fetching.called or isinstance(fetching.result, Failure)):
@@ -93,15 +94,19 @@ class ClientKeys:
             return keys
 
     async def _fetched(self, client: Client, oldest: float | None = None) -> Keys:
-        uri = client.jwks_uri
-        body = await self.fetcher.get(uri, TYPES, oldest=oldest, stranger=client.registered_itself)
-        kept = self._sets.get(uri)
+        place = stranger, uri = _place(client)
+        body = await self.fetcher.get(uri, TYPES, oldest=oldest, stranger=stranger)
+        kept = self._sets.get(place)
         keys = _read(body) if kept is None or kept.body is not body else kept.keys
-        self._sets[uri] = _Set(body, keys, self.monotonic())
-        self._sets.move_to_end(uri)
-        if len(self._sets) > MOST_SETS:
-            self._sets.popitem(last=False)
+        self._sets[place] = _Set(body, keys, self.monotonic())
+        self._sets.move_to_end(place)
+        if len(self._sets) > MOST_SETS:  # what strangers name takes nothing from whom an administrator has made
+            del self._sets[next((one for one in self._sets if one[0]), next(iter(self._sets)))]
         return keys
+
+
+def _place(client: Client) -> _Place:
+    return client.registered_itself, client.jwks_uri
 
 
 def missing(error: FetchRefused) -> Exception:

@@ -135,6 +135,15 @@ class SourceTests(KeysCase):
             self.found("one", client(jwks_uri=f"{URI}/{number}"))
         self.assertEqual(len(self.keys._sets), MOST_SETS)
 
+    def test_room_for_those_who_are_known(self) -> None:
+        """However many strangers name key sets, those of clients that an administrator made stay."""
+        self.found("one")
+        for number in range(MOST_SETS + 10):
+            self.found("one", client(jwks_uri=f"{URI}/{number}", registration=b"by a token"))
+        self.clock.advance(AGAIN)
+        self.page.code = 503
+        self.assertEqual(self.found("one"), ["one"])
+
 
     def test_strangers(self) -> None:
         """Keys of a client that registered itself are fetched where strangers have room, others all the same."""
