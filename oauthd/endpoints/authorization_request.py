@@ -18,7 +18,7 @@ from oauthd.keys import Keys
 from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.proofs.request_object import RequestObjects
 from oauthd.protocol import authorization, authorization_details, jose, profile
-from oauthd.protocol.authorization import Asked, Context
+from oauthd.protocol.authorization import CHOSEN, Asked, Context
 from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.errors import INVALID_REQUEST, INVALID_REQUEST_URI
 from oauthd.protocol.messages import Parameters
@@ -44,7 +44,7 @@ OBJECT = "request_object"
 """What is kept of a request object: its name and end, so that it counts once. The same holds of this name."""
 REFUSED = "refused"
 """What is kept of an error that is told once somebody has signed in. The same holds of this name."""
-NOTES = frozenset({HINTED, PUSHED, OBJECT, REFUSED})
+NOTES = frozenset({HINTED, PUSHED, OBJECT, REFUSED, CHOSEN})
 NOTHING: Mapping[str, str] = {}
 
 

@@ -30,7 +30,7 @@ from oauthd.endpoints.authorization_request import (
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.events import Events
 from oauthd.protocol import acr, authorization, opaque, profile, scopes
-from oauthd.protocol.authorization import Asked, Step
+from oauthd.protocol.authorization import CHOSEN, Asked, Step
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import (
     ACCESS_DENIED,
@@ -76,6 +76,11 @@ class Flow:
     notes: Mapping[str, str] = field(factory=dict)
     stored: Stored[Interaction] | None = None
     refusal: OAuthError | None = None
+
+    @property
+    def chosen(self) -> str:
+        """Where the response goes, if the request itself does not say it."""
+        return "" if "redirect_uri" in self.parameters else self.redirect.value
 
     @property
     def interaction(self) -> Interaction | None:
@@ -131,9 +136,8 @@ class Authorize:
             raise INVALID_REQUEST(EXPIRED)
         parameters, notes = kept(stored.record.parameters), notes_of(stored.record.parameters)
         client, generations = await self._client(parameters)
-        return Flow(
-            parameters, client, generations, redirect_of(client, parameters), notes, stored, _noted_refusal(notes)
-        )
+        redirect = authorization.kept_redirect(client, stored.record.parameters)
+        return Flow(parameters, client, generations, redirect, notes, stored, _noted_refusal(notes))
 
     async def _begun(self, sent: Parameters) -> Flow:
         client, generations = await self._client(sent)
@@ -165,7 +169,7 @@ class Authorize:
             # An administrator's scope is for administrators only, and only now it is known who asks.
             requested, known = flow.parameters.one("scope"), await self.scopes.all()
             asked = evolve(asked, scope=scopes.granted(requested, flow.client, known, is_administrator(user)))
-        remembered = await self.consents.find(user, flow.client) if user else None
+        remembered = await self.consents.find(user, flow.client, flow.redirect) if user else None
         told = self.subjects.of(flow.client, user.user_id) if user else ""
         step = authorization.next_step(
             asked, flow.client, flow.redirect, session, flow.interaction, remembered, self.clock(), told
@@ -208,7 +212,7 @@ class Authorize:
         """Tell the client of an error when somebody has signed in."""
         names = [name for name, _ in flow.parameters]
         once = Parameters(tuple(pair for pair in flow.parameters if names.count(pair[0]) == 1))
-        known = keep(once, {**flow.notes, REFUSED: f"{error.kind.code} {error.description}"})
+        known = keep(once, {**flow.notes, REFUSED: f"{error.kind.code} {error.description}", CHOSEN: flow.chosen})
         return await self.interactions.begin(request, "authorize", known, "/login")
 
     async def _page(self, request: Request, flow: Flow, asked: Asked, step: Step) -> Response:
@@ -216,7 +220,7 @@ class Authorize:
         page = "/login" if step is Step.LOGIN else "/consent"
         if flow.stored is not None:
             return see_other(f"{page}?interaction={request.query.required('interaction')}")
-        known = keep(flow.parameters, {**flow.notes, HINTED: asked.subject})
+        known = keep(flow.parameters, {**flow.notes, HINTED: asked.subject, CHOSEN: flow.chosen})
         return await self.interactions.begin(request, "authorize", known, page)
 
     async def _answer(self, flow: Flow, asked: Asked, session: Session, user: User) -> Response:

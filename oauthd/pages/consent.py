@@ -13,11 +13,12 @@ from oauthd.pages.rendering import destination
 from oauthd.pages.scope_list import described
 from oauthd.protocol import claims_request
 from oauthd.protocol import scopes as rules
+from oauthd.protocol.authorization import kept_redirect
 from oauthd.protocol.authorization_details import PARAMETER, DetailsTypes
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, User
-from oauthd.protocol.redirects import RedirectUri, choose
+from oauthd.protocol.redirects import RedirectUri
 from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.scopes import ScopeCatalogue
@@ -62,7 +63,7 @@ class ConsentPage:
         client = await self.clients.find(flow.state.parameters.get("client_id", ""))
         if client is None:
             raise INVALID_REQUEST("the application does not exist any more")
-        return client, choose(client.redirect_uris, flow.state.parameters.get("redirect_uri"))
+        return client, kept_redirect(client, flow.state.parameters)
 
     async def _answer(
         self, request: Request, flow: Flow, user: User, client: Client, redirect: RedirectUri
@@ -87,7 +88,7 @@ class ConsentPage:
         if not await self.browser.save(flow, agreed):
             return see_other(flow.back(self.authorize))  # pressed twice: what counts was written by the other press
         if client.confidential or not redirect.native:
-            await self.consents.remember(user, client, scope)
+            await self.consents.remember(user, client, redirect, scope)
         self.events.tell("consent.given", client_id=client.client_id, user_id=user.user_id, scope=" ".join(scope))
         return see_other(flow.back(self.authorize))
 

@@ -30,12 +30,14 @@ from oauthd.protocol.errors import (
 from oauthd.protocol.grant_types import DEVICE_CODE
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client, Interaction, Scopes, Session
-from oauthd.protocol.redirects import RedirectUri
+from oauthd.protocol.redirects import RedirectUri, choose
 
 REPEATABLE = ("resource",)  # RFC 8707 section 2
 PROMPTS = ("none", "login", "consent", "select_account")  # OpenID Connect Core section 3.1.2.1
 DISPLAYS = ("page", "popup", "touch", "wap")
 LONGEST_MAX_AGE = 10**10
+CHOSEN = "chosen_redirect_uri"
+"""What is kept of a request that does not say where its response is to go: where that is."""
 
 
 @frozen
@@ -282,6 +284,20 @@ def check(endpoint: str, context: Context) -> Asked:
         if endpoint in endpoints:
             found |= one(context)
     return Asked(**found)
+
+
+def kept_redirect(client: Client, stored: Mapping[str, str]) -> RedirectUri:
+    """Where the response of a flow goes, which must be where it was to go when the flow began.
+
+    A client that may change itself could otherwise have people agree to one address, and take another's place.
+
+    :param stored: what is kept of the request: its parameters, and `CHOSEN`.
+    :raises OAuthError: `invalid_request`, to be shown to the person.
+    """
+    redirect = choose(client.redirect_uris, stored.get("redirect_uri"))
+    if stored.get(CHOSEN, redirect.value) != redirect.value:
+        raise INVALID_REQUEST("the application has changed meanwhile; go back to it and start again there")
+    return redirect
 
 
 class Step(Enum):

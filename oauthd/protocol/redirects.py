@@ -55,6 +55,15 @@ class RedirectUri:
         scheme, rest = self.value.split(":", 1)
         return scheme not in _WEB or _PORT.sub("", _authority(rest)) in _LOOPBACK
 
+    @property
+    def place(self) -> str:
+        """What people know it by: scheme and host; with its port, save on their own device, where it changes."""
+        scheme, rest = self.value.split(":", 1)
+        if scheme not in _WEB:
+            return scheme
+        authority = _authority(rest).lower()
+        return f"{scheme}://{_PORT.sub('', authority) if self.native else authority}"
+
     def with_parameters(self, pairs: Iterable[tuple[str, str]]) -> str:
         """The URI with response parameters added to its query, which is kept (RFC 6749 section 3.1.2)."""
         query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)

@@ -406,6 +406,35 @@ class OpenRedirectTests(ServerCase):
         answer = await self.server.get("/oauth2/authorize", self.server.asking(self.itself, prompt="none"))
         self.refused_by_redirect(answer.redirected, "login_required")
 
+    async def test_agreed_to_by_destination(self) -> None:
+        """A person who agreed to such a client at one place is asked again for another, once for each."""
+        other = "https://other.example/cb"
+        for name, digest in (("two", b"r" * 32), ("three", b"")):
+            uris = (REDIRECT, REDIRECT + "/2", other)
+            app = await self.server.client(name, redirect_uris=uris, registration=digest)
+            browser = self.server.browser()
+            await self.server.authorize(app, self.alice, browser)
+            for uri, asked in ((REDIRECT, False), (REDIRECT + "/2", False), (other, bool(digest)), (other, False)):
+                page = await browser.open("/oauth2/authorize", self.server.asking(app, redirect_uri=uri))
+                self.assertEqual("code" not in page.redirected, asked)
+                if asked:
+                    self.assertIn("other.example", page.text)
+                    self.assertIn("code", (await browser.submit(page, "allow")).redirected)
+
+    async def test_another_address_after_the_page_was_shown(self) -> None:
+        """A client that changes its only address while the page is looked at gets nothing by the answer."""
+        clients = self.server.application.clients
+        asking = self.server.asking(self.itself, redirect_uri=None, scope="read")
+        for step in range(2):
+            await clients.update("itself", lambda client: replace(client, redirect_uris=(REDIRECT,)))
+            browser = self.server.browser()
+            page = await browser.open("/oauth2/authorize", asking)
+            page = await browser.sign_in(page, self.alice)
+            self.assertIn("app.example", page.text)
+            answer = await browser.press(page, "allow") if step else None
+            await clients.update("itself", lambda client: replace(client, redirect_uris=("https://evil.example/cb",)))
+            self.refused_page(await browser.follow(answer) if answer else await browser.submit(page, "allow"))
+
     async def test_only_by_its_sign_in_page(self) -> None:
         """Without a sign-in the address of the flow leads back to the sign-in page, in this browser alone."""
         browser = self.server.browser()

@@ -321,3 +321,19 @@ class RedirectUriTests(SynchronousTestCase):
             ("com.example.app://callback/x", True),
         ):
             self.assertIs(RedirectUri(uri).native, native, uri)
+
+
+class PlaceTests(SynchronousTestCase):
+    """What people know a redirect URI by."""
+
+    def test_place(self) -> None:
+        """Scheme and host, with the port save on one's own device; of an application its scheme."""
+        for uri, place in (
+            ("https://app.example/cb?x=1", "https://app.example"),
+            ("https://APP.example:8443", "https://app.example:8443"),
+            ("http://127.0.0.1:4711/cb", "http://127.0.0.1"),
+            ("http://[::1]:4711/cb", "http://[::1]"),
+            ("http://localhost/cb", "http://localhost"),
+            ("com.example.app:/cb", "com.example.app"),
+        ):
+            self.assertEqual(RedirectUri(uri).place, place)
