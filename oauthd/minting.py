@@ -80,8 +80,7 @@ class Minting:
         if made is not None:
             return made
         record = self._record(order)
-        algorithm = self.settings.tokens.access_algorithm
-        claims = self._access_claims(order, record)
+        claims, algorithm = self._access_claims(order, record), self._access_algorithm(order.client)
         token = await self.nested.signed(order.client, claims, algorithm, typ=ACCESS_TOKEN_TYPE)
         return token, Write(kinds.access_token(token), record)
 
@@ -90,7 +89,7 @@ class Minting:
         if (order.client.access_format or self.settings.tokens.access_format) == "opaque":
             token, record = opaque.make(opaque.ACCESS_TOKEN, self.entropy), self._record(order)
         else:
-            signer = self.keys.signer(self.settings.tokens.access_algorithm, ACCESS_TOKEN_TYPE)
+            signer = self.keys.signer(self._access_algorithm(order.client), ACCESS_TOKEN_TYPE)
             if signer.slow:
                 return None
             record = self._record(order)
@@ -159,8 +158,13 @@ class Minting:
         return self.nested.signed_at_once(client, claims, self._id_algorithm(client))
 
     def _id_algorithm(self, client: Client) -> str:
-        wanted = client.id_token_algorithm or self.settings.tokens.id_token_algorithm
-        return profile.signing(wanted, self.keys.algorithms, profile.is_strict(client, self.settings.server.profile))
+        return self._algorithm(client, client.id_token_algorithm or self.settings.tokens.id_token_algorithm)
+
+    def _access_algorithm(self, client: Client) -> str:
+        return self._algorithm(client, self.settings.tokens.access_algorithm)
+
+    def _algorithm(self, client: Client, wanted: str) -> str:
+        return profile.signs(client, wanted, self.keys.algorithms, self.settings.server.profile)
 
     def _id_claims(
         self, client: Client, grant: Grant, access_token: str, nonce: str, user: User | None

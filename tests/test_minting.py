@@ -65,6 +65,18 @@ class MintingTests(ServerCase):
             token = await self.minting.id_token(client, self.grant, "token", "")
             self.assertEqual(jose.peek(token)[0]["alg"], signs, registered)
 
+    async def test_all_that_is_signed_for_a_client_under_fapi(self) -> None:
+        """Neither its access tokens nor its id tokens are signed by what is outside of its profile."""
+        settings = self.minting.settings
+        minting = evolve(
+            self.minting, settings=evolve(settings, tokens=evolve(settings.tokens, access_algorithm="RS256"))
+        )
+        for held_to, signs in (("", "RS256"), ("fapi1", "PS256"), ("fapi2", "PS256")):
+            client = replace(self.app.record, profile=held_to)
+            access, _ = await minting.access_token(replace(self.order, client=client))
+            for token in (access, await minting.id_token(client, self.grant, access, "")):
+                self.assertEqual(jose.peek(token)[0]["alg"], signs, held_to)
+
     async def test_record_and_claims_agree(self) -> None:
         """The record says what the token says."""
         order = replace(self.order, user_id="u1", username="alice", grant_id="g", audience=("https://a",), auth_time=7)
