@@ -37,7 +37,8 @@ _OUR_OWN = "People are not asked for consent, save for public applications on th
 _ROTATES = "Refresh tokens are replaced at use; those of public clients always are."
 
 _HELD = (
-    "What a client that registered itself does not change itself any more: whatever was sent here of it. [] to let it."
+    "What a client that registered itself does not change itself any more: whatever was sent here of it, and "
+    "redirect_uris with first_party. [] to let it."
 )
 
 _SECRET = Member(
@@ -87,8 +88,10 @@ class ClientMembers:
         """
         if "held" in body:
             return tuple(dict.fromkeys(self._holdable[name] for name in body["held"]))
-        sent = [place for name, place in self._holdable.items() if name in body] if client.registration else []
-        return tuple(dict.fromkeys((*client.held, *sent)))
+        sent = [place for name, place in self._holdable.items() if name in body]
+        if body.get("first_party"):  # nobody is asked any more, and what is trusted is that the answers go there
+            sent.append("redirect_uris")
+        return tuple(dict.fromkeys((*client.held, *(sent if client.registration else ()))))
 
     def shown(self, client: Client) -> dict[str, Any]:
         """A client as answers show it: never a secret."""

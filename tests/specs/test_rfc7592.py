@@ -273,6 +273,15 @@ class HeldTests(ConfigurationCase):
         told = await self.replaced()
         self.assertEqual((told["dpop_bound_access_tokens"], told["require_auth_time"]), (False, True))
 
+    async def test_where_a_first_party_is(self) -> None:
+        """A client for which nobody is asked does not lead what people are not asked about to another address."""
+        self.assertEqual((await self.administered(first_party=True))["held"], ["redirect_uris"])
+        answer = await self.call("PUT", {"client_id": self.client_id, "redirect_uris": [OTHER]})
+        self.refused(answer, "invalid_redirect_uri")
+        self.assertEqual((await self.replaced(client_name="Other"))["redirect_uris"], [REDIRECT])
+        self.assertEqual((await self.administered(first_party=False, held=[]))["held"], [])
+        self.assertEqual((await self.replaced(redirect_uris=[OTHER]))["redirect_uris"], [OTHER])
+
     async def test_nothing_else_is_held(self) -> None:
         """What the administrator did not send stays the client's; of a client that he made nothing is held."""
         self.assertEqual((await self.administered(require_auth_time=True))["held"], ["require_auth_time"])
