@@ -51,7 +51,7 @@ class Refresh:
     seals: Seals
     grace: int
     refresh_idle: int
-    profile: str = ""
+    profile: str
 
     grant_type = "refresh_token"
 
