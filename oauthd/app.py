@@ -54,7 +54,7 @@ from oauthd.pages.static import Static
 from oauthd.parts import Parts, World
 from oauthd.proofs.registrant import Registrants
 from oauthd.proofs.software_statement import SoftwareStatements
-from oauthd.protocol import acr, client_metadata, jose, profile
+from oauthd.protocol import acr, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
 from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
@@ -215,13 +215,14 @@ class Application(Parts):
     def _registration(self, world: World) -> dict[str, Endpoint]:
         settings, events = world.settings.registration, world.events
         strict, offered, available = world.settings.server.profile == FAPI2, self.offered, self.keys.algorithms
+        # OpenID Connect Registration section 2: RS256, where that can be
+        usual = "RS256" if "RS256" in available else world.settings.tokens.id_token_algorithm
         if strict:  # FAPI 2.0 Security Profile sections 5.3.2.1 item 6 and 5.4.1
             signing = tuple(name for name in SIGNING if name in available)
+            usual = usual if usual in signing else next(iter(signing), usual)
             names = ("id_token_algorithms", "userinfo_algorithms", "response_algorithms")
             offered = evolve(offered, **dict.fromkeys(names, signing))
             settings = evolve(settings, auth_methods=settings.auth_methods or CLIENT_AUTHENTICATION)
-        # OpenID Connect Registration section 2: RS256, where that can be
-        usual = "RS256" if "RS256" in available else world.settings.tokens.id_token_algorithm
         registration = Registration(
             scopes=self.scopes,
             statements=SoftwareStatements(
@@ -238,7 +239,7 @@ class Application(Parts):
             issuer=world.issuer,
             offered=offered,
             table=client_metadata.rows(offered),
-            algorithm=profile.signing(usual, available, strict),
+            algorithm=usual,
         )
         address = world.issuer + _advertised("register")
         quota = Quota(world.store, world.seals, settings.per_source, world.clock)

@@ -60,16 +60,6 @@ def signs(client: Client, wanted: str, available: Collection[str], server: str) 
     return next((name for name in known if name in available), wanted)
 
 
-def signing(wanted: str, available: Collection[str], strict: bool) -> str:
-    """The algorithm that signs for a client, given what it registered or what is the default.
-
-    :param available: those that have keys.
-    """
-    if strict and wanted not in SIGNING:
-        return next((name for name in SIGNING if name in available), wanted)  # section 5.4.1
-    return wanted
-
-
 def is_strict(client: Client, server: str) -> bool:
     """Is this client held to it?
 
