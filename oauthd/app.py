@@ -1,6 +1,7 @@
-"""The wiring, second half: every endpoint, page and resource, each with what it needs, and the site over all of them.
+"""The wiring, second part: every endpoint, page and resource, each with what it needs.
 
-A new endpoint or page is a line here, and a row in `oauthd.web.routes`. What they are made of is in `oauthd.parts`.
+A new endpoint or page is a line here, and a row in `oauthd.web.routes`. What they are made of is in `oauthd.parts`, the
+site over them in `oauthd.surface`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from attrs import evolve
-from twisted.internet.interfaces import IReactorTime
 
 from oauthd.admin import api as admin
 from oauthd.admin.client_members import ClientMembers
@@ -21,7 +21,6 @@ from oauthd.admin.profile import ProfileResource
 from oauthd.admin.scopes import ScopesResource
 from oauthd.admin.tokens import TokensResource
 from oauthd.admin.users import PasswordRule, UsersResource
-from oauthd.config import Settings, https_only
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
@@ -44,7 +43,6 @@ from oauthd.endpoints.userinfo import Userinfo
 from oauthd.pages.browser import Browser
 from oauthd.pages.consent import ConsentPage
 from oauthd.pages.device import DevicePage
-from oauthd.pages.error import ErrorPage
 from oauthd.pages.form_post import FormPost
 from oauthd.pages.home import Home
 from oauthd.pages.login import Login
@@ -56,28 +54,10 @@ from oauthd.proofs.registrant import Registrants
 from oauthd.proofs.software_statement import SoftwareStatements
 from oauthd.protocol import acr, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
-from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, ErrorKind
 from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
-from oauthd.runtime.threads import PoolFull
-from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.turns import Turns
 from oauthd.subjects import TYPES
-from oauthd.web.answering import AccessLog
-from oauthd.web.application import Edge, build
-from oauthd.web.channel import Limits
-from oauthd.web.errors import Errors
-from oauthd.web.fastlane import Lane
-from oauthd.web.readers import readers
 from oauthd.web.routes import REGISTRATION, ROUTES
-from oauthd.web.shield import Shield
-from oauthd.web.site import Site
-from oauthd.web.sources import Sources
-
-UNAVAILABLE: Mapping[type[Exception], ErrorKind] = {
-    StoreUnavailable: TEMPORARILY_UNAVAILABLE,
-    PoolFull: TEMPORARILY_UNAVAILABLE,
-}
-"""Failures of lower layers that are no bugs: the caller is told to come back."""
 
 
 class Application(Parts):
@@ -360,56 +340,7 @@ class Application(Parts):
         places = [(path, route.endpoints) for route in ROUTES for path in route.paths]
         return admin.endpoints(resources, access, issuer, places)
 
-    def site(
-        self,
-        settings: Settings,
-        reactor: IReactorTime,
-        access: AccessLog,
-        asked: AccessLog | None = None,
-        heard: AccessLog | None = None,
-    ) -> Site:
-        """The HTTP factory over all of it.
-
-        :param access: told of each request on the ordinary path.
-        :param asked: told of those that the fast lane answers after a look into the store; None for the same.
-        :param heard: told of those that it answers from memory; None for nobody.
-        """
-        errors = Errors(ErrorPage(self.pages), UNAVAILABLE, settings.dpop.algorithms)
-        certificates = self.world.certificates
-        sources = Sources(settings.server.trusted_proxies, settings.server.trust_unix, certificates)
-        shield = Shield(reactor, errors.unheard, settings.server.answer_timeout)
-        edge = Edge(errors, sources, shield, access, reactor, _secured(settings))
-        limits, lane = _limits(settings), None
-        if settings.cache.lane:
-            lane = Lane(
-                limits=limits,
-                clock=self.world.clock,
-                trusts=sources.trusts,
-                asked=asked or access,
-                readers=readers(reactor),
-                heard=heard,
-                counts=self.world.counts.lane,
-                never=frozenset({certificates.header.name.encode()} if certificates.header is not None else ()),
-            )
-        return Site(build(ROUTES, self.endpoints, edge), shield, reactor, limits, access, lane)
-
 
 def _advertised(endpoint: str) -> str:
     """The first path of the row that an endpoint serves."""
     return next(route.paths[0] for route in ROUTES if endpoint in route.endpoints.values())
-
-
-def _secured(settings: Settings) -> tuple[tuple[str, str], ...]:
-    seconds = https_only(settings)
-    return (("Strict-Transport-Security", f"max-age={seconds}"),) if seconds else ()  # RFC 6797 section 6.1.1
-
-
-def _limits(settings: Settings) -> Limits:
-    server = settings.server
-    return Limits(
-        body=server.body_limit,
-        connections=server.max_connections,
-        head_seconds=server.header_timeout,
-        body_seconds=server.body_timeout,
-        idle_seconds=server.idle_timeout,
-    )

@@ -1,4 +1,4 @@
-"""The wiring, first half: what the endpoints are made of. Stores, keys, passwords, tokens, proofs and grants.
+"""The wiring, first part: what the endpoints are made of. Stores, keys, passwords, tokens, proofs and grants.
 
 A new grant type or client authentication method is a line here. `oauthd.app` makes the endpoints over these parts.
 """

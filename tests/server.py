@@ -31,6 +31,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 import oauthd.app
+from oauthd import surface
 from oauthd.app import Application
 from oauthd.config import Settings, UserSettings
 from oauthd.events import Event, Events
@@ -378,7 +379,7 @@ class Server:
             certificates=Certificates(header=_proxy_header(settings)),
         )
         application = Application(world)
-        site = application.site(settings, Clock(), lambda *facts: None)
+        site = surface.site(application, settings, Clock(), lambda *facts: None)
         return cls(settings, connection, clock, entropy, store, application, seen, Http(site))
 
     def sibling(self) -> Server:

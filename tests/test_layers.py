@@ -45,6 +45,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.command", 5),
     ("oauthd.parts", 5),
     ("oauthd.app", 5),
+    ("oauthd.surface", 5),
     ("oauthd.tap", 5),
 )
 OUTSIDE = 6

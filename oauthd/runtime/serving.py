@@ -22,6 +22,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
+from oauthd import surface
 from oauthd.app import Application
 from oauthd.config import Settings, issuer_of, master_keys
 from oauthd.events import Events
@@ -113,7 +114,7 @@ class Serving:
         self._tending.start(TEND, now=False)
         journal = self._journal
         access, asked = self._counting(journal.access), self._counting(journal.lane)
-        self.site = application.site(self.settings, self.reactor, access, asked, heard=journal.lane)
+        self.site = surface.site(application, self.settings, self.reactor, access, asked, heard=journal.lane)
         self._watch(application, self.site)
         _settle()
         return self.site

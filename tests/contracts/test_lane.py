@@ -20,6 +20,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
+from oauthd import surface
 from oauthd.metrics import LaneCounts
 from oauthd.protocol.records import Scope
 from oauthd.stores.connection import RedisConnection
@@ -420,7 +421,7 @@ class LaneTests(ServerCase):
         for server in (self.server, other):
             listening(self, server)
             timers: Any = Clock()
-            twin = Twin(server, server.application.site(server.settings, timers, lambda *facts: None))
+            twin = Twin(server, surface.site(server.application, server.settings, timers, lambda *facts: None))
             await twin.found()
             self.twins.append(twin)
 

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from oauthd.app import UNAVAILABLE
 from oauthd.config import TokenSettings
 from oauthd.endpoints.token import Token
 from oauthd.grants.interface import Ask, Redemption
@@ -20,6 +19,7 @@ from oauthd.protocol.messages import JSON, Headers, Parameters, Request, Respons
 from oauthd.protocol.records import Answer
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
+from oauthd.surface import UNAVAILABLE
 from oauthd.web.errors import Errors
 from tests.server import NOW, App, ServerCase, ok, together
 from tests.web.lane import listening

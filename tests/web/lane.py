@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransportWithDisconnection
 
+from oauthd import surface
 from oauthd.config import Settings
 from oauthd.metrics import LaneCounts
 from oauthd.stores.cache import Cache
@@ -145,7 +146,7 @@ class LaneCase(ServerCase):
         def access(method: str, path: str, status: int, seconds: float) -> None:
             self.accesses.append((method, path, status))
 
-        return self.server.application.site(settings or self.server.settings, timers, access)
+        return surface.site(self.server.application, settings or self.server.settings, timers, access)
 
     @property
     def cache(self) -> Cache:
