@@ -20,7 +20,8 @@ from oauthd.protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.messages import JSON, Request, Response, Told
 from oauthd.stores.answers import Answers
-from oauthd.stores.cache import Cache, Entry
+from oauthd.stores.cache import Cache
+from oauthd.stores.entries import Entry
 from oauthd.stores.tokens import LONGEST_TOKEN, Tokens
 from oauthd.subjects import Subjects
 

@@ -17,8 +17,8 @@ from oauthd.protocol import opaque, scopes
 from oauthd.protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
 from oauthd.protocol.records import Grant
 from oauthd.stores import kinds
-from oauthd.stores.cache import Entry
 from oauthd.stores.clients import Clients
+from oauthd.stores.entries import Entry
 from oauthd.stores.interface import Commit
 from oauthd.stores.scopes import ScopeCatalogue
 

@@ -20,8 +20,8 @@ from oauthd.protocol.errors import INVALID_CLIENT, INVALID_REQUEST, UNSUPPORTED_
 from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.messages import Request
 from oauthd.protocol.records import Client, Generations
-from oauthd.stores.cache import Entry
 from oauthd.stores.clients import Clients, Known
+from oauthd.stores.entries import Entry
 
 FORM = "application/x-www-form-urlencoded"  # RFC 6749 section 3.2 and its like at the other endpoints
 # RFC 6749 section 2.3.1, RFC 7521 section 4.2: what proves a client is no part of a URI, which logs would keep.

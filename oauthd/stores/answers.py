@@ -24,19 +24,8 @@ from twisted.python.failure import Failure
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.records import AccessToken
 from oauthd.stores import kinds, naming
-from oauthd.stores.cache import (
-    ACCESS_TOKEN_PREFIX,
-    ALWAYS,
-    TOO_LATE,
-    TRIES,
-    Cache,
-    Cell,
-    Entry,
-    Waiter,
-    Waiters,
-    fire,
-    tell,
-)
+from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, TOO_LATE, TRIES, Cache, Waiter, Waiters, fire, tell
+from oauthd.stores.entries import ALWAYS, Cell, Entry
 from oauthd.stores.interface import IStore, Ref, StoreUnavailable
 
 MOST_UNDER_WAY = 2  # reads; what is asked meanwhile goes together with the next one, and costs less

@@ -31,6 +31,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from oauthd.metrics import CacheCounts
+from oauthd.stores.entries import ALWAYS, CELL_BYTES, Cell, Entry, size_of
 from oauthd.stores.interface import StoreUnavailable
 
 T = TypeVar("T")
@@ -38,11 +39,6 @@ Waiter = Callable[["Entry | Failure"], object]
 """Told what came of a read. A Deferred is one by `fire`; for each token of many it would cost more than its answer."""
 Waiters = list[Waiter]
 
-# What an entry takes beside its value, a cell, and the table of an entry's views; measured by tests/bench/cache_bytes.
-ENTRY_BYTES = 320
-CELL_BYTES = 280
-VIEWS_BYTES = 240
-RECORD_BYTES = 4096  # what a record counts for
 MOST_ABSENCES = 1000
 MOST_HEARD = 4096  # changes remembered for open tickets; beyond that all of them are void
 MOST_CHANCES = 1000  # entries passed over at one eviction, so that a cache full of used ones does not hold all up
@@ -52,59 +48,6 @@ TOO_LATE = "the store answers too late to tell what is so now"
 
 ACCESS_TOKEN_PREFIX = b"a:"
 _log = Logger(namespace="oauthd.stores")
-
-
-class Cell:
-    """Stands until its name is told of.
-
-    :ivar number: what is known of the name: a generation in force, a grant's end; None for unknown.
-    :ivar aged: monotonic seconds, the number's longest age.
-    """
-
-    __slots__ = ("aged", "entries", "name", "number", "stands")
-
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        self.stands = True
-        self.number: float | None = None
-        self.aged = -math.inf
-        self.entries = 0
-
-
-ALWAYS = Cell(b"")
-"""The cell of an entry that needs fewer than four."""
-
-
-class Entry:
-    """Something that is kept.
-
-    :ivar value: what it is; bytes for the answers about tokens.
-    :ivar until: wall-clock seconds, its own end.
-    :ivar aged: monotonic seconds, its longest age.
-    :ivar views: for an answer that not every caller gets: what each caller (its own entry) gets; None for all alike.
-    """
-
-    __slots__ = ("aged", "first", "fourth", "hot", "second", "third", "until", "value", "views")
-
-    def __init__(self, value: Any, until: float, aged: float, cells: tuple[Cell, ...]) -> None:
-        self.value = value
-        self.until = until
-        self.aged = aged
-        if len(cells) != 4:
-            cells = (*cells, *(ALWAYS,) * (4 - len(cells)))
-        self.first, self.second, self.third, self.fourth = cells
-        self.views: dict[Entry, bytes] | None = None
-        self.hot = False
-
-    @property
-    def stands(self) -> bool:
-        """Has nothing been heard that would change it?"""
-        return self.first.stands and self.second.stands and self.third.stands and self.fourth.stands
-
-    @property
-    def cells(self) -> tuple[Cell, Cell, Cell, Cell]:
-        """What it stands on."""
-        return self.first, self.second, self.third, self.fourth
 
 
 @define(frozen=True)
@@ -277,7 +220,7 @@ class Cache:
         else:
             self._drop(former)
         entries[name] = entry
-        self.size += _size(entry)
+        self.size += size_of(entry)
         weight = self.weight
         while len(entries) > self.most_entries or (weight > self.most_bytes and self._order):
             self._evict()
@@ -309,7 +252,7 @@ class Cache:
             self._let_go(absences.pop(next(iter(absences))))
 
     def _drop(self, entry: Entry) -> None:
-        self.size -= _size(entry)
+        self.size -= size_of(entry)
         self._let_go(entry)
 
     def _let_go(self, entry: Entry | None) -> None:
@@ -432,8 +375,3 @@ def fire(waiting: Deferred[Entry], outcome: Entry | Failure) -> None:
     """The waiter that is a Deferred; one that was cancelled cancels nobody else."""
     if not waiting.called:
         waiting.callback(outcome)  # a Failure here is an errback
-
-
-def _size(entry: Entry) -> int:
-    views = 0 if entry.views is None else VIEWS_BYTES
-    return ENTRY_BYTES + views + (len(entry.value) if type(entry.value) is bytes else RECORD_BYTES)

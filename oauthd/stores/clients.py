@@ -28,7 +28,8 @@ from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.records import Client, ClientSecret, Generations, Resources, Tally
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, naming
-from oauthd.stores.cache import Cache, Entry
+from oauthd.stores.cache import Cache
+from oauthd.stores.entries import Entry
 from oauthd.stores.interface import Commit, IStore, Page, Stored, StoreUnavailable, Write
 from oauthd.stores.swap import readings, swap
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.records import Scope, Scopes
 from oauthd.stores import kinds, naming
-from oauthd.stores.cache import Cache, Entry
+from oauthd.stores.cache import Cache
+from oauthd.stores.entries import Entry
 from oauthd.stores.interface import IStore
 from oauthd.stores.swap import readings, swap
 

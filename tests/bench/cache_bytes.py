@@ -24,8 +24,9 @@ from oauthd.protocol.introspection import INACTIVE, active
 from oauthd.protocol.records import AccessToken
 from oauthd.stores import naming
 from oauthd.stores.answers import Answers
-from oauthd.stores.cache import Cache, Entry
+from oauthd.stores.cache import Cache
 from oauthd.stores.codec import codec
+from oauthd.stores.entries import Entry
 from oauthd.stores.interface import Ref, Stored
 from tests.bench.store_bytes import MACHINE, NOW, PERSON
 from tests.stores.case import grant

@@ -21,8 +21,9 @@ from oauthd.protocol.records import AccessToken
 from oauthd.stores import naming
 from oauthd.stores.address import Primary
 from oauthd.stores.answers import Answers
-from oauthd.stores.cache import Cache, Entry
+from oauthd.stores.cache import Cache
 from oauthd.stores.connection import RedisConnection
+from oauthd.stores.entries import Entry
 from oauthd.stores.interface import Ref
 from oauthd.stores.invalidation import Invalidation
 from oauthd.stores.pool import Command

@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from oauthd.stores import cache as module
-from oauthd.stores.cache import ALWAYS, Cache, Entry
+from oauthd.stores.cache import Cache
+from oauthd.stores.entries import ALWAYS, Entry
 from oauthd.stores.interface import StoreUnavailable
 
 FAR = 1e9

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
 from oauthd.stores import kinds, naming
-from oauthd.stores.cache import Entry
 from oauthd.stores.connection import CommandRefused, RedisConnection
+from oauthd.stores.entries import Entry
 from oauthd.stores.interface import StoreUnavailable, Write
 from oauthd.stores.pool import Command
 from oauthd.stores.redis import RedisStore
