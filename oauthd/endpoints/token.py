@@ -37,8 +37,6 @@ from oauthd.stores.turns import Turns
 
 ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
 REPEATABLE = ("resource",)  # RFC 8707 section 2
-VARYING: Mapping[str, str] = {"client_credentials": "", "refresh_token": "refresh_token"}
-"""Grant types that are asked for again and again, and the parameter that differs each time."""
 
 
 @frozen
@@ -89,8 +87,9 @@ class Token:
         if binding or not caller.lasts:  # what was proved counts once, and teaches nobody anything
             return Response(200, (*JSON, *self.bindings.fields(binding)), body)
         grant = self.grants[parameters.required("grant_type")]
-        varying = VARYING.get(grant.grant_type)
-        lesson = None if varying is None else TokenLesson(self, caller, parameters, varying, grant, decision)
+        lesson = None
+        if grant.varies is not None:
+            lesson = TokenLesson(self, caller, parameters, grant.varies, grant, decision)
         return Response(200, JSON, body, lesson)
 
     def _ask(self, caller: Caller, parameters: Parameters, source: str, binding: Binding = UNBOUND) -> Ask:

@@ -33,6 +33,7 @@ class AuthorizationCode:
     pkce_public: bool = True
 
     grant_type = "authorization_code"
+    varies = None
 
     async def redeem(self, ask: Ask) -> Redemption:
         """Tokens for the authorization that the code stands for."""

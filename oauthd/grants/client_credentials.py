@@ -33,6 +33,7 @@ class ClientCredentials:
     refresh_absolute: int
 
     grant_type = "client_credentials"
+    varies = ""
 
     async def redeem(self, ask: Ask) -> Redemption:
         """A token for the client itself."""

@@ -30,6 +30,7 @@ class Device:
     access_lifetime: int
 
     grant_type = DEVICE_CODE
+    varies = None
 
     async def redeem(self, ask: Ask) -> Redemption:
         """Tokens for the approved device; otherwise the error that tells what to do."""

@@ -92,6 +92,11 @@ class GrantType(Protocol):
 
     grant_type: str
 
+    @property
+    def varies(self) -> str | None:
+        """Of a grant that is asked for again and again: the parameter that differs then, "" for none; else None."""
+        ...
+
     def redeem(self, ask: Ask) -> Awaitable[Redemption | Repeated]:
         """Decide; refuse with an `OAuthError`. Writes nothing that a correct repeat would miss."""
         ...

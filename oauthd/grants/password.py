@@ -38,6 +38,7 @@ class Password:
     profile: str
 
     grant_type = "password"
+    varies = None
 
     async def redeem(self, ask: Ask) -> Redemption:
         """Tokens for the user whose password was given."""

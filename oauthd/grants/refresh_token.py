@@ -54,6 +54,7 @@ class Refresh:
     profile: str
 
     grant_type = "refresh_token"
+    varies = "refresh_token"
 
     async def redeem(self, ask: Ask) -> Redemption | Repeated:
         """The successor's tokens; or those of the first time, inside the grace window."""
