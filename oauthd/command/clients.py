@@ -29,6 +29,8 @@ def client() -> None:
 @click.option("--access-format", type=click.Choice(["jwt", "opaque"]), help="Of its access tokens.")
 @click.option("--first-party", is_flag=True, help="People are not asked for consent, where that is safe.")
 @click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
+@click.option("--pkce-required/--no-pkce-required", default=None, help="PKCE also for a confidential client.")
+@click.option("--id-token-algorithm", help="What signs its id tokens; the server's setting if not given.")
 @click.option("--client-id", help="Chosen instead of made.")
 @options
 @click.pass_obj
@@ -64,6 +66,8 @@ def show_(server: Server, client_id: str) -> None:
 @click.option("--scope", "scopes", multiple=True, help="All that it may ask for; repeatable.")
 @click.option("--default-scope", "default_scopes", multiple=True, help="What a request without scope gets.")
 @click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
+@click.option("--pkce-required/--no-pkce-required", default=None, help="PKCE also for a confidential client.")
+@click.option("--id-token-algorithm", help="What signs its id tokens; the server's setting if not given.")
 @click.option("--active/--inactive", "is_active", default=None, help="Inactive: its tokens end.")
 @click.option("--clear", "clear", multiple=True, metavar="MEMBER", help="A member that is to be empty; repeatable.")
 @options

@@ -9,6 +9,7 @@ import click
 from oauthd.command.output import done, show, table
 from oauthd.command.server import Server, segment
 from oauthd.command.terminal import Refused, say
+from oauthd.command.users import named
 
 
 @click.group()
@@ -32,11 +33,12 @@ def get(server: Server, scope: str, resource: str | None) -> None:
 
 @token.command("list")
 @click.option("--client", "client_id", help="Of this client.")
-@click.option("--user", "user_id", help="Of the user with this id.")
+@click.option("--user", help="Of the user with this name or id.")
 @click.option("--kind", type=click.Choice(["access", "refresh"]))
 @click.pass_obj
-def list_(server: Server, client_id: str | None, user_id: str | None, kind: str | None) -> None:
+def list_(server: Server, client_id: str | None, user: str | None, kind: str | None) -> None:
     """List live tokens; never their values."""
+    user_id = named(server, user) if user else None
     rows = server.pages("/oauth/tokens", "tokens", client_id=client_id, user_id=user_id, kind=kind)
     table(server, rows, ("token_id", "kind", "client_id", "username", "scope", "expires_at"))
 
@@ -44,7 +46,7 @@ def list_(server: Server, client_id: str | None, user_id: str | None, kind: str 
 @token.command()
 @click.argument("value", required=False)
 @click.option("--id", "token_id", help="The token of this id, as lists show it.")
-@click.option("--user", "user_id", help="Every token of the user with this id.")
+@click.option("--user", help="Every token of the user with this name or id.")
 @click.option("--client", "client_id", help="Every token of this client.")
 @click.option("--all", "everything", is_flag=True, help="Every token there is, your own included.")
 @click.pass_obj
@@ -52,13 +54,13 @@ def revoke(
     server: Server,
     value: str | None,
     token_id: str | None,
-    user_id: str | None,
+    user: str | None,
     client_id: str | None,
     everything: bool,
 ) -> None:
     """Revoke a token by its value (`-`: from standard input), or whatever the option names."""
-    named = [one for one in (value, token_id, user_id, client_id, everything or None) if one]
-    if len(named) != 1:
+    given = [one for one in (value, token_id, user, client_id, everything or None) if one]
+    if len(given) != 1:
         raise Refused("name one thing to revoke")
     if value:
         server.api("POST", "/oauth/tokens/revoke", {"token": _value(value)})
@@ -66,6 +68,7 @@ def revoke(
         server.api("DELETE", f"/oauth/tokens/{segment(token_id)}")
     else:
         all_ = "true" if everything else None
+        user_id = named(server, user) if user else None
         server.api("DELETE", "/oauth/tokens", user_id=user_id, client_id=client_id, all=all_)
     done(server, "revoked")
 

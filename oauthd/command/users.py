@@ -71,6 +71,12 @@ def reactivate(server: Server, username: str) -> None:
     done(server, f"{username} may sign in again")
 
 
+def named(server: Server, user: str) -> str:
+    """The id of the user who has this name, else this id."""
+    found = server.pages("/users", "users", username=user)
+    return str((found[0] if found else server.api("GET", f"/users/{segment(user)}"))["user_id"])
+
+
 def _id_of(server: Server, username: str) -> str:
     found = server.pages("/users", "users", username=username)
     if not found:

@@ -123,7 +123,8 @@ class ClientTests(CommandCase):
             "--redirect-uri", "https://a.example/cb", "--redirect-uri", "https://b.example/cb",
             "--post-logout-redirect-uri", "https://a.example/", "--grant", "device_code", "--grant", "refresh_token",
             "--scope", "openid", "--scope", "email", "--default-scope", "openid",
-            "--resource", "https://api.example", "--access-format", "opaque",
+            "--resource", "https://api.example", "--access-format", "opaque", "--pkce-required",
+            "--id-token-algorithm", "ES256",
         )  # fmt: skip
         told = {
             "name": "Everything",
@@ -137,6 +138,8 @@ class ClientTests(CommandCase):
             "default_scopes": ["openid"],
             "resources": ["https://api.example"],
             "access_format": "opaque",
+            "pkce_required": True,
+            "id_token_algorithm": "ES256",
         }
         self.assertEqual({name: made[name] for name in told}, told)
         public = self.json("client", "create", "--name", "Public", "--public", "--grant", "device_code")
@@ -313,6 +316,7 @@ class TokenTests(CommandCase):
         self.assertNotIn(tokens["refresh_token"], ran.output)
         (listed,) = self.json("token", "list", "--user", self.user_id, "--kind", "refresh")
         self.assertEqual((listed["kind"], listed["username"]), ("refresh", "alice"))
+        self.assertEqual(self.json("token", "list", "--user", "alice", "--kind", "refresh"), [listed])
         own = [one for one in self.json("token", "list", "--client", "admin") if one["scope"] == "admin"]
         self.assertEqual(len(own), 2)  # the visitor's, and the one of this very request
 
@@ -330,7 +334,7 @@ class TokenTests(CommandCase):
 
     def test_revoke_many(self) -> None:
         """All tokens of a user, of a client, or of everybody end at once."""
-        for way in (("--user", self.user_id), ("--client", self.app.client_id), ("--all",)):
+        for way in (("--user", self.user_id), ("--user", "alice"), ("--client", self.app.client_id), ("--all",)):
             tokens = self.issued()
             self.assertTrue(self.active(tokens["access_token"]))
             self.oauthd("token", "revoke", *way)
@@ -343,6 +347,7 @@ class TokenTests(CommandCase):
             self.assertIn("name one thing to revoke", self.refused("token", "revoke", *wrong))
         for way in ("--user", "--client"):
             self.assertIn("404", self.refused("token", "revoke", way, "nobody"))
+        self.assertIn("404", self.refused("token", "list", "--user", "nobody"))
 
 
 class KeyTests(CommandCase):
