@@ -85,7 +85,7 @@ class KeysResource:
                     Member(
                         "announce",
                         Whole(0, 365 * 86400),
-                        "Seconds until they sign; 0 after a key has leaked.",
+                        "Seconds until they sign; 0: at once.",
                         default=self.keys.announce,
                     ),
                 )

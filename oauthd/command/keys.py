@@ -23,7 +23,7 @@ def list_(server: Server) -> None:
 
 
 @keys.command()
-@click.option("--announce", type=click.IntRange(0), help="Seconds until they sign; 0 after a key has leaked.")
+@click.option("--announce", type=click.IntRange(0), help="Seconds until they sign; 0: at once.")
 @click.pass_obj
 def rotate(server: Server, announce: int | None) -> None:
     """Make and announce new keys."""

@@ -17,6 +17,7 @@ from oauthd.config import posture
 def check(server: Server, path: str | None, fapi: bool) -> None:
     """Print what of RFC 9700 and FAPI 2.0 holds for every client, and the setting that mends the rest.
 
+    It looks at the settings (environment and file), not at a running server: name the file that the server has.
     The status is 1 when a point of RFC 9700 does not hold.
     """
     found = posture.report(settings_of(path))

@@ -36,7 +36,7 @@ class KeySettings:
     master_keys: tuple[str, ...] = setting(
         (),
         help="Master keys, each 32 bytes in base64url (43 characters). The first seals, all open, so a new one goes in "
-        "front, and the old one leaves once `oauthd keys reseal` tells of nothing that hangs on it (docs/keys.md). "
+        "front, and the old one leaves once `oauthd keys reseal` tells of nothing that hangs on it (etc/docs/keys.md). "
         "When not set: master.key in the data folder.",
         secret=True,
         check=checks.master_keys,
