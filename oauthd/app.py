@@ -21,6 +21,7 @@ from oauthd.admin.profile import ProfileResource
 from oauthd.admin.scopes import ScopesResource
 from oauthd.admin.tokens import TokensResource
 from oauthd.admin.users import PasswordRule, UsersResource
+from oauthd.config import Settings
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
@@ -163,7 +164,7 @@ class Application(Parts):
             grant_types=tuple(self.grants),
             authentication=self.authentication.metadata(),
             id_token_algorithms=self._signatures,
-            proof_algorithms=world.settings.dpop.algorithms,
+            proof_algorithms=_proof_algorithms(world.settings),
             acr_values=tuple(acr.AMR),
             requests=self.requests.metadata(),
         )
@@ -344,3 +345,9 @@ class Application(Parts):
 def _advertised(endpoint: str) -> str:
     """The first path of the row that an endpoint serves."""
     return next(route.paths[0] for route in ROUTES if endpoint in route.endpoints.values())
+
+
+def _proof_algorithms(settings: Settings) -> tuple[str, ...]:
+    """What may sign DPoP proofs: under FAPI 2.0 what may sign all JWTs of clients (its section 5.4.1)."""
+    strict = settings.server.profile == FAPI2
+    return tuple(name for name in settings.dpop.algorithms if not strict or name in SIGNING)

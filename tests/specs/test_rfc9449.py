@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oauthd.config import DpopSettings
+from oauthd.config import DpopSettings, ServerSettings
 from tests.possession import Holder, encoded
 from tests.server import DEVICE_GRANT, VERIFIER, App, ServerCase, ok, together
 from tests.specs.tokens import verified
@@ -431,6 +431,17 @@ class OptionalNonceTests(ProofCase):
             ok(await self.machine(self.proof(iat=iat, nonce=answer.header("dpop-nonce"))))
         answer = await self.machine(self.proof())
         self.assertEqual((answer.status, answer.header("dpop-nonce")), (200, ""))
+
+
+class StrictMetadataTests(ProofCase):
+    """Where all clients are held to FAPI 2.0."""
+
+    sections = {"server": ServerSettings(profile="fapi2")}
+
+    async def test_section_5_1_metadata(self) -> None:
+        """Section 5.1: the metadata names none that such a client's proof is refused for."""
+        document = ok(await self.server.get("/.well-known/oauth-authorization-server"))
+        self.assertEqual(document["dpop_signing_alg_values_supported"], ["ES256", "EdDSA", "Ed25519", "PS256"])
 
 
 class OffTests(ProofCase):
