@@ -56,7 +56,6 @@ from oauthd.proofs.software_statement import SoftwareStatements
 from oauthd.protocol import acr, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
-from oauthd.stores.turns import Turns
 from oauthd.subjects import TYPES
 from oauthd.web.routes import REGISTRATION, ROUTES
 
@@ -105,7 +104,7 @@ class Application(Parts):
                 events=events,
                 clock=world.clock,
                 entropy=world.entropy,
-                turns=Turns(world.store, world.reactor),
+                reactor=world.reactor,
             ),
             "introspect": Introspect(
                 authentication=self.authentication,

@@ -21,7 +21,7 @@ from oauthd.protocol.claims import STANDARD
 from oauthd.protocol.claims_request import requested
 from oauthd.protocol.confirmation import confirmation
 from oauthd.protocol.frozen import Frozen
-from oauthd.protocol.jose import at_hash
+from oauthd.protocol.jose import Signer, at_hash
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken, User
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
@@ -61,6 +61,30 @@ class Order(Frozen, frozen=True):
         return self.user_id or self.client.client_id
 
 
+class Draft(Frozen, frozen=True):
+    """An access token of which all is there but the signature: a signature is made faster next to another one.
+
+    :ivar signer: None for an opaque token.
+    :ivar content: what is to be signed; else the token.
+    """
+
+    secret = ("content",)
+
+    record: AccessToken
+    signer: Signer | None
+    content: bytes
+
+    def token(self) -> str:
+        """The finished token."""
+        signer, content = self.signer, self.content
+        return content.decode("ascii") if signer is None else signer.signed(content, signer.signature(content))
+
+    def finished(self) -> tuple[str, Write[AccessToken]]:
+        """The token and the record that makes it live."""
+        token = self.token()
+        return token, Write(kinds.access_token(token), self.record)
+
+
 @frozen
 class Minting:
     """Makes tokens as the settings and the client say."""
@@ -76,25 +100,33 @@ class Minting:
 
     async def access_token(self, order: Order) -> tuple[str, Write[AccessToken]]:
         """An access token and the record that makes it live."""
-        made = self.access_token_at_once(order)
-        if made is not None:
-            return made
+        draft = self.draft(order)
+        if draft is not None:
+            return draft.finished()
         record = self._record(order)
         claims, algorithm = self._access_claims(order, record), self._access_algorithm(order.client)
         token = await self.nested.signed(order.client, claims, algorithm, typ=ACCESS_TOKEN_TYPE)
         return token, Write(kinds.access_token(token), record)
 
-    def access_token_at_once(self, order: Order) -> tuple[str, Write[AccessToken]] | None:
-        """The same without waiting; None where a thread must sign."""
-        if (order.client.access_format or self.settings.tokens.access_format) == "opaque":
-            token, record = opaque.make(opaque.ACCESS_TOKEN, self.entropy), self._record(order)
-        else:
-            signer = self.keys.signer(self._access_algorithm(order.client), ACCESS_TOKEN_TYPE)
-            if signer.slow:
-                return None
-            record = self._record(order)
-            token = signer.sign(self._access_claims(order, record))
-        return token, Write(kinds.access_token(token), record)
+    def draft(self, order: Order) -> Draft | None:
+        """An access token that is still to be signed; None where a thread must do that."""
+        if self._is_opaque(order.client):
+            return Draft(self._record(order), None, opaque.make(opaque.ACCESS_TOKEN, self.entropy).encode())
+        signer = self._access_signer(order.client)
+        if signer.slow:
+            return None
+        record = self._record(order)
+        return Draft(record, signer, signer.unsigned(self._access_claims(order, record)))
+
+    def access_token_waits(self, client: Client) -> bool:
+        """Must a thread sign the client's access tokens?"""
+        return not self._is_opaque(client) and self._access_signer(client).slow
+
+    def _is_opaque(self, client: Client) -> bool:
+        return (client.access_format or self.settings.tokens.access_format) == "opaque"
+
+    def _access_signer(self, client: Client) -> Signer:
+        return self.keys.signer(self._access_algorithm(client), ACCESS_TOKEN_TYPE)
 
     def _record(self, order: Order) -> AccessToken:
         now = int(self.clock())

@@ -6,16 +6,16 @@ stores what the answer stands on. Whoever loses that step asks the grant again, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from attrs import define, field, frozen
 from msgspec.structs import replace
-from twisted.internet.defer import ensureDeferred
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 
 from oauthd.endpoints.token_answer import TokenAnswer, TokenAnswers
+from oauthd.endpoints.token_turns import Asked, TokenTurns
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, GrantAtOnce, GrantType, Redemption, Repeated
 from oauthd.proofs.binding import Bindings
@@ -33,7 +33,6 @@ from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client
 from oauthd.stores import kinds
 from oauthd.stores.cache import Cache
 from oauthd.stores.interface import IStore, Stored
-from oauthd.stores.turns import Turns
 
 ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
 REPEATABLE = ("resource",)  # RFC 8707 section 2
@@ -56,8 +55,13 @@ class Token:
     events: Events
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
-    turns: Turns
+    reactor: IReactorTime
+    turns: TokenTurns = field(init=False)
     at_once: Mapping[str, GrantAtOnce] = field(init=False)
+
+    @turns.default
+    def _turns(self) -> TokenTurns:
+        return TokenTurns(self.store, self.answers, self.reactor, self._tell)
 
     @at_once.default
     def _at_once(self) -> Mapping[str, GrantAtOnce]:
@@ -150,70 +154,47 @@ class Token:
         await self.store.put(answer.access)
         return True
 
-    # the same without a coroutine for each, which costs a third of it all
+    # the same together with others, which costs a third
 
-    def answer_at_once(self, caller: Caller, parameters: Parameters, grant: GrantAtOnce, waiter: Told) -> bool:
+    def answer_together(self, caller: Caller, parameters: Parameters, grant: GrantAtOnce, waiter: Told) -> bool:
         """Answer as `answer`, a request of which nothing was proved that counts once; False where it must be that."""
+        if self.answers.waits(caller.client):
+            return False
         ask = self._ask(caller, parameters, "")
         refs = grant.reads(ask)
         if refs is None:
             return False
-        self.turns.get(refs, partial(self._read, waiter, ask, grant))
+        decide, onward = partial(self._decide, grant, ask), partial(self._onward, ask)
+        self.turns.add(Asked(caller.client, grant.grant_type, waiter, refs, decide, onward))
         return True
 
-    def _read(self, waiter: Told, ask: Ask, grant: GrantAtOnce, found: list[Stored[Any] | None] | Failure) -> None:
-        if isinstance(found, Failure):
-            waiter(found)
-            return
-        redemption = answer = None
+    def _decide(self, grant: GrantAtOnce, ask: Ask, found: Sequence[Stored[Any] | None]) -> Redemption | None:
         try:
             redemption = grant.redeem_at_once(ask, found)
-            if redemption is not None:
-                answer = self.answers.make_at_once(ask.client, self._detailed(ask, redemption), ask.binding)
+            return None if redemption is None else self._detailed(ask, redemption)
         except OAuthError:
-            redemption = None  # to be refused like any other
-        except Exception:
-            waiter(Failure())  # type: ignore[no-untyped-call]
-            return
-        if answer is None or answer.step is None:
-            self._go_on(waiter, ask, redemption)
-        else:
-            self.turns.commit(answer.step, partial(self._stepped, waiter, ask, grant, answer))
+            return None  # to be refused like any other
 
-    def _stepped(
-        self, waiter: Told, ask: Ask, grant: GrantAtOnce, answer: TokenAnswer, outcome: bool | Failure
-    ) -> None:
-        if isinstance(outcome, Failure):
-            waiter(outcome)
-        elif outcome:
-            self._tell(grant.grant_type, answer.access.record)
-            waiter(answer.body)
-        else:  # somebody was faster
-            self._go_on(waiter, ask, None)
-
-    def _go_on(self, waiter: Told, ask: Ask, decided: Redemption | None) -> None:
-        """On the ordinary way, with what was decided so far."""
-        ensureDeferred(self._granted(ask, decided)).addCallback(_body_of).addBoth(waiter)
+    async def _onward(self, ask: Ask, decided: Redemption | None) -> bytes:
+        body, _ = await self._granted(ask, decided)
+        return body
 
     def repeat(self, client: Client, grant: GrantType, decision: Redemption, waiter: Told) -> bool:
         """Another token by a decision that still holds; False where a thread must sign."""
-        answer = self.answers.make_at_once(client, decision)
-        if answer is None:
+        if self.answers.waits(client):
             return False
-        self.turns.put(answer.access, partial(self._put, waiter, grant, answer))
+        onward = partial(self.repeated, client, grant, decision)
+        self.turns.add(Asked(client, grant.grant_type, waiter, (), lambda found: decision, onward))
         return True
 
-    def _put(self, waiter: Told, grant: GrantType, answer: TokenAnswer, failure: Failure | None) -> None:
-        if failure is None:
-            self._tell(grant.grant_type, answer.access.record)
-        waiter(answer.body if failure is None else failure)
-
-    async def repeated(self, client: Client, grant: GrantType, decision: Redemption) -> Response:
-        """Another token by a decision that still holds, signed by a thread."""
+    async def repeated(
+        self, client: Client, grant: GrantType, decision: Redemption, decided: Redemption | None = None
+    ) -> bytes:
+        """Another token by a decision that still holds, whatever it takes."""
         answer = await self.answers.make(client, decision)
         await self.store.put(answer.access)
         self._tell(grant.grant_type, answer.access.record)
-        return Response(200, JSON, answer.body)
+        return answer.body
 
     def _tell(self, grant_type: str, access: AccessToken) -> None:
         self.events.tell(
@@ -223,10 +204,6 @@ class Token:
             user_id=access.user_id or None,
             scope=" ".join(access.scope),
         )
-
-
-def _body_of(granted: tuple[bytes, Redemption | None]) -> bytes:
-    return granted[0]
 
 
 @define(eq=False)
@@ -243,6 +220,7 @@ class TokenLesson:
     parameter: str
     grant: GrantType
     decision: Redemption | None
+
     def holds(self) -> bool:
         """Would the same client still be let in, for all that is known?"""
         return self.endpoint.cache.counts(self.caller.entry) and self.endpoint.clock() < self.caller.until
@@ -256,14 +234,14 @@ class TokenLesson:
         if decision is not None and decision.holds is not None and decision.holds():
             return endpoint.repeat(client, self.grant, decision, waiter)
         grant = endpoint.at_once.get(self.grant.grant_type)
-        return grant is not None and endpoint.answer_at_once(self.caller, self._said(value), grant, waiter)
+        return grant is not None and endpoint.answer_together(self.caller, self._said(value), grant, waiter)
 
-    def ask(self, value: bytes) -> Awaitable[Response]:
+    async def ask(self, value: bytes) -> Response:
         """Another token."""
         endpoint, client, decision = self.endpoint, self.caller.client, self.decision
         if decision is not None and decision.holds is not None and decision.holds():
-            return endpoint.repeated(client, self.grant, decision)
-        return endpoint.answer(self.caller, self._said(value), "")
+            return Response(200, JSON, await endpoint.repeated(client, self.grant, decision))
+        return await endpoint.answer(self.caller, self._said(value), "")
 
     def _said(self, value: bytes) -> Parameters:
         """The parameters of the request."""

@@ -5,17 +5,24 @@ Everything is minted before anything is written: the step that spends what was r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
 
 from oauthd.grants.interface import Redemption
-from oauthd.minting import Minting, Order
+from oauthd.minting import Draft, Minting, Order
+from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.json_text import text
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Grant
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, Write
+
+Wanted = tuple[Client, Redemption, Binding]
+"""Who asks, what was decided, and what the request has proved to hold."""
+
+_Body = tuple[bytes, Write[AccessToken], list[Write[Any]]]
 
 
 class TokenAnswer(Frozen, frozen=True):
@@ -40,38 +47,53 @@ class TokenAnswers:
 
     async def make(self, client: Client, redemption: Redemption, binding: Binding = UNBOUND) -> TokenAnswer:
         """The answer that a decision leads to."""
-        access = await self.minting.access_token(_order(client, redemption, binding))
+        token, access = await self.minting.access_token(_order(client, redemption, binding))
         grant, id_token = _told_of(redemption), ""
         if grant is not None:
-            id_token = await self.minting.id_token(client, grant, access[0], redemption.nonce)
-        return self._answer(client, redemption, binding, access, id_token)
+            id_token = await self.minting.id_token(client, grant, token, redemption.nonce)
+        wanted = client, redemption, binding
+        return _finished(wanted, self._body(wanted, token, access, id_token))
 
-    def make_at_once(
-        self, client: Client, redemption: Redemption, binding: Binding = UNBOUND
-    ) -> TokenAnswer | None:
-        """The same without waiting; None where there is something to wait for."""
+    def waits(self, client: Client) -> bool:
+        """Must a thread sign the client's access tokens?"""
+        return self.minting.access_token_waits(client)
+
+    def make_together(self, wanted: Sequence[Wanted]) -> list[TokenAnswer | None]:
+        """As `make`, for many, without waiting; None for who must wait, or is to be refused.
+
+        One step for all of them, then the next one: a signature among other work takes 58 us, one after another 35, and
+        what other work finds in the processor's caches then is its own.
+        """
+        drafts = list(map(self._draft, wanted))
+        tokens = [None if draft is None else draft.finished() for draft in drafts]
+        bodies = [None if token is None else self._said(one, *token) for one, token in zip(wanted, tokens, strict=True)]
+        return [None if body is None else _finished(one, body) for one, body in zip(wanted, bodies, strict=True)]
+
+    def _draft(self, wanted: Wanted) -> Draft | None:
+        client, redemption, binding = wanted
+        grant = _told_of(redemption)
+        try:
+            if grant is not None and self.minting.id_token_waits(client, grant):
+                return None
+        except OAuthError:
+            return None
+        return self.minting.draft(_order(client, redemption, binding))
+
+    def _said(self, wanted: Wanted, token: str, access: Write[AccessToken]) -> _Body | None:
+        client, redemption, _ = wanted
         grant, id_token = _told_of(redemption), ""
-        if grant is not None and self.minting.id_token_waits(client, grant):
-            return None
-        access = self.minting.access_token_at_once(_order(client, redemption, binding))
-        if access is None:
-            return None
         if grant is not None:
-            id_token = self.minting.id_token_at_once(client, grant, access[0], redemption.nonce)
-        return self._answer(client, redemption, binding, access, id_token)
+            try:
+                id_token = self.minting.id_token_at_once(client, grant, token, redemption.nonce)
+            except OAuthError:
+                return None
+        return self._body(wanted, token, access, id_token)
 
-    def _answer(
-        self,
-        client: Client,
-        redemption: Redemption,
-        binding: Binding,
-        access: tuple[str, Write[AccessToken]],
-        id_token: str,
-    ) -> TokenAnswer:
-        access_token, write = access
-        record, grant = write.record, redemption.grant or redemption.standing
+    def _body(self, wanted: Wanted, token: str, access: Write[AccessToken], id_token: str) -> _Body:
+        client, redemption, binding = wanted
+        record, grant = access.record, redemption.grant or redemption.standing
         answer: dict[str, Any] = {
-            "access_token": access_token,
+            "access_token": token,
             "token_type": "DPoP" if record.binding.jkt else "Bearer",  # RFC 9449 section 5
             "expires_in": record.expires_at - record.issued_at,
         }
@@ -96,15 +118,17 @@ class TokenAnswers:
             answer["scope"] = " ".join(redemption.scope)
         if id_token:
             answer["id_token"] = id_token
-        body = text(answer).encode()
-        return TokenAnswer(body, write, _step(redemption, body, writes, write) if writes else None)
+        return text(answer).encode(), access, writes
 
 
-def _step(redemption: Redemption, body: bytes, writes: list[Write[Any]], access: Write[AccessToken]) -> Commit:
-    """All that is to be written, under the grant's own conditions."""
+def _finished(wanted: Wanted, body: _Body) -> TokenAnswer:
+    """With all that is to be written, under the grant's own conditions."""
+    (_, redemption, _), (said, access, writes) = wanted, body
+    if not writes:
+        return TokenAnswer(said, access, None)
     if redemption.keeps is not None:
-        writes.append(redemption.keeps(body))
-    return redemption.commit.writing(writes, puts=(access,))
+        writes.append(redemption.keeps(said))
+    return TokenAnswer(said, access, redemption.commit.writing(writes, puts=(access,)))
 
 
 def _told_of(redemption: Redemption) -> Grant | None:

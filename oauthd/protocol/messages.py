@@ -51,7 +51,7 @@ class Parameters(Frozen, frozen=True):
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every non-empty value of `name`, for parameters that may repeat (RFC 8707 `resource`)."""
-        return tuple(value for key, value in self.pairs if key == name and value)
+        return tuple([value for key, value in self.pairs if key == name and value])
 
     def refuse_repeats(self, repeatable: Iterable[str] = ()) -> None:
         """Refuse any parameter sent twice, known or not.

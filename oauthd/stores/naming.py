@@ -73,6 +73,7 @@ def sequence(name: str) -> bytes:
     return b"sequence:" + _bytes(name)
 
 
+@lru_cache(maxsize=4096)
 def generation(subject: str) -> bytes:
     """The key of a subject's generation: `world`, `client:ID` or `user:ID`.
 

@@ -190,9 +190,11 @@ class RedisStore:
         kept: dict[Ref[Any], Collection[str]] = dict.fromkeys(commit.forgets, ())
         for write in commit.writes:
             names = kept[write.ref] = tuple(write.ref.kind.indexes(write.record))
+            if not names:
+                continue
             if not write.ref.kind.lasting:
                 self.indexes.enter(write.ref, names, write.record.expires_at, time_to_live(write, now))
-            elif names:
+            else:
                 commands = [_lists(write, name) for name in names]
                 ensureDeferred(self._connection.call(*commands)).addErrback(self._unlisted)
         for stored in commit.expected:
