@@ -459,14 +459,15 @@ class FindingTests(CommandCase):
             self.assertTrue(ran.errors.splitlines()[-1].startswith("Error: "), ran.errors)
 
     def test_hostile_names(self) -> None:
-        """A name that a stranger gave to a client or a user cannot steer the terminal; programs see it as it is."""
+        """Words that somebody gave to a user or a scope cannot steer the terminal; programs see them as they are."""
         daemon = self.serve()
         visitor = Visitor.of(daemon.http, daemon.credentials)
         visitor.user(HOSTILE, email="mallory@example.com")
-        self.json("client", "create", "--name", HOSTILE, "--grant", "client_credentials")
-        for arguments in (("client", "list"), ("user", "list")):
+        self.json("scope", "create", "hostile", "--description", HOSTILE)
+        for arguments in (("scope", "list"), ("user", "list")):
             output = self.oauthd(*arguments).output
             self.assertTrue(output.replace("\n", "").isprintable(), output)
             self.assertIn("Nice\ufffdapp", output)
-        self.assertIn(HOSTILE, [one["name"] for one in self.json("client", "list")])
+        self.assertIn(HOSTILE, [one["description"] for one in self.json("scope", "list")])
+        self.refused("client", "create", "--name", HOSTILE, "--grant", "client_credentials")
         self.refused("user", "passwd", "no\x1b[2Jbody")
