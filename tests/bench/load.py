@@ -140,7 +140,7 @@ class Wrk:
     ) -> Reading:
         """Drive a server, and read its CPU around that."""
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        begun, before, stored = time.monotonic(), server.cpu(), store.cpu() if store else 0
+        begun, before, stored = time.monotonic(), server.cpu(), store.own_cpu() if store else 0
         core = processes.busy(server.on)
         found = self.finish(self.start(port, script, *words, seconds=seconds, connections=connections), seconds)
         spent, took = server.cpu() - before, time.monotonic() - begun
@@ -151,7 +151,7 @@ class Wrk:
         return Reading(
             found=found,
             cpu=spent / 1e9 / found.requests,
-            store=(store.cpu() - stored) / 1e9 / found.requests if store else 0.0,
+            store=(store.own_cpu() - stored) / 1e9 / found.requests if store else 0.0,
             busy=spent / 1e9 / took,
             others=max((processes.busy(server.on) - core) / took - spent / 1e9 / took, 0.0),
             load_busy=own / took,

@@ -124,6 +124,10 @@ class Child:
         """Nanoseconds of CPU of it and its children."""
         return sum(map(cpu, family(self.pid)))
 
+    def own_cpu(self) -> int:
+        """Nanoseconds of CPU of it alone: a child of Valkey that writes the data to disk comes and goes."""
+        return cpu(self.pid)
+
     def resident(self) -> int:
         """Bytes of memory of it and its children."""
         return sum(map(resident, family(self.pid)))
