@@ -151,7 +151,8 @@ class IStore(Interface):
     def commits(commits: Sequence[Commit]) -> Awaitable[list[bool]]:
         """Carry out several such steps in one round trip, one after the other; of each what `commit` would say.
 
-        When the reply is lost they are sent again where each of them would recognise itself.
+        When the reply is lost they are sent again where one of them would recognise itself; False may then be said of
+        another that was carried out. Alone it would be `StoreUnavailable`.
         """
 
     def forget(*refs: Ref[Any]) -> Awaitable[None]:

@@ -173,7 +173,8 @@ class RedisStore:
             return [False] * len(commits)
         sent = [one for one in steps if one is not None]
         try:
-            again = all(one.witnessed for one in sent)
+            # One that would not recognise itself is refused then, if it was carried out and changed something.
+            again = any(one.witnessed for one in sent)
             replies = await self._connection.call(*commands, again=again)
         finally:
             for one in sent:

@@ -240,6 +240,16 @@ class LostReplyTests(ConnectionCase):
             await self.store.commit(commit)
         self.assertIs(await self.eventually(lambda: self.store.commit(commit)), False)
 
+    async def test_beside_one_without(self) -> None:
+        """An attempt that goes together with such a change is recognised all the same; of the change False is said."""
+        where = kinds.refresh_token("h", "r")
+        (stored,) = await self.store.get(where)
+        assert stored is not None
+        change = Commit(expected=(stored,), writes=(Write(where, refresh("other", lives=59)),))
+        commit = await self.redemption("one")
+        self.lossy.plan = [False]
+        self.assertEqual(await self.store.commits((commit, change)), [True, False])
+
     async def test_indexes_lost(self) -> None:
         """A redemption that was done stays done when the server goes away before its indexes are written."""
         commit = await self.redemption("one")
