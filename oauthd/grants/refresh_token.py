@@ -110,7 +110,8 @@ class Refresh:
         changed = (
             replace(refresh, spent=Spent(ask.attempt, ask.now))
             if rotates
-            else replace(refresh, expires_at=min(ask.now + self.refresh_idle, grant.ends_at))
+            # Never back: two nodes whose clocks differ would undo each other's step for as long as both are asked.
+            else replace(refresh, expires_at=max(refresh.expires_at, min(ask.now + self.refresh_idle, grant.ends_at)))
         )
         return Redemption(
             scope=scope,

@@ -322,6 +322,17 @@ class WithoutRotationTests(ServerCase):
         self.server.clock.advance(2 * DAY + 10)
         self.refused(await self.server.refresh(self.app, self.token), "invalid_grant")
 
+    async def test_clocks_that_differ(self) -> None:
+        """A node whose clock is behind does not move the idle end back: two would do so in turns, and refuse many."""
+        where = kinds.refresh_token(self.token[4:18], self.token)
+        ends = []
+        for seconds in (100, -1):
+            self.server.clock.rightNow += seconds
+            ok(await self.server.refresh(self.app, self.token))
+            (stored,) = await self.server.store.get(where)
+            ends.append(stored and stored.record.expires_at)
+        self.assertEqual(ends, [int(NOW) + 100 + 7 * DAY] * 2)
+
     async def test_parallel_use(self) -> None:
         """Twenty uses at once all get tokens."""
         self.server.clock.advance(100)
