@@ -255,7 +255,12 @@ class LaneChannel(Channel):
         self._taught, self._began = taught, self.lane.clock()
         self.site.shield.began()
         answered = partial(self._answered, taught)
-        if taught.tell is None or not taught.tell(value, answered):
+        try:
+            is_told = taught.tell is not None and taught.tell(value, answered)
+        except Exception:  # answered like one that comes later: else nobody is, and a drain waits for it
+            answered(Failure())
+            return
+        if not is_told:
             asked: Any = taught.lesson.ask(value)
             ensureDeferred(asked).addBoth(answered)
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
+from oauthd.keys import Keys, NoSigningKey
 from oauthd.stores import naming
 from oauthd.stores.address import Primary
 from oauthd.stores.interface import StoreUnavailable
@@ -525,6 +526,21 @@ class TimeTests(Machines):
         self.assertEqual((json_of(answer), line.transport.connected), (INACTIVE, True))
         self.later(61)
         self.assertFalse(line.transport.connected)
+
+    async def test_no_key(self) -> None:
+        """Where no key signs any more the answer is an error of the server, and nothing is left under way."""
+        asked = request(TOKEN, MACHINE, await self.server.client("jwt", access_format="jwt"))
+        line = await self.taught(asked)
+
+        def none(*given: object) -> None:
+            raise NoSigningKey
+
+        gone = self.patch(Keys, "signer", none)
+        self.assertEqual(status(await line.ask(asked)), 500)
+        self.assertEqual(self.site.shield.running, 0)
+        gone.restore()
+        self.assertEqual(status(await line.ask(asked)), 200)
+        self.assertEqual(len(self.flushLoggedErrors(NoSigningKey)), 1)
 
     async def test_drain(self) -> None:
         """What is being asked when the drain begins is answered, as the last answer; nothing after it is begun."""
