@@ -28,6 +28,7 @@ from oauthd.protocol.records import UNBOUND, AccessToken, Client
 from oauthd.stores.interface import IStore, Ref, Stored, StoreUnavailable
 
 MOST_UNDER_WAY = 2  # batches; what is asked meanwhile goes together with the next one, and costs less
+LARGEST_BATCH = 256  # requests; a longer one would hold the reactor up
 
 
 @define(eq=False)
@@ -76,7 +77,7 @@ class TokenTurns:
         self._next.append(asked)
 
     def _send(self) -> None:
-        batch, self._next = self._next, []
+        batch, self._next = self._next[:LARGEST_BATCH], self._next[LARGEST_BATCH:]
         if batch:  # else a batch that ended meanwhile has taken them along
             self._under_way += 1
             ensureDeferred(self._answer(batch)).addErrback(self._failed, batch).addBoth(self._done)

@@ -83,8 +83,8 @@ class Taught:
     """
 
     lesson: Lesson
-    prefix: bytes
-    suffix: bytes
+    prefix: bytes = field(repr=False)  # a secret may stand in it
+    suffix: bytes = field(repr=False)
     place: Any
     fields: bytes
     shortest: int = field(init=False)

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
 
+from oauthd.endpoints import token_turns
 from oauthd.endpoints.token import Token, TokenLesson
 from oauthd.endpoints.token_turns import MOST_UNDER_WAY, TokenTurns
 from oauthd.protocol import opaque
@@ -172,6 +173,19 @@ class TurnTests(ServerCase):
             gate.callback(None)
         tokens = {one["access_token"] for one in (first, *await gatherResults(told))}
         self.assertEqual(len(tokens), 5)
+
+    async def test_very_many(self) -> None:
+        """More than may go at once go one part after the other, and none is left."""
+        self.patch(token_turns, "LARGEST_BATCH", 4)
+        ordinary, written = self.server.store.put, []
+
+        async def counted(*writes: Any) -> None:
+            written.append(len(writes))
+            await ordinary(*writes)
+
+        self.patch(self.server.store, "put", counted)
+        answers = await gatherResults([self.ask(self.machine) for _ in range(11)])
+        self.assertEqual((len({one["access_token"] for one in answers}), written), (11, [4, 4, 3]))
 
     async def turn(self) -> None:
         """Let the reactor turn twice."""
