@@ -204,7 +204,7 @@ class Node(Service):
     async def _stop(self) -> None:
         if self._starting is not None:
             self._starting.cancel()
-        if self._told_address:  # it serves
+        if self._serves:
             await self._leave()
         if self.crew is not None:
             await self._end_workers(self.crew)
@@ -216,6 +216,11 @@ class Node(Service):
         if self._told_address:  # else it is the file of a server that runs in the same folder
             self.data.server_address.unlink(missing_ok=True)
         self.data.unlock()
+
+    @property
+    def _serves(self) -> bool:
+        """May a request have been accepted? A worker accepts as soon as it can, while another one still starts."""
+        return self._told_address or (self.crew is not None and self.crew.live > 0)
 
     async def _leave(self) -> None:
         """Say that the end is near, to whoever sends requests here; then let no new connection begin."""
@@ -237,7 +242,7 @@ class Node(Service):
             await self.serving.stop()
 
     async def _end_workers(self, parent: Parent) -> None:
-        if self._told_address:
+        if self._serves:
             await parent.close()
         else:
             await parent.kill()

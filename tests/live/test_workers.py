@@ -410,6 +410,28 @@ class TermTests(CrewCase):
             self.assertEqual(set(kept.answered + new.answered), {200})
             self.assertFalse(path.exists())
 
+    def test_while_one_still_starts(self) -> None:
+        """What the first worker has accepted is answered, though the other one has not come to serve."""
+        path = self.folder / "web.sock"  # one for both: whoever serves takes all
+        daemon = self.prepared("--workers", "2", "--issuer", "http://localhost", listen=f"unix:{path}", **PATIENT)
+        daemon.http = Http(path=str(path))
+        daemon.start()
+        app = Visitor.of(daemon.http, daemon.credentials).client()
+        self.assertEqual(daemon.stop(), 0)
+        before = len(daemon.output)
+        daemon.spawn()
+        both = until(lambda: len(now := children(self.pid(daemon))) >= 2 and now, "both begin to start")
+        self.stop(both[-1])
+        until(lambda: " serves" in daemon.output[before:], "one of them serves")
+        load = Load(daemon, app).begin(4)
+        daemon.signal(signal.SIGTERM)
+        time.sleep(0.5)
+        os.kill(both[-1], signal.SIGCONT)
+        self.assertEqual(daemon.wait(), 0)
+        load.end()
+        self.assertEqual(load.broken, [])
+        self.assertEqual(set(load.answered), {200})
+
     def test_while_one_is_replaced(self) -> None:
         """Those who wait at the socket of a worker that has just died are answered even when all are told to end."""
         daemon = self.crew()
