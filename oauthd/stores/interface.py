@@ -41,7 +41,7 @@ class Kind(Generic[R]):
     """A kind of record; there is one of each.
 
     :ivar name: prefix of its keys, short; unique.
-    :ivar record: its attrs class.
+    :ivar record: its class.
     :ivar indexes: names of the indexes that list a record of this kind.
     :ivar lasting: its records have no end (clients, users, keys); all others have `expires_at`.
     :ivar prefix: the name as it stands in keys.
