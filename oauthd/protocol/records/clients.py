@@ -76,6 +76,21 @@ class Client(Record, frozen=True):
     :ivar limits: those of the initial access token that it was registered with; they hold when it changes itself.
     :ivar held: fields of this record that an administrator has decided, so that it does not change them itself.
     :ivar statement: digest of the software statement that it was registered with; empty where there is none.
+    :ivar exchanges: whose tokens it may exchange, and for what (RFC 8693): rules, none of which is nothing.
+    :ivar introspection_algorithm: `introspection_signed_response_alg` (RFC 9701 section 6); "" for the server's.
+    :ivar introspection_encryption: with what such answers are encrypted to it.
+    :ivar access_lifetime: seconds, as `refresh_lifetime` (idle); None for the server's.
+    :ivar token_claims: names of declared claims that its access tokens carry.
+    :ivar reuses_tokens: client_credentials answers repeat a live token of the same request.
+    :ivar stateless: its JWT access tokens are not written down; only their revocations are.
+    :ivar status_listed: its JWT access tokens name their place in a status list.
+    :ivar backchannel_logout_uri: `backchannel_logout_session`, as the other names of logout, leave out `_required`
+        (OpenID Connect Back-Channel Logout section 2.2, Front-Channel Logout section 2).
+    :ivar logout_ends_tokens: its grants of a session end with it.
+    :ivar ciba_mode: `backchannel_token_delivery_mode` (CIBA Core section 4): poll, ping, push; "" for none.
+    :ivar ciba_notification_uri: `backchannel_client_notification_endpoint`.
+    :ivar ciba_algorithm: `backchannel_authentication_request_signing_alg`; "" for unsigned or any.
+    :ivar ciba_user_code: `backchannel_user_code_parameter`.
     :ivar unused_until: when a client that registered itself ends, if it is not used; None for never.
     """
 
@@ -140,6 +155,24 @@ class Client(Record, frozen=True):
     limits: Limits = field(name="li", default=UNLIMITED)
     held: tuple[str, ...] = field(name="hd", default=())
     statement: bytes = field(name="sm", default=b"")
+    exchanges: tuple[dict[str, Any], ...] = field(name="ex", default=())
+    introspection_algorithm: str = field(name="na", default="")
+    introspection_encryption: tuple[str, ...] = field(name="nx", default=())
+    access_lifetime: int | None = field(name="al", default=None)
+    refresh_lifetime: int | None = field(name="rl", default=None)
+    token_claims: tuple[str, ...] = field(name="tc", default=())
+    reuses_tokens: bool = field(name="ru2", default=False)
+    stateless: bool = field(name="sl", default=False)
+    status_listed: bool = field(name="sq", default=False)
+    backchannel_logout_uri: str = field(name="bl", default="")
+    backchannel_logout_session: bool = field(name="bs", default=False)
+    frontchannel_logout_uri: str = field(name="fl", default="")
+    frontchannel_logout_session: bool = field(name="fs", default=False)
+    logout_ends_tokens: bool = field(name="lt", default=False)
+    ciba_mode: str = field(name="cm", default="")
+    ciba_notification_uri: str = field(name="cn", default="")
+    ciba_algorithm: str = field(name="ca2", default="")
+    ciba_user_code: bool = field(name="cq", default=False)
     unused_until: int | None = field(name="uu", default=None)
     is_active: bool = field(name="a", default=True)
 

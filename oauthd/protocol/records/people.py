@@ -46,6 +46,8 @@ class Session(Record, frozen=True):
     """A signed-in browser. It ends with its user's generation, so a changed password signs out everywhere.
 
     :ivar ends_at: absolute end, which use does not extend.
+    :ivar sid: what clients know it by (OpenID Connect Front-Channel Logout section 3); it opens nothing.
+    :ivar clients: who got tokens in it.
     """
 
     user_id: str = field(name="u")
@@ -54,6 +56,8 @@ class Session(Record, frozen=True):
     ends_at: int = field(name="ea")
     expires_at: int = field(name="e")
     amr: tuple[str, ...] = field(name="m", default=("pwd",))
+    sid: str = field(name="sd", default="")
+    clients: tuple[str, ...] = field(name="c", default=())
 
 
 class Interaction(Record, frozen=True):

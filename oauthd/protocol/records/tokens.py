@@ -68,6 +68,8 @@ class Grant(Record, frozen=True):
     :ivar acr: how (OpenID Connect Core section 2); "" for none.
     :ivar details: authorization details that were granted (RFC 9396).
     :ivar claims: the `claims` parameter, as it was granted (OpenID Connect Core section 5.5).
+    :ivar session: `sid` of the sign-in that it was granted in; "" for none.
+    :ivar may_act: who may act for its subject (RFC 8693 section 4.4); {} for nobody in particular.
     """
 
     client_id: str = field(name="c")
@@ -85,6 +87,8 @@ class Grant(Record, frozen=True):
     acr: str = field(name="ac", default="")
     details: tuple[dict[str, Any], ...] = field(name="d", default=())
     claims: dict[str, Any] = field(name="cl", default_factory=dict)
+    session: str = field(name="se", default="")
+    may_act: dict[str, Any] = field(name="ma", default_factory=dict)
 
 
 class AccessToken(Record, frozen=True):
@@ -95,6 +99,11 @@ class AccessToken(Record, frozen=True):
     :ivar subject: the `sub` that others are told; "" for the user or the client itself.
     :ivar acr: how the user signed in (RFC 9470 section 6.2); "" for none.
     :ivar details: authorization details (RFC 9396 section 9).
+    :ivar act: who acts for the subject (RFC 8693 section 4.1); {} for nobody.
+    :ivar may_act: who may (section 4.4); {} for nobody in particular.
+    :ivar session: `sid` of the sign-in behind it; "" for none.
+    :ivar status: its place in the status lists, from 1; 0 for none.
+    :ivar extra: claims that the operator has declared for such tokens.
     """
 
     client_id: str = field(name="c")
@@ -112,6 +121,11 @@ class AccessToken(Record, frozen=True):
     subject: str = field(name="sj", default="")
     acr: str = field(name="ac", default="")
     details: tuple[dict[str, Any], ...] = field(name="d", default=())
+    act: dict[str, Any] = field(name="A", default_factory=dict)
+    may_act: dict[str, Any] = field(name="ma", default_factory=dict)
+    session: str = field(name="se", default="")
+    status: int = field(name="st", default=0)
+    extra: dict[str, Any] = field(name="x", default_factory=dict)
 
 
 class RefreshToken(Record, frozen=True):
