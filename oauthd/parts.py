@@ -18,7 +18,7 @@ from oauthd.config import Settings, key_retirement
 from oauthd.config.listeners import is_loopback
 from oauthd.endpoints.health import Condition
 from oauthd.events import Events
-from oauthd.fetcher import Fetcher, Outward
+from oauthd.fetcher import Fetcher, Outward, Posting
 from oauthd.grants.authorization_code import AuthorizationCode
 from oauthd.grants.client_credentials import ClientCredentials
 from oauthd.grants.device_code import Device
@@ -155,9 +155,10 @@ class Parts:
         self.interactions = Interactions(store, seals, browser_cookie, clock, entropy, flow)
 
     def _make_way_out(self, world: World) -> None:
-        """What fetches the documents of clients, and what is read from them."""
+        """What fetches the documents of clients and tells them things, and what is read from them."""
         agent = world.agent or Outward(world.reactor, world.settings.fetch)
         self.fetcher = Fetcher(agent, world.reactor, world.settings.fetch, world.counts.fetches)
+        self.posting = Posting(agent, world.reactor, world.settings.fetch)
         self.client_keys = ClientKeys(self.fetcher, world.cache.monotonic)
 
     def _make_makers(self, world: World) -> None:

@@ -130,7 +130,7 @@ class Fetcher:
         self.counts.under_way += 1
         began = self.reactor.seconds()
         fetch = ensureDeferred(self._fetch(place, key))
-        fetch.addTimeout(self.settings.timeout, self.reactor, _late)
+        fetch.addTimeout(self.settings.timeout, self.reactor, late)
         fetch.addErrback(self._refused, place, began)
         fetch.addCallback(self._arrived, key, place)
         return mine
@@ -244,7 +244,7 @@ class _Body(Protocol):
             content.errback(reason)
 
 
-def _late(result: Any, seconds: float) -> Any:
+def late(result: Any, seconds: float) -> Any:
     """What becomes of a fetch whose time is over: each step has its own way to say that it was cancelled."""
     if isinstance(result, Failure):
         raise FetchRefused(f"was not answered within {seconds:g} seconds", type(result.value).__name__)
