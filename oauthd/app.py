@@ -28,6 +28,7 @@ from oauthd.endpoints.authorize import Authorize
 from oauthd.endpoints.client_configuration import ClientConfiguration
 from oauthd.endpoints.device_authorization import DeviceAuthorization
 from oauthd.endpoints.end_session import EndSession
+from oauthd.endpoints.global_token_revocation import GlobalTokenRevocation
 from oauthd.endpoints.health import Live, Ready
 from oauthd.endpoints.interface import Endpoint
 from oauthd.endpoints.introspect import Introspect
@@ -57,7 +58,7 @@ from oauthd.protocol import acr, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
 from oauthd.subjects import TYPES
-from oauthd.web.routes import REGISTRATION, ROUTES
+from oauthd.web.routes import GLOBAL_REVOCATION, REGISTRATION, ROUTES
 
 
 class Application(Parts):
@@ -100,7 +101,7 @@ class Application(Parts):
                 bindings=self.bindings,
                 grants=self.grants,
                 details=self.details,
-                answers=TokenAnswers(self.minting),
+                answers=TokenAnswers(self.minting, self.resources),
                 events=events,
                 clock=world.clock,
                 entropy=world.entropy,
@@ -117,6 +118,9 @@ class Application(Parts):
                 subjects=self.subjects,
             ),
             "revoke": self.revoke,
+            "global_token_revocation": GlobalTokenRevocation(
+                settings.users.global_revocation, self.bearer, self.tokens, self.users, events, issuer
+            ),
             "device_authorization": DeviceAuthorization(
                 store=world.store,
                 seals=world.seals,
@@ -153,7 +157,8 @@ class Application(Parts):
 
     def _metadata(self, world: World) -> Metadata:
         mtls = world.settings.mtls
-        told = [route for route in ROUTES if route.member and (route.member != REGISTRATION or self.registrants.on)]
+        on = {REGISTRATION: self.registrants.on, GLOBAL_REVOCATION: world.settings.users.global_revocation}
+        told = [route for route in ROUTES if route.member and on.get(route.member, True)]
         direct = [route for route in told if route.direct and mtls.base is not None]
         return Metadata(
             issuer=world.issuer,
@@ -333,7 +338,9 @@ class Application(Parts):
             UsersResource(self.users, self.tokens, self.passwords, events, rule),
             ProfileResource(self.users, self.tokens, self.passwords, events, rule, knows),
             ScopesResource(self.scopes, events),
-            TokensResource(self.tokens, self.clients, self.users, events, access, self.revoke.end, self.revoke),
+            TokensResource(
+                self.tokens, self.resources, self.clients, self.users, events, access, self.revoke.end, self.revoke
+            ),
             KeysResource(self.keys, self.clients, events),
             InitialAccessResource(self.initial_access, self.scopes, events, self.offered),
         )

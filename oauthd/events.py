@@ -53,6 +53,7 @@ EVENTS: Mapping[str, str] = {
     "revoked.everything": "every token was revoked",
     "revoked.client": "every token of a client was revoked",
     "revoked.user": "every token of a user was revoked",
+    "revoked.resource": "every access token for a resource was revoked",
     "keys.rotated": "new signing keys were announced",
     "keys.dropped": "a key was taken out at once",
     "keys.resealed": "keys and secrets were sealed with the first master key",

@@ -40,6 +40,7 @@ class Order(Frozen, frozen=True):
     :ivar ends_at: end of its grant, which no token outlives; None for no grant.
     :ivar binding: what its sender must prove to hold.
     :ivar details: authorization details (RFC 9396).
+    :ivar resource_generations: today's, of the audience; () where all are 0.
     """
 
     client: Client
@@ -54,6 +55,7 @@ class Order(Frozen, frozen=True):
     ends_at: int | None = None
     binding: Binding = UNBOUND
     details: Details = ()
+    resource_generations: tuple[int, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -149,6 +151,7 @@ class Minting:
             subject=told if told != order.user_id else "",
             acr=order.acr,
             binding=order.binding,
+            resource_generations=order.resource_generations,
         )
 
     def refresh_token(

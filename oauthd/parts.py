@@ -65,6 +65,7 @@ from oauthd.stores.initial_access import InitialAccessTokens
 from oauthd.stores.interface import IStore
 from oauthd.stores.once import Once
 from oauthd.stores.pushed_requests import PushedRequests
+from oauthd.stores.resources import ResourceGenerations
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.sessions import Interactions, Sessions
 from oauthd.stores.tokens import Tokens
@@ -147,6 +148,7 @@ class Parts:
         self.answers = Answers(store, world.cache, world.reactor, partial(active, issuer=world.issuer))
         self.once = Once(store)
         self.tokens = Tokens(store, world.cache, clock)
+        self.resources = ResourceGenerations(store, world.cache)
         self.consents = Consents(store, clock, sessions.consent_lifetime)
         self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
         flow = sessions.interaction_lifetime

@@ -488,9 +488,9 @@ class Server:
             caller = App(found, RS_SECRET) if found else await self.client("resource-server", secret=RS_SECRET)
         return ok(await self.post("/oauth2/introspect", {"token": token}, basic=caller.basic))
 
-    async def active(self, token: str) -> bool:
+    async def active(self, token: str, caller: App | None = None) -> bool:
         """Is the token alive?"""
-        return bool((await self.introspect(token))["active"])
+        return bool((await self.introspect(token, caller))["active"])
 
     async def userinfo(self, token: str) -> Answer:
         """Ask the userinfo endpoint."""

@@ -1,8 +1,8 @@
 """Tokens in the admin API: active ones are listed, one or many are ended, never looked up by their value.
 
-An access token ends itself, a refresh token its grant with all that came of it. Ending all of a user, of a client or of
-everybody costs one write, however many there are. Revocation by value (RFC 7009) is answered here for administrators,
-for any token; a client's own revocation is the revocation endpoint's, in JSON as well as as a form.
+An access token ends itself, a refresh token its grant with all that came of it. Ending all of a user, of a client, for
+a resource or of everybody costs one write, however many there are. Revocation by value (RFC 7009) is answered here for
+administrators, for any token; a client's own revocation is the revocation endpoint's, in JSON as well as as a form.
 
 Without a filter the list walks over the clients, so its pages may be short or empty; `next_cursor` says whether there
 is more. Tokens of a client that was deleted are dead, so none is left out.
@@ -23,10 +23,12 @@ from oauthd.admin.declarations import NO_CONTENT, Access, Answer, Call, Operatio
 from oauthd.admin.users import USER_ID
 from oauthd.events import Events
 from oauthd.protocol import basic
+from oauthd.protocol.client_metadata import LONGEST_URI, RESOURCE
 from oauthd.protocol.errors import INVALID_CLIENT, NOT_FOUND
 from oauthd.protocol.messages import NO_STORE, Parameters, Request, Response, json_response
 from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Whole
 from oauthd.stores.clients import LONGEST_ID, Clients
+from oauthd.stores.resources import ResourceGenerations
 from oauthd.stores.tokens import Listed, Tokens
 from oauthd.stores.users import Users
 
@@ -34,12 +36,16 @@ END: Final = "-"
 CLIENTS_A_PAGE: Final = 100
 """How many clients one page of the unfiltered list walks over at most."""
 
+Facts = Mapping[str, str | None]
+"""Who does it, for the event."""
+
 _VISIBLE = r"[\x21-\x7e]+"
 _when = Whole(0, 2**53)
 _SHOWN: Final = Members(
     (
         Member("token_id", Text(), "Names the token, and tells nothing of its value.", required=True),
         Member("kind", Choice(("access", "refresh")), required=True),
+        Member("grant_id", Nullable(Text()), "The grant that it dies with; null for one without.", required=True),
         Member("client_id", Text(), required=True),
         Member("user_id", Nullable(Text()), "null for a client's own token.", required=True),
         Member("username", Nullable(Text()), "null for a client's own token.", required=True),
@@ -52,6 +58,12 @@ _SHOWN: Final = Members(
 )
 _CLIENT = Parameter("client_id", CLIENT_ID, "Of this client.")
 _USER = Parameter("user_id", USER_ID, "Of this user.")
+_GRANT = Parameter("grant_id", Text("[A-Za-z0-9]+", "the id of a grant", 1, 32), "Of this grant; it ends.")
+_RESOURCE = Parameter(
+    "resource",
+    Text(RESOURCE, "an absolute URI without fragment", 1, LONGEST_URI),
+    "Every access token for this resource; grants go on.",
+)
 _REVOCATION: Final = Members(
     (
         Member("token", Text(_VISIBLE, "a token", 1, 16384), "An access or refresh token.", required=True),
@@ -112,6 +124,7 @@ class TokensResource:
     """
 
     tokens: Tokens
+    resources: ResourceGenerations
     clients: Clients
     users: Users
     events: Events
@@ -222,29 +235,53 @@ class TokensResource:
             "tokens.revoke_all",
             "End many tokens",
             {204: Answer("They are dead, and of a user every session too.")},
-            help="All of a client, all of a user, or all that there are. Those of `all` include the one that this "
-            "request is made with.",
-            one_of=(_CLIENT, _USER, Parameter("all", Flag(only=True), "Every token of everybody.")),
+            help="All of a client, of a user, of a grant, for a resource, or all that there are. Each is one write, "
+            "however many tokens there are. Those of `all` include the one that this request is made with.",
+            one_of=(_CLIENT, _USER, _GRANT, _RESOURCE, Parameter("all", Flag(only=True), "Every token of everybody.")),
             refusals=(404,),
         )
     )
     async def revoke_all(self, call: Call) -> Response:
-        """End all of a client, of a user, or everything."""
-        query, facts = call.query, call.caller.facts
-        if "client_id" in query:
-            if await self.clients.find(query["client_id"]) is None:
-                raise NOT_FOUND("there is no such client")
-            await self.tokens.end_all_of_client(query["client_id"])
-            self.events.tell("revoked.client", client_id=query["client_id"], **facts)
-        elif "user_id" in query:
-            if await self.users.find(query["user_id"]) is None:
-                raise NOT_FOUND("there is no such user")
-            await self.tokens.end_all_of_user(query["user_id"])
-            self.events.tell("revoked.user", user_id=query["user_id"], **facts)
-        else:
-            await self.tokens.end_everything()
-            self.events.tell("revoked.everything", **facts)
+        """End all of a client, of a user, of a grant, for a resource, or everything."""
+        ways: Mapping[str, Callable[[Any, Facts], Awaitable[None]]] = {
+            "client_id": self._revoke_client,
+            "user_id": self._revoke_user,
+            "grant_id": self._revoke_grant,
+            "resource": self._revoke_resource,
+            "all": self._revoke_everything,
+        }
+        ((name, value),) = call.query.items()
+        await ways[name](value, call.caller.facts)
         return NO_CONTENT
+
+    async def _revoke_client(self, client_id: str, by: Facts) -> None:
+        if await self.clients.find(client_id) is None:
+            raise NOT_FOUND("there is no such client")
+        await self.tokens.end_all_of_client(client_id)
+        self.events.tell("revoked.client", client_id=client_id, **by)
+
+    async def _revoke_user(self, user_id: str, by: Facts) -> None:
+        if await self.users.find(user_id) is None:
+            raise NOT_FOUND("there is no such user")
+        await self.tokens.end_all_of_user(user_id)
+        self.events.tell("revoked.user", user_id=user_id, **by)
+
+    async def _revoke_grant(self, grant_id: str, by: Facts) -> None:
+        grant = await self.tokens.find_grant(grant_id)
+        if grant is None:
+            raise NOT_FOUND("there is no such grant")
+        await self.tokens.end_grant(grant_id)
+        self.events.tell("grant.ended", client_id=grant.client_id, user_id=grant.user_id or None, **by)
+
+    async def _revoke_resource(self, resource: str, by: Facts) -> None:
+        if resource not in await self.clients.resources():
+            raise NOT_FOUND("there is no such resource")
+        await self.resources.revoke(resource)
+        self.events.tell("revoked.resource", resource=resource, **by)
+
+    async def _revoke_everything(self, _: bool, by: Facts) -> None:
+        await self.tokens.end_everything()
+        self.events.tell("revoked.everything", **by)
 
     @operation(
         Operation(
@@ -277,6 +314,7 @@ def _shown(listed: Listed, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "token_id": listed.token_id,
         "kind": listed.kind,
+        "grant_id": listed.grant_id or None,
         "client_id": token.client_id,
         "user_id": token.user_id or None,
         "username": names.get(token.user_id) or None,

@@ -40,7 +40,7 @@ def list_(server: Server, client_id: str | None, user: str | None, kind: str | N
     """List live tokens; never their values."""
     user_id = named(server, user) if user else None
     rows = server.pages("/oauth/tokens", "tokens", client_id=client_id, user_id=user_id, kind=kind)
-    table(server, rows, ("token_id", "kind", "client_id", "username", "scope", "expires_at"))
+    table(server, rows, ("token_id", "kind", "client_id", "username", "scope", "expires_at", "grant_id"))
 
 
 @token.command()
@@ -48,6 +48,8 @@ def list_(server: Server, client_id: str | None, user: str | None, kind: str | N
 @click.option("--id", "token_id", help="The token of this id, as lists show it.")
 @click.option("--user", help="Every token of the user with this name or id.")
 @click.option("--client", "client_id", help="Every token of this client.")
+@click.option("--grant", "grant_id", help="The grant of this id, as lists show it, with every token of it.")
+@click.option("--resource", help="Every access token for this resource.")
 @click.option("--all", "everything", is_flag=True, help="Every token there is, your own included.")
 @click.pass_obj
 def revoke(
@@ -56,10 +58,13 @@ def revoke(
     token_id: str | None,
     user: str | None,
     client_id: str | None,
+    grant_id: str | None,
+    resource: str | None,
     everything: bool,
 ) -> None:
     """Revoke a token by its value (`-`: from standard input), or whatever the option names."""
-    given = [one for one in (value, token_id, user, client_id, everything or None) if one]
+    which = {"client_id": client_id, "grant_id": grant_id, "resource": resource}
+    given = [one for one in (value, token_id, user, *which.values(), everything or None) if one]
     if len(given) != 1:
         raise Refused("name one thing to revoke")
     if value:
@@ -69,7 +74,7 @@ def revoke(
     else:
         all_ = "true" if everything else None
         user_id = named(server, user) if user else None
-        server.api("DELETE", "/oauth/tokens", user_id=user_id, client_id=client_id, all=all_)
+        server.api("DELETE", "/oauth/tokens", user_id=user_id, **which, all=all_)
     done(server, "revoked")
 
 

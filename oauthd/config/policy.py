@@ -335,6 +335,12 @@ class UserSettings:
     password_max_length: int = setting(
         1024, help="The longest password that is looked at.", unit="bytes", between=(64, 4096)
     )
+    global_revocation: bool = setting(
+        False,
+        help="Whether others, such as an identity provider or a monitoring tool, may end all tokens and sessions of a "
+        "user at /oauth2/global-token-revocation, with an access token whose scope is global_token_revocation.",
+        spec="draft-parecki-oauth-global-token-revocation-06 section 3",
+    )
 
 
 @attrs.frozen

@@ -13,6 +13,7 @@ from oauthd.protocol.claims import CLAIMS_OF
 from oauthd.protocol.messages import Request, Response
 from oauthd.subjects import TYPES
 
+GLOBAL_REVOCATION = "global_token_revocation_endpoint"
 MAX_AGE = 300  # seconds a copy may be kept
 
 
@@ -76,6 +77,7 @@ class Metadata:
             "userinfo_encryption_alg_values_supported": list(jose.KEY_ENCRYPTION),
             "userinfo_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
             **self.authentication,
+            **self._revocation(),
             **proofs,
             **self._mutual_tls(),
             "code_challenge_methods_supported": ["S256"],  # RFC 8414 section 2
@@ -92,6 +94,11 @@ class Metadata:
             **self.requests,
             "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         }
+
+    def _revocation(self) -> dict[str, Any]:
+        # draft-parecki-oauth-global-token-revocation-06 section 5; a token type of RFC 6750
+        on = GLOBAL_REVOCATION in self.endpoints
+        return {f"{GLOBAL_REVOCATION}_auth_methods_supported": ["Bearer"]} if on else {}
 
     def _mutual_tls(self) -> dict[str, Any]:
         # RFC 8705 sections 3.3 and 5

@@ -18,6 +18,7 @@ from oauthd.protocol.json_text import text
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Grant
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, Write
+from oauthd.stores.resources import ResourceGenerations
 
 Wanted = tuple[Client, Redemption, Binding]
 """Who asks, what was decided, and what the request has proved to hold."""
@@ -44,14 +45,16 @@ class TokenAnswers:
     """Makes answers."""
 
     minting: Minting
+    resources: ResourceGenerations
 
     async def make(self, client: Client, redemption: Redemption, binding: Binding = UNBOUND) -> TokenAnswer:
         """The answer that a decision leads to."""
-        token, access = await self.minting.access_token(_order(client, redemption, binding))
+        wanted = client, redemption, binding
+        numbers = await self.resources.today(redemption.audience) if redemption.audience else ()
+        token, access = await self.minting.access_token(_order(wanted, numbers))
         grant, id_token = _told_of(redemption), ""
         if grant is not None:
             id_token = await self.minting.id_token(client, grant, token, redemption.nonce)
-        wanted = client, redemption, binding
         return _finished(wanted, self._body(wanted, token, access, id_token))
 
     def waits(self, client: Client) -> bool:
@@ -70,14 +73,17 @@ class TokenAnswers:
         return [None if body is None else _finished(one, body) for one, body in zip(wanted, bodies, strict=True)]
 
     def _draft(self, wanted: Wanted) -> Draft | None:
-        client, redemption, binding = wanted
+        client, redemption, _ = wanted
         grant = _told_of(redemption)
+        numbers = self.resources.at_once(redemption.audience) if redemption.audience else ()
+        if numbers is None:
+            return None
         try:
             if grant is not None and self.minting.id_token_waits(client, grant):
                 return None
         except OAuthError:
             return None
-        return self.minting.draft(_order(client, redemption, binding))
+        return self.minting.draft(_order(wanted, numbers))
 
     def _said(self, wanted: Wanted, token: str, access: Write[AccessToken]) -> _Body | None:
         client, redemption, _ = wanted
@@ -137,8 +143,9 @@ def _told_of(redemption: Redemption) -> Grant | None:
     return grant if grant is not None and grant.user_id and "openid" in redemption.scope else None
 
 
-def _order(client: Client, redemption: Redemption, binding: Binding) -> Order:
+def _order(wanted: Wanted, resource_generations: tuple[int, ...]) -> Order:
     """What the access token is to say."""
+    client, redemption, binding = wanted
     grant = redemption.grant or redemption.standing
     return Order(
         client=client,
@@ -153,4 +160,5 @@ def _order(client: Client, redemption: Redemption, binding: Binding) -> Order:
         ends_at=grant.ends_at if grant else None,
         binding=binding,
         details=redemption.details,
+        resource_generations=resource_generations,
     )

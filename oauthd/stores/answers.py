@@ -1,9 +1,9 @@
 """Answers about access tokens: from memory, else in one read for all that were asked in a turn of the reactor.
 
-A token is alive while its record exists, the generations it was issued under are in force, and its grant (if it has
-one) stands. What is kept of it is the finished answer, under the SHA-256 of the token, on the cells of all of that. A
-token that was seen alive and is dead now stays as a tombstone: it never comes back, and who goes on asking for it costs
-no read. A token that was never seen alive is not kept: it may be issued the next moment.
+A token is alive while its record exists, the generations it was issued under are in force (those of its resources,
+too), and its grant (if it has one) stands. What is kept of it is the finished answer, under the SHA-256 of the token,
+on the cells of all of that. A token that was seen alive and is dead now stays as a tombstone: it never comes back, and
+who goes on asking for it costs no read. One that was never seen alive is not kept: it may be issued the next moment.
 
 Nobody is told that a token is alive by a reply that was on its way for longer than a proof counts (this process may
 have stood still), nor by a number from memory that was no more when the reply came: then it is read again.
@@ -33,7 +33,7 @@ LARGEST_BATCH = 256  # keys in one read: a longer one would hold everybody's rep
 SOON = 10.0  # seconds: a grant that ends sooner is read again, for it may have been given longer
 
 _Standing = tuple[object, ...]
-"""Client, user, grant and generations of a token, which tell all that it stands on."""
+"""Client, user, grant, audience and generations of a token, which tell all that it stands on."""
 
 NOBODY = -1  # the number of a subject that has no generation today, and of a grant that is gone
 
@@ -60,7 +60,7 @@ class _Look:
 
 @frozen
 class _Ground:
-    """What tokens of the same client, user, grant and generations stand on.
+    """What tokens of the same standing stand on.
 
     :ivar alive: are the generations in force, and does the grant stand?
     :ivar until: when the grant ends.
@@ -157,7 +157,10 @@ class Answers:
                 if record is None:
                     continue
                 issued = record.generations
-                standing = (record.client_id, record.user_id, record.grant, issued.world, issued.client, issued.user)
+                standing = (
+                    record.client_id, record.user_id, record.grant, issued.world, issued.client, issued.user,
+                    record.audience, record.resource_generations,
+                )  # fmt: skip
                 if None not in standing:  # issued under generations of nobody it was dead from the beginning
                     records[digest] = record, standing
                     standings[standing] = record
@@ -204,8 +207,8 @@ class Answers:
             found, numbers = await self.store.get_with_generations(list(grants.values()), list(subjects.values()))
             for name, stored in zip(grants, found, strict=True):
                 read[name] = NOBODY if stored is None else stored.record.expires_at
-            for name, today in zip(subjects, numbers, strict=True):
-                read[name] = NOBODY if today is None else today
+            for (name, subject), today in zip(subjects.items(), numbers, strict=True):
+                read[name] = today or (0 if subject.startswith("resource:") else NOBODY)
         return remembered, read
 
     def _entries(self, batch: Iterable[bytes], look: _Look) -> list[Entry]:
@@ -254,27 +257,47 @@ class Answers:
 
     def _ground(self, record: AccessToken, look: _Look, touched: frozenset[bytes] | None, aged: float) -> _Ground:
         """What a token stands on, as the numbers tell; its cells are held, and know the numbers that were read."""
-        names = [name for name, _ in _stands_on(record)]
+        names = [name for name, _ in _issued_under(record)]
+        resources = [name for name, _ in _resources(record.audience)]
         issued = (record.generations.world, record.generations.client, record.generations.user)
-        # A machine's token was issued under no user's generation.
-        alive = all((number or 0) >= look.numbers[name] > 0 for name, number in zip(names, issued, strict=False))
+        # A machine's token was issued under no user's generation, and none for resources that nobody had revoked yet.
+        alive = all(
+            (number or 0) >= look.numbers[name] > 0 for name, number in zip(names, issued, strict=False)
+        ) and all(
+            number >= look.numbers[name]
+            for name, number in zip(resources, record.resource_generations or (0,) * len(resources), strict=True)
+        )
         until = math.inf
         if record.grant:
             name = naming.key(kinds.grant(record.grant))
             names.append(name)
             until = look.numbers[name]  # it may be given longer: then this is read again
-        if not alive or touched is None or not touched.isdisjoint(names):
+        if not alive or touched is None or not touched.isdisjoint((*names, *resources)):
             return _Ground(alive, until, None)
-        cells = (*map(self.cache.cell, names), *(ALWAYS,) * (4 - len(names)))
-        self.cache.hold(cells)  # else the first entry, evicted at once, would take its cells with it
-        for name, cell in zip(names, cells, strict=False):
+        return _Ground(alive, until, self._cells(names, resources, look, aged))
+
+    def _cells(self, names: list[bytes], resources: list[bytes], look: _Look, aged: float) -> tuple[Cell, ...]:
+        """The four cells of these names, and of resources, which fall with the world's; held."""
+        cache = self.cache
+        cells = (*map(cache.cell, names), *(ALWAYS,) * (4 - len(names)))
+        if resources:
+            cells = (cache.whole((names[0], *resources)), *cells[1:])
+        cache.hold(cells)  # else the first entry, evicted at once, would take its cells with it
+        for name in (*names, *resources):
             if name not in look.remembered:
+                cell = cache.cell(name)
                 cell.number, cell.aged = look.numbers[name], aged
-        return _Ground(alive, until, cells)
+        return cells
 
 
 def _stands_on(record: AccessToken) -> tuple[tuple[bytes, str], ...]:
-    """The names of the generations that a token was issued under, and their subjects."""
+    """The names of the generations that a token stands on, and their subjects."""
+    issued_under = _issued_under(record)
+    return (*issued_under, *_resources(record.audience)) if record.audience else issued_under
+
+
+def _issued_under(record: AccessToken) -> tuple[tuple[bytes, str], ...]:
+    """Those that it was issued under, of the world, its client and its user."""
     return _subjects(record.client_id, record.user_id if record.generations.user else "")  # 0 for a machine
 
 
@@ -282,6 +305,11 @@ def _stands_on(record: AccessToken) -> tuple[tuple[bytes, str], ...]:
 def _subjects(client_id: str, user_id: str) -> tuple[tuple[bytes, str], ...]:
     machine = (naming.WORLD, "world"), _subject("client", client_id)
     return (*machine, _subject("user", user_id)) if user_id else machine
+
+
+@lru_cache(maxsize=1024)
+def _resources(audience: tuple[str, ...]) -> tuple[tuple[bytes, str], ...]:
+    return tuple(_subject("resource", resource) for resource in audience)
 
 
 def _subject(sort: str, ident: str) -> tuple[bytes, str]:

@@ -182,6 +182,20 @@ class Cache:
             cell = self._cells[name] = Cell(name)
         return cell
 
+    def whole(self, names: Iterable[bytes]) -> Cell:
+        """The cell that falls when any of these names changes: for what stands on more than an entry has cells for."""
+        parts = tuple(map(self.cell, names))
+        name = b"\0".join([part.name for part in parts])
+        whole = self._cells.get(name)
+        if whole is None:
+            whole = self._cells[name] = Cell(name)
+            whole.parts = parts
+            self.hold(parts)
+            for part in parts:
+                part.wholes = part.wholes or set()
+                part.wholes.add(whole)
+        return whole
+
     def hold(self, cells: Iterable[Cell]) -> None:
         """Let cells hear of changes as if an entry stood on each, until `release`."""
         for cell in cells:
@@ -193,6 +207,14 @@ class Cache:
             cell.entries -= 1
             if cell.entries == 0 and cell.stands and cell is not ALWAYS:
                 del self._cells[cell.name]
+                self._part(cell)
+
+    def _part(self, whole: Cell) -> None:
+        """Nothing stands on it any more, or it has fallen: its parts are let go."""
+        for part in whole.parts:
+            if part.wholes is not None:
+                part.wholes.discard(whole)
+        self.release(whole.parts)
 
     def number(self, name: bytes) -> float | None:
         """What is known of a name that entries stand on, if it counts."""
@@ -221,11 +243,15 @@ class Cache:
             self._drop(former)
         entries[name] = entry
         self.size += size_of(entry)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Evict until the bounds hold."""
         weight = self.weight
-        while len(entries) > self.most_entries or (weight > self.most_bytes and self._order):
+        while len(self.entries) > self.most_entries or (weight > self.most_bytes and self._order):
             self._evict()
             weight = self.weight
-        self.tally.entries, self.tally.bytes = len(entries), weight
+        self.tally.entries, self.tally.bytes = len(self.entries), weight
 
     @property
     def weight(self) -> int:
@@ -250,6 +276,7 @@ class Cache:
         absences[name] = entry
         if len(absences) > MOST_ABSENCES:
             self._let_go(absences.pop(next(iter(absences))))
+        self._fit()  # it has cells, too
 
     def _drop(self, entry: Entry) -> None:
         self.size -= size_of(entry)
@@ -274,6 +301,11 @@ class Cache:
         cell = self._cells.pop(name, None)
         if cell is not None:
             cell.stands = False
+            for whole in tuple(cell.wholes or ()):
+                del self._cells[whole.name]
+                whole.stands = False
+                self._part(whole)
+            self._part(cell)
         elif name[:2] == ACCESS_TOKEN_PREFIX:
             self.gone(name[2:])
 

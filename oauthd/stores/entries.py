@@ -17,9 +17,11 @@ class Cell:
 
     :ivar number: what is known of the name: a generation in force, a grant's end; None for unknown.
     :ivar aged: monotonic seconds, the number's longest age.
+    :ivar parts: the cells that it falls with, whichever of them does; () for one that stands for a name.
+    :ivar wholes: the cells that fall with it; None where none ever did.
     """
 
-    __slots__ = ("aged", "entries", "name", "number", "stands")
+    __slots__ = ("aged", "entries", "name", "number", "parts", "stands", "wholes")
 
     def __init__(self, name: bytes) -> None:
         self.name = name
@@ -27,6 +29,8 @@ class Cell:
         self.number: float | None = None
         self.aged = -math.inf
         self.entries = 0
+        self.parts: tuple[Cell, ...] = ()
+        self.wholes: set[Cell] | None = None
 
 
 ALWAYS = Cell(b"")

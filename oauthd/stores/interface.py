@@ -180,7 +180,10 @@ class IStore(Interface):
         """
 
     def raise_generation(subject: str) -> Awaitable[int]:
-        """Kill all that was issued under the subject so far, in one step; the number now in force, 0 for none."""
+        """Kill all that was issued under the subject so far, in one step; the number now in force, 0 for none.
+
+        A resource (`resource:URI`) needs no beginning: it stands at 0 until it is raised.
+        """
 
     def confirm() -> Awaitable[None]:
         """What was ended before is confirmed as it is now; for whoever finds it ended already, and cannot know that."""

@@ -4,6 +4,7 @@
     r:{<grant>}:<digest>        a record with a slot                                    r{<grant>}<digest>
     x:tc:<id>        an index
     gen:client:{<id>}           a generation, in the slot of its subject's record; gen:world is everybody's
+    gen:resource:{<uri>}        that of a resource, which is there from its first revocation on
     sequence:<name>             a sequence of numbers
     beat                        nothing: what a heartbeat removes, to be a write
     oauthd:<database>           the channel on which changes are told
@@ -75,15 +76,15 @@ def sequence(name: str) -> bytes:
 
 @lru_cache(maxsize=4096)
 def generation(subject: str) -> bytes:
-    """The key of a subject's generation: `world`, `client:ID` or `user:ID`.
+    """The key of a subject's generation: `world`, `client:ID`, `user:ID` or `resource:URI`.
 
     :raises ValueError: for anything else.
     """
     sort, _, ident = subject.partition(":")
     if subject == "world":
         return WORLD
-    if sort not in ("client", "user") or not ident:
-        raise ValueError("only the world, a client and a user have generations")
+    if sort not in ("client", "user", "resource") or not ident:
+        raise ValueError("only the world, a client, a user and a resource have generations")
     return b"gen:%b:{%b}" % (sort.encode(), _tag(ident))
 
 

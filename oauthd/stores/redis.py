@@ -276,9 +276,10 @@ class RedisStore:
 
     async def raise_generation(self, subject: str) -> int:
         """Raise a subject's generation; the number in force, 0 for a subject that has not begun or has ended."""
-        number = await self._generation(scripts.RAISE, subject)
+        unbegun = (1,) if subject.startswith("resource:") else ()
+        number = await self._generation(scripts.RAISE, subject, *unbegun)
         if self._memory is not None:
-            self._memory.raised(naming.generation(subject), number)
+            self._memory.raised(naming.generation(subject), number, *unbegun)
         return number
 
     async def confirm(self) -> None:

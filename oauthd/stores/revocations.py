@@ -96,10 +96,10 @@ class Revocations:
         """A record was removed: the key of a token, a grant or a session, which is never used again."""
         self._keep(key, scripts.FORGET.on(key, args=(self.channel,)))
 
-    def raised(self, key: bytes, number: int) -> None:
-        """The generation of that key was raised to a number."""
+    def raised(self, key: bytes, number: int, *unbegun: int) -> None:
+        """The generation of that key was raised to a number; `unbegun`: that of a subject that needs no beginning."""
         if number > 0:
-            self._keep(key, scripts.AT_LEAST.on(key, args=(self.channel, number)))
+            self._keep(key, scripts.AT_LEAST.on(key, args=(self.channel, number, 0, *unbegun)))
 
     def ended(self, key: bytes, number: int, keep: int) -> None:
         """The generation of that key was ended, when it stood at a number; that is kept for `keep` seconds."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -27,11 +27,15 @@ LONGEST_TOKEN = 16384  # bytes; nothing that we hand out is longer
 
 @frozen
 class Listed:
-    """A token as lists show it: `token_id` is derived from its digest and safe to show."""
+    """A token as lists show it: `token_id` is derived from its digest and safe to show.
+
+    :ivar grant_id: "" for none.
+    """
 
     token_id: str
     kind: str
     token: Token
+    grant_id: str
 
 
 def token_id(ref: Ref[Any]) -> str:
@@ -126,6 +130,11 @@ class Tokens:
         """End one access token by its value."""
         await self.store.forget(kinds.access_token(token))
 
+    async def find_grant(self, grant_id: str) -> Grant | None:
+        """The grant of that id, while its record stands."""
+        (stored,) = await self.store.get(kinds.grant(grant_id))
+        return None if stored is None else stored.record
+
     async def end_grant(self, grant_id: str) -> None:
         """End a grant: every token, code and grace answer of it is dead with the grant's record."""
         await self.store.forget(kinds.grant(grant_id))
@@ -186,11 +195,14 @@ class Tokens:
         grant_ids = sorted({_grant_id(one) for one in found} - {""})
         grants = await self.store.get(*(kinds.grant(grant_id) for grant_id in grant_ids)) if grant_ids else ()
         standing = {"", *(grant_id for grant_id, grant in zip(grant_ids, grants, strict=True) if grant is not None)}
+        resources = sorted({uri for one in found if isinstance(one.record, AccessToken) for uri in one.record.audience})
+        numbers = dict(zip(resources, await self._numbers(resources), strict=True))
         return [
-            Listed(token_id(one.ref), _kind(one), one.record)
+            Listed(token_id(one.ref), _kind(one), one.record, _grant_id(one))
             for one in found
             if today[one.record.client_id, one.record.user_id].covers(one.record.generations)
             and _grant_id(one) in standing
+            and _for_resources(one.record, numbers)
             and (even_spent or getattr(one.record, "spent", None) is None)
         ]
 
@@ -201,6 +213,13 @@ class Tokens:
             return await gatherResults(asked, consumeErrors=True)
         except FirstError as error:
             raise error.subFailure.value from None  # type: ignore[misc]  # a failure here holds an exception
+
+    async def _numbers(self, resources: list[str]) -> list[int]:
+        """Today's generation of each resource."""
+        if not resources:
+            return []
+        _, numbers = await self.store.get_with_generations((), [f"resource:{uri}" for uri in resources])
+        return [number or 0 for number in numbers]
 
     async def _today(self, client_id: str, user_id: str) -> Generations:
         today: Generations = await self.store.generations(client_id, user_id)
@@ -213,6 +232,14 @@ def _kind(stored: Stored[Token]) -> str:
 
 def _grant_id(stored: Stored[Token]) -> str:
     return stored.ref.slot if isinstance(stored.record, RefreshToken) else stored.record.grant
+
+
+def _for_resources(token: Token, today: Mapping[str, int]) -> bool:
+    """Was it issued since its resources were last revoked? Grants, and so refresh tokens, do not end with them."""
+    if not isinstance(token, AccessToken) or not token.audience:
+        return True
+    issued = token.resource_generations or (0,) * len(token.audience)
+    return all(number >= today[uri] for uri, number in zip(token.audience, issued, strict=True))
 
 
 def extended(grant: Grant, until: int) -> Grant:

@@ -54,8 +54,8 @@ def _direct(paths: str, member: str, cors: bool = False, **endpoints: str) -> Ro
 
 
 PAGE = Delivery.PAGE
-REGISTRATION = "registration_endpoint"
-"""The one member that is left out where nobody may register."""
+REGISTRATION, GLOBAL_REVOCATION = "registration_endpoint", "global_token_revocation_endpoint"
+"""Members that are left out where there is no such thing."""
 
 ROUTES: tuple[Route, ...] = (
     # protocol endpoints
@@ -69,6 +69,7 @@ ROUTES: tuple[Route, ...] = (
     _direct("/oauth2/token /oauth/tokens /oauth/token", "token_endpoint", cors=True, POST="token"),
     _direct("/oauth2/introspect /oauth/introspect", "introspection_endpoint", POST="introspect"),
     _direct("/oauth2/revoke /oauth/revoke", "revocation_endpoint", cors=True, POST="revoke"),
+    _row("/oauth2/global-token-revocation", member=GLOBAL_REVOCATION, POST="global_token_revocation"),
     _direct("/oauth2/par /oauth/par", "pushed_authorization_request_endpoint", cors=True, POST="par"),
     _direct(
         "/oauth2/device_authorize /oauth/device_authorize",

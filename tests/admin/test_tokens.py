@@ -32,9 +32,12 @@ class ListTests(AdminCase):
         machine = ok(await self.server.token(app, "client_credentials", scope="read", resource=api))
         listed = await self.asking(client_id="app")
         now = int(self.server.clock.seconds())
+        grant_id = next(one["grant_id"] for one in listed if one["kind"] == "refresh")
+        self.assertTrue(grant_id)
         common = {"client_id": "app", "issued_at": now}
         user = {"user_id": alice.user_id, "username": "alice", "scope": "openid read", "audience": []}
-        own = {"user_id": None, "username": None, "scope": "read", "audience": [api]}
+        user |= {"grant_id": grant_id}
+        own = {"grant_id": None, "user_id": None, "username": None, "scope": "read", "audience": [api]}
         tokens = self.server.settings.tokens
         expected = [
             {"kind": "access", "expires_at": now + tokens.access_lifetime, **common, **user},
@@ -208,6 +211,37 @@ class RevokeAllTests(AdminCase):
         page = await browser.open("/oauth2/authorize", self.server.asking(self.apps[0]))
         self.assertIn("password", [name for form in page.forms for name in form.fields])
 
+    async def test_of_a_grant(self) -> None:
+        """Every token of one grant, as its list names it; the refresh token too, and nobody else's."""
+        tokens = await self.tokens()
+        listed = await self.everything(TOKENS, "tokens", client_id="app0", user_id=self.people[0].user_id)
+        (grant_id,) = {one["grant_id"] for one in listed}
+        self.assertEqual(len(listed), 2)
+        await self.done("DELETE", TOKENS, status=204, grant_id=grant_id)
+        for client_id, user_id, token in tokens:
+            self.assertEqual(await self.server.active(token), (client_id, user_id) != ("app0", self.people[0].user_id))
+        self.assertEqual(self.server.told("grant.ended")[0]["client_id"], "app0")
+        self.refused(await self.call("DELETE", TOKENS, grant_id=grant_id), "not_found", 404)
+
+    async def test_for_a_resource(self) -> None:
+        """Every access token for one resource; grants go on, and give new ones."""
+        apis = ("https://one.example/", "https://two.example/")
+        owner, app = await self.server.client("owner", resources=apis), await self.server.client("app")
+        signed_in = await self.server.signed_in(app, await self.server.user(), resource=apis[0])
+        machines = [
+            ok(await self.server.token(app, "client_credentials", resource=api))["access_token"] for api in apis
+        ]
+        await self.done("DELETE", TOKENS, status=204, resource=apis[0])
+        for token, lives in ((signed_in["access_token"], False), (machines[0], False), (machines[1], True)):
+            self.assertEqual(await self.server.active(token, owner), lives)
+        self.assertEqual(self.server.told("revoked.resource")[0]["resource"], apis[0])
+        again = ok(await self.server.token(app, "refresh_token", refresh_token=signed_in["refresh_token"]))
+        machine = ok(await self.server.token(app, "client_credentials", resource=apis[0]))
+        for answer in (again, machine):
+            self.assertTrue(await self.server.active(answer["access_token"], owner))
+        listed = await self.everything(TOKENS, "tokens", client_id="app", kind="access")
+        self.assertEqual(len(listed), 3)
+
     async def test_everything(self) -> None:
         """Every token of everybody, the administrator's own too."""
         tokens = await self.tokens()
@@ -221,14 +255,16 @@ class RevokeAllTests(AdminCase):
     async def test_refusals(self) -> None:
         """Exactly one thing must be named; an unknown client or user is 404. Nothing ends."""
         token = (await self.tokens())[0][2]
-        which = ("all", "client_id", "user_id")
+        which = ("all", "client_id", "grant_id", "resource", "user_id")
         await self.wrong("DELETE", TOKENS, None, *which)
         await self.wrong("DELETE", TOKENS, None, *which, client_id="app0", user_id=self.people[0].user_id)
         await self.wrong("DELETE", TOKENS, None, *which, client_id="app0", all="true")
         for value in ("false", "1", "", "True"):
             await self.wrong("DELETE", TOKENS, None, "all", all=value)
         await self.wrong("DELETE", TOKENS, None, "kind", all="true", kind="access")
-        for named in ({"client_id": "nobody"}, {"user_id": "nobody"}):
+        for named in (
+            {"client_id": "nobody"}, {"user_id": "nobody"}, {"grant_id": "nobody"}, {"resource": "https://no.example"},
+        ):  # fmt: skip
             self.refused(await self.call("DELETE", TOKENS, **named), "not_found", 404)
         self.assertTrue(await self.server.active(token))
 

@@ -341,12 +341,34 @@ class TokenTests(CommandCase):
             self.assertFalse(self.active(tokens["access_token"]), way)
         self.assertEqual(self.http.get("/api/v1/users", bearer=self.visitor.token).status, 401)
 
+    def test_revoke_a_grant(self) -> None:
+        """A grant ends by the id that its tokens are listed with, with both of them."""
+        tokens, others = self.issued(), self.issued()
+        listed = self.json("token", "list", "--client", self.app.client_id)
+        grant_id = next(one["grant_id"] for one in listed if one["kind"] == "access")
+        self.oauthd("token", "revoke", "--grant", grant_id)
+        left = {one["grant_id"] for one in self.json("token", "list", "--client", self.app.client_id)}
+        self.assertEqual(left, {one["grant_id"] for one in listed} - {grant_id})
+        alive = [self.active(one["access_token"]) for one in (tokens, others)]
+        self.assertEqual(sorted(alive), [False, True])
+
+    def test_revoke_for_a_resource(self) -> None:
+        """Every access token for a resource ends."""
+        self.json("client", "create", "--name", "Owner", "--resource", "https://api.example")
+        asked = {"grant_type": "client_credentials", "resource": "https://api.example"}
+        answer = self.http.post("/oauth2/token", asked, basic_auth=self.app.auth)
+        self.assertTrue(self.active(answer.json()["access_token"]))
+        self.oauthd("token", "revoke", "--resource", "https://api.example")
+        self.assertFalse(self.active(answer.json()["access_token"]))
+
     def test_refusals(self) -> None:
         """Nothing to revoke, or two things at once, and users and clients that do not exist: a line each."""
         for wrong in ((), ("x", "--all"), ("--user", "a", "--client", "b"), ("",)):
             self.assertIn("name one thing to revoke", self.refused("token", "revoke", *wrong))
-        for way in ("--user", "--client"):
-            self.assertIn("404", self.refused("token", "revoke", way, "nobody"))
+        for way, nobody in (
+            ("--user", "nobody"), ("--client", "nobody"), ("--grant", "nobody"), ("--resource", "https://no.example"),
+        ):  # fmt: skip
+            self.assertIn("404", self.refused("token", "revoke", way, nobody))
         self.assertIn("404", self.refused("token", "list", "--user", "nobody"))
 
 

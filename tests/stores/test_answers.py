@@ -19,6 +19,7 @@ from oauthd.stores.cache import TRIES
 from oauthd.stores.clients import Clients
 from oauthd.stores.codec import Unreadable
 from oauthd.stores.interface import Commit, StoreUnavailable, Write
+from oauthd.stores.resources import ResourceGenerations
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users
 from tests.server import Counting
@@ -26,6 +27,7 @@ from tests.stores.case import NOW, StoreCase, access, client, grant
 from tests.stores.node import Node
 
 write = partial(active, issuer="https://op.example")
+RESOURCES = ("https://rs.example", "https://other.example")
 
 
 class AnswersCase(StoreCase):
@@ -44,6 +46,7 @@ class AnswersCase(StoreCase):
         self.clients = Clients(store, self.one.cache, seals, self.clock.seconds, entropy, 0, 1000)
         self.users = Users(store, self.clock.seconds, entropy)
         self.tokens = Tokens(store, self.one.cache, self.clock.seconds)
+        self.resources = ResourceGenerations(store, self.one.cache)
         await self.store.begin("world")
         await self.founded()
 
@@ -66,6 +69,8 @@ class AnswersCase(StoreCase):
     async def issue(self, name: str = "", user_id: str = "u1", grant_id: str = "", **more: Any) -> bytes:
         """A token that is alive; its digest. With a grant of its own, if that is not named."""
         name = name or f"t{next(self._names)}"
+        if more.get("audience"):
+            more |= {"resource_generations": await self.resources.today(more["audience"])}
         grant_id = grant_id or f"g-{name}"
         if user_id:
             await self.store.commit(Commit(writes=(Write(kinds.grant(grant_id), grant(9000)),)))
@@ -94,13 +99,14 @@ class RevocationTests(AnswersCase):
             ("everything", lambda name: self.tokens.end_everything()),
             ("user deactivated", lambda name: self.users.deactivate("u1")),
             ("client deleted", lambda name: self.clients.delete("app")),
+            ("resource", lambda name: self.resources.revoke(RESOURCES[1])),
         ]
 
     async def test_from_memory(self) -> None:
         """A token that both processes remember is inactive at once where it is revoked, and in the other when heard."""
         for kind, revoke in self.revocations():
             await self.founded()
-            digest = await self.issue(f"a {kind}")
+            digest = await self.issue(f"a {kind}", audience=RESOURCES)
             for node in (self.one, self.other):
                 self.assertTrue(await node.alive(digest), kind)
                 self.assertTrue(node.remembers_alive(digest), kind)
@@ -119,7 +125,7 @@ class RevocationTests(AnswersCase):
                     for kind, revoke in self.revocations():
                         await self.founded()
                         name = f"{place} {point} {asked_again} {kind}"
-                        digest = await self.issue(name)
+                        digest = await self.issue(name, audience=RESOURCES)
                         await self._overtaken(node, name, digest, revoke, point, asked_again)
 
     async def _overtaken(
@@ -153,6 +159,32 @@ class RevocationTests(AnswersCase):
         await self.other.heard()
         self.assertFalse(any(map(self.other.remembers_alive, digests)))
         self.assertTrue(all(map(self.other.remembers_alive, others)))
+
+    async def test_a_resource(self) -> None:
+        """Its revocation ends the tokens that are for it, also beside others; new ones live, and others' go on."""
+        first, second = RESOURCES
+        for _ in range(2):
+            ended = [await self.issue(audience=audience) for audience in ((first,), (second, first))]
+            others = [await self.issue(audience=audience) for audience in ((second,), ())]
+            for digest in (*ended, *others):
+                self.assertTrue(await self.other.alive(digest))
+            await self.resources.revoke(first)
+            await self.other.heard()
+            self.assertFalse(any(map(self.other.remembers_alive, ended)))
+            self.assertTrue(all(map(self.other.remembers_alive, others)))
+            for digest in ended:
+                self.assertFalse(await self.other.alive(digest))
+
+    async def test_issued_by_an_old_number(self) -> None:
+        """A token that was issued by what memory said of its resource, which has been revoked since, is dead."""
+        await self.issue("before", audience=RESOURCES)
+        numbers = self.resources.at_once(RESOURCES)
+        await self.resources.revoke(RESOURCES[0])
+        self.assertIsNone(self.resources.at_once(RESOURCES))
+        old = replace(access(audience=RESOURCES, resource_generations=numbers), user_id="")
+        digest = await self.put("t", replace(old, generations=await self.store.generations("app", "")))
+        self.assertFalse(await self.one.alive(digest))
+        self.assertIsNone(await self.tokens.find_access("t"))
 
     async def test_a_number_from_memory(self) -> None:
         """A generation known from memory that is raised while a token is read is not believed for that token."""

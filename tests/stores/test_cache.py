@@ -154,6 +154,22 @@ class ChangeTests(CacheCase):
         with self.assertRaises(ValueError):
             Entry(b"x", FAR, FAR, tuple(self.cache.cell(b"%d" % n) for n in range(5)))
 
+    def test_a_whole(self) -> None:
+        """What stands on a whole ends with each of its names, whatever else stood on them; nothing is left behind."""
+        for name in (b"world", b"one", b"two"):
+            single, whole = self.cache.cell(b"one"), self.cache.whole((b"world", b"one", b"two"))
+            self.assertIs(self.cache.whole((b"world", b"one", b"two")), whole)
+            entries = [Entry(b"x", FAR * 2, FAR, cells) for cells in ((whole,), (whole, single))]
+            for number, entry in enumerate(entries):
+                self.cache.keep(b"%d" % number, entry)
+            self.cache.changed(b"another")
+            self.assertTrue(all(map(self.cache.counts, entries)))
+            self.cache.changed(name)
+            self.assertFalse(any(map(self.cache.counts, entries)))
+            for number in range(2):
+                self.keep(b"%d" % number, b"x", b"other")
+            self.assertEqual(list(registered(self.cache)), [b"other"])
+
     def test_a_token_has_no_cell(self) -> None:
         """A token's own key ends its entry without a cell."""
         entry = self.keep(TOKEN)
@@ -639,10 +655,12 @@ class CacheMachine(RuleBasedStateMachine):
 
     @rule(
         target=held, taken=consumes(tickets), name=names, on=subjects, absent=st.booleans(),
-        lives=st.sampled_from([0.5, 3.0, 100.0]),
+        lives=st.sampled_from([0.5, 3.0, 100.0]), together=st.integers(0, 3),
     )  # fmt: skip
-    def keep(self, taken: Any, name: bytes, on: tuple[bytes, ...], absent: bool, lives: float) -> Held:
-        """The reply comes; it is kept where nothing touched it."""
+    def keep(
+        self, taken: Any, name: bytes, on: tuple[bytes, ...], absent: bool, lives: float, together: int
+    ) -> Held:
+        """The reply comes; it is kept where nothing touched it, some of what it stands on as a whole."""
         ticket, numbers, flushes, sent = taken
         touched = self.cache.touched(ticket)
         self.cache.close(ticket)
@@ -652,7 +670,9 @@ class CacheMachine(RuleBasedStateMachine):
             assert touched is None
         elif touched is not None:
             assert {one for one in SUBJECTS if self.numbers[one] != numbers[one]} == touched & set(SUBJECTS)
-        cells = tuple(map(self.cache.cell, on)) if may else ()
+        cells = tuple(map(self.cache.cell, on[together:])) if may else ()
+        if may and on[:together]:
+            cells = (*cells, self.cache.whole(on[:together]))
         entry = Entry(None if absent else b"v", until, sent + 5.0 if may else -math.inf, cells)
         holding = Held(entry, name, on, {one: numbers[one] for one in on}, until, sent, self.flushes)
         if may:
@@ -751,6 +771,8 @@ class CacheMachine(RuleBasedStateMachine):
         for table in (self.cache.entries, self.cache._absences):
             for entry in table.values():
                 yield from entry.cells
+        for cell in registered(self.cache).values():
+            yield from cell.parts
 
 
 CacheMachine.TestCase.settings = settings(

@@ -37,6 +37,13 @@ class GenerationTests(StoreCase):
         self.assertEqual(sorted(numbers), list(range(2, 22)))
         self.assertEqual(await self.store.generations("app", "app"), Generations(None, 1, 21))
 
+    async def test_a_resource(self) -> None:
+        """A resource needs no beginning: its first number is 1."""
+        subject = "resource:https://api.example/{a}"
+        self.assertEqual(await self.store.get_with_generations((), (subject,)), ([], [None]))
+        self.assertEqual([await self.store.raise_generation(subject) for _ in range(2)], [1, 2])
+        self.assertEqual(await self.store.get_with_generations((), (subject,)), ([], [2]))
+
     async def test_raise_nothing(self) -> None:
         """Raising brings no subject to life that has not begun or has ended."""
         self.assertEqual(await self.store.raise_generation("user:u1"), 0)

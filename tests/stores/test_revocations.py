@@ -92,6 +92,15 @@ class RevocationTests(MemoryCase):
         self.assertEqual((today.world, today.client, today.user), (2, 3, None))
         self.assertLessEqual(await self.command("TTL", naming.generation("user:u1")), 100)
 
+    async def test_resource(self) -> None:
+        """A resource's number, too, though the other server has never heard of it."""
+        state = await self.stage()
+        for _ in range(2):
+            await self.store.raise_generation("resource:https://api.example")
+        await self.fail_over(state)
+        _, numbers = await self.store.get_with_generations((), ("resource:https://api.example",))
+        self.assertEqual(numbers, [2])
+
     async def test_never_further(self) -> None:
         """A subject that stands higher already, or was begun anew, is left alone; doing it twice changes nothing."""
         await self.stage()

@@ -104,6 +104,7 @@ class AccessToken(Record, frozen=True):
     :ivar session: `sid` of the sign-in behind it; "" for none.
     :ivar status: its place in the status lists, from 1; 0 for none.
     :ivar extra: claims that the operator has declared for such tokens.
+    :ivar resource_generations: of each resource in `audience`, in its order; () where all are 0.
     """
 
     client_id: str = field(name="c")
@@ -126,6 +127,7 @@ class AccessToken(Record, frozen=True):
     session: str = field(name="se", default="")
     status: int = field(name="st", default=0)
     extra: dict[str, Any] = field(name="x", default_factory=dict)
+    resource_generations: tuple[int, ...] = field(name="rg", default=())
 
 
 class RefreshToken(Record, frozen=True):
