@@ -6,6 +6,9 @@ from oauthd.stores.scopes import FIRST_SCOPES
 from tests.admin.case import SCOPES, AdminCase
 from tests.server import ok, together
 
+NEXT = len(FIRST_SCOPES) + 4
+"""The number of the first scope that a test makes: there are those of the test server besides."""
+
 
 class ScopeTests(AdminCase):
     """/api/v1/oauth/scopes"""
@@ -16,7 +19,7 @@ class ScopeTests(AdminCase):
         self.assertEqual(answer.status, 201)
         made = answer.json()
         expected = {"name": "print", "description": "Print photos", "reserved": False, "administrators_only": False}
-        self.assertEqual(made, {"scope_id": 12, **expected, "built_in": False})
+        self.assertEqual(made, {"scope_id": NEXT, **expected, "built_in": False})
         self.assertEqual(await self.done("GET", answer.location), made)
         app = await self.server.client()
         self.assertEqual(ok(await self.server.token(app, "client_credentials", scope="print"))["scope"], "print")
@@ -43,9 +46,9 @@ class ScopeTests(AdminCase):
         """Many at once get numbers of their own, and a number is never given twice."""
         answers = await together(self.call("POST", SCOPES, {"name": f"s{n}"}) for n in range(10))
         numbers = [answer.json()["scope_id"] for answer in answers]
-        self.assertEqual(sorted(numbers), list(range(12, 22)))
-        await self.done("DELETE", f"{SCOPES}/21", status=204)
-        self.assertEqual((await self.done("POST", SCOPES, {"name": "next"}, 201))["scope_id"], 22)
+        self.assertEqual(sorted(numbers), list(range(NEXT, NEXT + 10)))
+        await self.done("DELETE", f"{SCOPES}/{NEXT + 9}", status=204)
+        self.assertEqual((await self.done("POST", SCOPES, {"name": "next"}, 201))["scope_id"], NEXT + 10)
 
     async def test_update(self) -> None:
         """What is sent changes, the name cannot."""

@@ -357,9 +357,9 @@ class TokenTests(CommandCase):
         self.json("client", "create", "--name", "Owner", "--resource", "https://api.example")
         asked = {"grant_type": "client_credentials", "resource": "https://api.example"}
         answer = self.http.post("/oauth2/token", asked, basic_auth=self.app.auth)
-        self.assertTrue(self.active(answer.json()["access_token"]))
+        self.assertTrue(self.visitor.is_active(self.app, answer.json()["access_token"]))
         self.oauthd("token", "revoke", "--resource", "https://api.example")
-        self.assertFalse(self.active(answer.json()["access_token"]))
+        self.assertFalse(self.visitor.is_active(self.app, answer.json()["access_token"]))
 
     def test_refusals(self) -> None:
         """Nothing to revoke, or two things at once, and users and clients that do not exist: a line each."""
