@@ -39,6 +39,7 @@ from oauthd.endpoints.register import Quota, Register
 from oauthd.endpoints.register_client import RegisterClient
 from oauthd.endpoints.registration import Registration
 from oauthd.endpoints.revoke import Revoke
+from oauthd.endpoints.status_list import StatusList, StatusListAggregation
 from oauthd.endpoints.token import Token
 from oauthd.endpoints.token_answer import TokenAnswers
 from oauthd.endpoints.userinfo import Userinfo
@@ -58,7 +59,7 @@ from oauthd.protocol import acr, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
 from oauthd.subjects import TYPES
-from oauthd.web.routes import GLOBAL_REVOCATION, REGISTRATION, ROUTES
+from oauthd.web.routes import AGGREGATION, GLOBAL_REVOCATION, REGISTRATION, ROUTES
 
 
 class Application(Parts):
@@ -150,6 +151,16 @@ class Application(Parts):
                 self.clients, self.administrator, events, settings.clients.registration, self.loopback
             ),
             "jwks": Jwks(self.keys),
+            "status_list": StatusList(
+                lists=self.statuses,
+                keys=self.keys,
+                settings=settings.status_lists,
+                algorithm=self._signing(settings.tokens.access_algorithm),
+                issuer=issuer,
+                clock=world.clock,
+                in_thread=world.signing,
+            ),
+            "status_list_aggregation": StatusListAggregation(self.statuses, settings.status_lists),
             "metadata": self._metadata(world),
             "health.live": Live(),
             "health.ready": Ready(world.condition, world.counts.proof),
@@ -157,7 +168,11 @@ class Application(Parts):
 
     def _metadata(self, world: World) -> Metadata:
         mtls = world.settings.mtls
-        on = {REGISTRATION: self.registrants.on, GLOBAL_REVOCATION: world.settings.users.global_revocation}
+        on = {
+            REGISTRATION: self.registrants.on,
+            GLOBAL_REVOCATION: world.settings.users.global_revocation,
+            AGGREGATION: world.settings.status_lists.aggregation,
+        }
         told = [route for route in ROUTES if route.member and on.get(route.member, True)]
         direct = [route for route in told if route.direct and mtls.base is not None]
         return Metadata(
@@ -177,6 +192,12 @@ class Application(Parts):
     def _signatures(self) -> tuple[str, ...]:
         """What signs statements to clients: our keys; or the client's secret, which is long enough for this HMAC."""
         return (*self.keys.algorithms, "HS256")
+
+    def _signing(self, wanted: str) -> str:
+        """What signs for readers of all sorts, given what is wished (FAPI 2.0 Security Profile section 5.4.1)."""
+        if self.world.settings.server.profile != FAPI2 or wanted in SIGNING:
+            return wanted
+        return next((name for name in SIGNING if name in self.keys.algorithms), wanted)
 
     def _offered(self) -> client_metadata.Offered:
         """What clients may say that they use: whatever is on."""

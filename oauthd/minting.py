@@ -25,6 +25,7 @@ from oauthd.protocol.jose import Signer, at_hash
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken, User
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
+from oauthd.stores.status_lists import StatusLists
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
 
@@ -41,6 +42,7 @@ class Order(Frozen, frozen=True):
     :ivar binding: what its sender must prove to hold.
     :ivar details: authorization details (RFC 9396).
     :ivar resource_generations: today's, of the audience; () where all are 0.
+    :ivar status: its place in the status lists, from 1; 0 for none.
     """
 
     client: Client
@@ -56,6 +58,7 @@ class Order(Frozen, frozen=True):
     binding: Binding = UNBOUND
     details: Details = ()
     resource_generations: tuple[int, ...] = ()
+    status: int = 0
 
     @property
     def subject(self) -> str:
@@ -99,6 +102,7 @@ class Minting:
     nested: NestedJwts
     users: Users
     subjects: Subjects
+    statuses: StatusLists
 
     async def access_token(self, order: Order) -> tuple[str, Write[AccessToken]]:
         """An access token and the record that makes it live."""
@@ -123,6 +127,10 @@ class Minting:
     def access_token_waits(self, client: Client) -> bool:
         """Must a thread sign the client's access tokens?"""
         return not self._is_opaque(client) and self._access_signer(client).slow
+
+    def lists(self, client: Client) -> bool:
+        """Do the client's access tokens stand in a status list? Opaque ones nobody reads without us."""
+        return client.status_listed and not self._is_opaque(client)
 
     def _is_opaque(self, client: Client) -> bool:
         return (client.access_format or self.settings.tokens.access_format) == "opaque"
@@ -152,6 +160,7 @@ class Minting:
             acr=order.acr,
             binding=order.binding,
             resource_generations=order.resource_generations,
+            status=order.status,
         )
 
     def refresh_token(
@@ -244,6 +253,8 @@ class Minting:
             claims["cnf"] = confirmation(record.binding)
         if record.details:
             claims["authorization_details"] = list(record.details)  # RFC 9396 section 9.1
+        if record.status:
+            claims["status"] = self.statuses.reference(record.status - 1)  # draft-ietf-oauth-status-list section 6.2
         return claims
 
 

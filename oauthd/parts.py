@@ -54,6 +54,7 @@ from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.dpop import Nonces, Rules
 from oauthd.protocol.introspection import active
 from oauthd.protocol.lockout import Policy
+from oauthd.protocol.opaque import new_identifier
 from oauthd.protocol.profile import FAPI2, LATE, PROMPT
 from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
@@ -68,6 +69,8 @@ from oauthd.stores.pushed_requests import PushedRequests
 from oauthd.stores.resources import ResourceGenerations
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.sessions import Interactions, Sessions
+from oauthd.stores.status_lists import StatusLists
+from oauthd.stores.status_sweep import StatusSweep
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
@@ -147,8 +150,12 @@ class Parts:
         self.details = DetailsTypes.of(settings.authorization.details_types)
         self.answers = Answers(store, world.cache, world.reactor, partial(active, issuer=world.issuer))
         self.once = Once(store)
-        self.tokens = Tokens(store, world.cache, clock)
         self.resources = ResourceGenerations(store, world.cache)
+        self.statuses = StatusLists(store, clock, entropy, f"{world.issuer}{_path('status_list').partition('<')[0]}")
+        self.status_sweep = StatusSweep(
+            store, clock, world.reactor, new_identifier(entropy), settings.status_lists.ttl
+        )
+        self.tokens = Tokens(store, world.cache, clock, self.statuses)
         self.consents = Consents(store, clock, sessions.consent_lifetime)
         self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
         flow = sessions.interaction_lifetime
@@ -196,6 +203,7 @@ class Parts:
             nested=self.nested,
             users=self.users,
             subjects=self.subjects,
+            statuses=self.statuses,
         )
 
     def _make_proofs(self, world: World) -> None:
@@ -292,6 +300,11 @@ class Parts:
         # FAPI 2.0 Security Profile section 5.3.2.1: nobody's password is given to a client.
         left_out = {Password.grant_type} if profile == FAPI2 else set()
         return {grant.grant_type: grant for grant in found if grant.grant_type not in left_out}
+
+
+def _path(endpoint: str) -> str:
+    """The advertised path of an endpoint."""
+    return next(route.paths[0] for route in ROUTES if endpoint in route.endpoints.values())
 
 
 def _ahead(settings: Settings) -> int:

@@ -140,6 +140,10 @@ class Watched:
         """Read records and generations."""
         return await self._store.get_with_generations(refs, subjects)
 
+    async def present(self, refs: Any) -> Any:
+        """See which records stand."""
+        return await self._store.present(refs)
+
     async def put(self, *writes: Write[Any]) -> None:
         """Write."""
         await self._store.put(*writes)
@@ -353,6 +357,7 @@ class Server:
         self.store.use(connection)
         self.clock.rightNow = NOW
         self.entropy.restart()
+        self.application.statuses.give_up()
         self.events.clear()
         await connection.call(*(("RESTORE", key, 0, value) for key, value in dump.items()))
         await self.application.keys.refresh()

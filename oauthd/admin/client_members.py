@@ -147,6 +147,12 @@ class ClientMembers:
             Member("first_party", Flag(), _OUR_OWN, default=False),
             Member("pkce_required", Flag(), "PKCE also for a confidential client.", default=False),
             Member("rotates_refresh", Flag(), _ROTATES, default=True),
+            Member(
+                "status_listed",
+                Flag(),
+                "Whether its JWT access tokens were ended stands in a status list, which their `status` claim names.",
+                default=False,
+            ),
             Member("client_uri", Nullable(_web), "Its own page, shown at consent.", default=None),
             Member(
                 "profile",
@@ -242,6 +248,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "first_party": client.first_party,
         "pkce_required": client.pkce_required,
         "rotates_refresh": client.rotates_refresh,
+        "status_listed": client.status_listed,
         "client_uri": client.client_uri or None,
         "profile": client.profile or None,
         "unused_until": client.unused_until,

@@ -25,6 +25,7 @@ from oauthd.config.redis_url import RedisAddress, redis_address
 from oauthd.config.registration import RegistrationSettings
 from oauthd.config.server import MtlsSettings, ServerSettings
 from oauthd.config.service import AdministratorSettings, FetchSettings, KeySettings, LogSettings, MetricsSettings
+from oauthd.config.status_lists import StatusListSettings
 from oauthd.config.store import CacheSettings, StoreSettings
 from oauthd.config.writing import reference_markdown, sample_toml, shown
 
@@ -49,6 +50,7 @@ __all__ = [
     "SessionSettings",
     "Settings",
     "SettingsError",
+    "StatusListSettings",
     "StoreSettings",
     "TokenSettings",
     "UserSettings",

@@ -23,6 +23,7 @@ from oauthd.config.policy import (
 from oauthd.config.registration import RegistrationSettings
 from oauthd.config.server import MtlsSettings, ServerSettings
 from oauthd.config.service import AdministratorSettings, FetchSettings, KeySettings, LogSettings, MetricsSettings
+from oauthd.config.status_lists import StatusListSettings
 from oauthd.config.store import CacheSettings, StoreSettings
 
 
@@ -49,3 +50,4 @@ class Settings:
     administrator: AdministratorSettings = attrs.Factory(AdministratorSettings)
     metrics: MetricsSettings = attrs.Factory(MetricsSettings)
     log: LogSettings = attrs.Factory(LogSettings)
+    status_lists: StatusListSettings = attrs.Factory(StatusListSettings)

@@ -36,4 +36,5 @@ def key_retirement(settings: Settings) -> int:
     Clients with longer lifetimes of their own are not known here; whoever lets them sign adds theirs.
     """
     tokens = settings.tokens
-    return max(settings.keys.retire_after, max(tokens.access_lifetime, tokens.id_token_lifetime) + tokens.leeway)
+    longest = max(tokens.access_lifetime, tokens.id_token_lifetime, settings.status_lists.lifetime)
+    return max(settings.keys.retire_after, longest + tokens.leeway)

@@ -123,6 +123,8 @@ RULES: tuple[Rule, ...] = (
     not_above("device.source_tries", "device.total_tries"),
     not_above("sessions.idle", "sessions.absolute"),
     Rule(("keys.rotation_period", "keys.announce"), _rotation),
+    # Others fetch a list anew when it is `ttl` old: what they have must not have ended by then.
+    not_above("status_lists.ttl", "status_lists.lifetime", equal=False),
     _has_key("tokens.access_algorithm"),
     _has_key("tokens.id_token_algorithm"),
     not_above("users.lock_free_failures", "users.lock_after", equal=False),

@@ -43,7 +43,7 @@ class Revoke:
             return False
         if client_id not in (None, access.client_id):
             return False
-        await self.tokens.end_access(token)
+        await self.tokens.end_access(token, access)
         self.events.tell("token.revoked", client_id=access.client_id, user_id=access.user_id or None)
         return True
 

@@ -151,7 +151,7 @@ class Token:
         """Write what the answer stands on; the access token in any case: one that is never handed out harms nobody."""
         if answer.step is not None:
             return await self.store.commit(answer.step)
-        await self.store.put(answer.access)
+        await self.store.put(*answer.puts)
         return True
 
     # the same together with others, which costs a third
@@ -192,7 +192,7 @@ class Token:
     ) -> bytes:
         """Another token by a decision that still holds, whatever it takes."""
         answer = await self.answers.make(client, decision)
-        await self.store.put(answer.access)
+        await self.store.put(*answer.puts)
         self._tell(grant.grant_type, answer.access.record)
         return answer.body
 

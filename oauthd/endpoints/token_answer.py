@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.grants.interface import Redemption
 from oauthd.minting import Draft, Minting, Order
@@ -19,6 +20,7 @@ from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Grant
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, Write
 from oauthd.stores.resources import ResourceGenerations
+from oauthd.stores.status_lists import listing
 
 Wanted = tuple[Client, Redemption, Binding]
 """Who asks, what was decided, and what the request has proved to hold."""
@@ -39,6 +41,11 @@ class TokenAnswer(Frozen, frozen=True):
     access: Write[AccessToken]
     step: Commit | None
 
+    @property
+    def puts(self) -> tuple[Write[Any], ...]:
+        """What is to be written for the access token itself."""
+        return (self.access, *listing(self.access))
+
 
 @frozen
 class TokenAnswers:
@@ -51,7 +58,10 @@ class TokenAnswers:
         """The answer that a decision leads to."""
         wanted = client, redemption, binding
         numbers = await self.resources.today(redemption.audience) if redemption.audience else ()
-        token, access = await self.minting.access_token(_order(wanted, numbers))
+        order = _order(wanted, numbers)
+        if self.minting.lists(client):
+            order = replace(order, status=await self.minting.statuses.place() + 1)
+        token, access = await self.minting.access_token(order)
         grant, id_token = _told_of(redemption), ""
         if grant is not None:
             id_token = await self.minting.id_token(client, grant, token, redemption.nonce)
@@ -83,7 +93,13 @@ class TokenAnswers:
                 return None
         except OAuthError:
             return None
-        return self.minting.draft(_order(wanted, numbers))
+        order = _order(wanted, numbers)
+        if self.minting.lists(client):
+            index = self.minting.statuses.at_hand()
+            if index is None:
+                return None
+            order = replace(order, status=index + 1)
+        return self.minting.draft(order)
 
     def _said(self, wanted: Wanted, token: str, access: Write[AccessToken]) -> _Body | None:
         client, redemption, _ = wanted
@@ -134,7 +150,7 @@ def _finished(wanted: Wanted, body: _Body) -> TokenAnswer:
         return TokenAnswer(said, access, None)
     if redemption.keeps is not None:
         writes.append(redemption.keeps(said))
-    return TokenAnswer(said, access, redemption.commit.writing(writes, puts=(access,)))
+    return TokenAnswer(said, access, redemption.commit.writing(writes, puts=(access, *listing(access))))
 
 
 def _told_of(redemption: Redemption) -> Grant | None:

@@ -142,7 +142,7 @@ class TokenTurns:
         if not made:
             return
         try:
-            await self.store.put(*[answer.access for _, answer in made])
+            await self.store.put(*[write for _, answer in made for write in answer.puts])
         except StoreUnavailable:
             self._tell_all([asked for asked, _ in made], Failure())
         except Exception:

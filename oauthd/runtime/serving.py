@@ -80,6 +80,7 @@ class Serving:
     answerers: dict[str, Callable[[], Any]] = field(factory=dict)
     _reach: Reach | None = None
     _tending: LoopingCall | None = None
+    _sweeping: LoopingCall | None = None
     _pools: list[Pool] = field(factory=list)
     _probe: LoopProbe | None = None
     _journal: Journal = field(init=False)
@@ -98,6 +99,7 @@ class Serving:
         application = self.application = Application(self._world(reach))
         await application.keys.open()
         await application.subjects.open()
+        reach.connection.on_new_server.append(application.statuses.give_up)
         reach.invalidation.watchers[naming.key(RING)] = lambda: ensureDeferred(self._tend(application))
         if self.first:
             await self._found(application)
@@ -112,6 +114,8 @@ class Serving:
         application = await self.prepare()
         self._tending = LoopingCall(self._tend, application)
         self._tending.start(TEND, now=False)
+        self._sweeping = LoopingCall(self._sweep, application)
+        self._sweeping.start(application.status_sweep.pause, now=False)
         journal = self._journal
         access, asked = self._counting(journal.access), self._counting(journal.lane)
         self.site = surface.site(application, self.settings, self.reactor, access, asked, heard=journal.lane)
@@ -146,8 +150,9 @@ class Serving:
         :param seconds: how long requests may take; None for as long as the settings say.
         """
         self.stopping = True
-        if self._tending is not None and self._tending.running:
-            self._tending.stop()
+        for call in (self._tending, self._sweeping):
+            if call is not None and call.running:
+                call.stop()
         if self.site is not None:
             server = self.settings.server
             await self.site.drain(server.drain_timeout if seconds is None else seconds, server.drain_grace)
@@ -252,6 +257,14 @@ class Serving:
             log.info("signing keys and unused clients could not be looked at: the store is away")
         except Exception:  # the timer must live on
             log.failure("tending the signing keys and the unused clients failed")
+
+    async def _sweep(self, application: Application) -> None:
+        try:
+            await application.status_sweep.due()
+        except StoreUnavailable:
+            log.info("status lists could not be looked after: the store is away")
+        except Exception:  # the timer must live on
+            log.failure("looking after the status lists failed")
 
 
 def _settle() -> None:

@@ -62,11 +62,15 @@ RESOURCES = Kind("resources", records.Resources, lasting=True, told=Told.CHANGES
 KEY_RING = Kind("keys", records.KeyRing, lasting=True, told=Told.CHANGES)
 WORLD = Kind("world", records.World, lasting=True)
 SALT = Kind("salt", records.Salt, lasting=True)
+STATUS = Kind("sl", records.StatusEntry)
+STATUS_LIST = Kind("statuslist", records.StatusList)
+STATUS_RANGE = Kind("statuses", records.StatusRange, lasting=True)
+LEASE = Kind("lease", records.Lease)
 
 KINDS: tuple[Kind[object], ...] = (
     ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, PUSHED_REQUEST, ONCE, DEVICE_CODE, USER_CODE, SESSION,
     INTERACTION, CONSENT, LOCKOUT, TALLY, INITIAL_ACCESS, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES,
-    KEY_RING, WORLD, SALT,
+    KEY_RING, WORLD, SALT, STATUS, STATUS_LIST, STATUS_RANGE, LEASE,
 )  # type: ignore[assignment]  # Kind is invariant; the table only names them
 
 

@@ -117,6 +117,13 @@ class RedisStore:
         found = [None if raw is None else _living(ref, raw, now) for ref, raw in zip(refs, raws, strict=False)]
         return found, list(map(number_in_force, numbers))
 
+    async def present(self, refs: Sequence[Ref[Any]]) -> list[bool]:
+        """Which records stand; see `IStore`."""
+        if not refs:
+            return []
+        (found,) = await self._connection.call(scripts.PRESENT.on(*map(naming.key, refs)))
+        return [one == ord("1") for one in found]
+
     async def put(self, *writes: Write[Any]) -> None:
         """Write records and their index entries; see `IStore`."""
         commands = self._puts(writes)

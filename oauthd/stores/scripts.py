@@ -1,8 +1,9 @@
 """The Lua scripts, each a step that nothing can come between.
 
 A script checks everything before its first write, because Redis does not roll back. All its keys stand in KEYS and
-share a hash tag or are one key. It is called by its SHA-1; the source is sent only when the server has forgotten it
-(restart, failover, SCRIPT FLUSH), which `oauthd.stores.connection` does.
+share a hash tag or are one key, but for the one that only reads (a cluster would want a call for each slot). It is
+called by its SHA-1; the source is sent only when the server has forgotten it (restart, failover, SCRIPT FLUSH), which
+`oauthd.stores.connection` does.
 """
 
 from __future__ import annotations
@@ -54,3 +55,4 @@ RAISE = _script("raise")
 END = _script("end")
 AT_LEAST = _script("atleast")
 BEAT = _script("beat")
+PRESENT = _script("present")

@@ -20,6 +20,7 @@ from oauthd.protocol.records import AccessToken, Generations, Grant, RefreshToke
 from oauthd.stores import kinds, naming
 from oauthd.stores.cache import Cache
 from oauthd.stores.interface import IStore, Page, Ref, Stored
+from oauthd.stores.status_lists import StatusLists
 
 Token = AccessToken | RefreshToken
 LONGEST_TOKEN = 16384  # bytes; nothing that we hand out is longer
@@ -61,11 +62,15 @@ def _ref_of(identifier: str) -> Ref[Any] | None:
 
 @frozen
 class Tokens:
-    """Every issued token of the store."""
+    """Every issued token of the store.
+
+    :ivar statuses: where the end of a listed one is entered.
+    """
 
     store: IStore
     cache: Cache
     clock: Callable[[], float]
+    statuses: StatusLists | None = None
 
     async def find_access(self, token: str) -> AccessToken | None:
         """The live access token of that value, of either format; None for anything else."""
@@ -126,9 +131,14 @@ class Tokens:
         """What was ended before is confirmed; to be asked by whoever is told that it is no more."""
         await self.store.confirm()
 
-    async def end_access(self, token: str) -> None:
-        """End one access token by its value."""
+    async def end_access(self, token: str, record: AccessToken | None = None) -> None:
+        """End one access token by its value.
+
+        :param record: its own, where that is known: then its status list tells it at once.
+        """
         await self.store.forget(kinds.access_token(token))
+        if record is not None and self.statuses is not None:
+            await self.statuses.ended(record)
 
     async def find_grant(self, grant_id: str) -> Grant | None:
         """The grant of that id, while its record stands."""
@@ -147,6 +157,8 @@ class Tokens:
             return None
         if ref.kind is kinds.ACCESS_TOKEN:
             await self.store.forget(ref)
+            if self.statuses is not None and isinstance(listed.token, AccessToken):
+                await self.statuses.ended(listed.token)
         else:
             await self.end_grant(ref.slot)
         return listed

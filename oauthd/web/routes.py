@@ -55,6 +55,7 @@ def _direct(paths: str, member: str, cors: bool = False, **endpoints: str) -> Ro
 
 PAGE = Delivery.PAGE
 REGISTRATION, GLOBAL_REVOCATION = "registration_endpoint", "global_token_revocation_endpoint"
+AGGREGATION = "status_list_aggregation_endpoint"
 """Members that are left out where there is no such thing."""
 
 ROUTES: tuple[Route, ...] = (
@@ -90,6 +91,8 @@ ROUTES: tuple[Route, ...] = (
     _row("/oauth2/jwks /.well-known/jwks.json", cors=True, member="jwks_uri", GET="jwks"),
     _row("/.well-known/openid-configuration /oauth2/.well-known/openid-configuration", cors=True, GET="metadata"),
     _row("/.well-known/oauth-authorization-server", cors=True, GET="metadata"),
+    _row("/oauth2/status-lists", cors=True, member=AGGREGATION, GET="status_list_aggregation"),
+    _row("/oauth2/status-lists/<number>", cors=True, GET="status_list"),
     # health
     _row("/health/live", GET="health.live"),
     _row("/health/ready", GET="health.ready"),

@@ -31,6 +31,7 @@ from oauthd.stores import kinds
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import Write
 from oauthd.stores.redis import RedisStore
+from oauthd.stores.status_lists import StatusLists
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
 
@@ -144,7 +145,8 @@ async def sower(seeds: Seeds, store: RedisStore) -> Sower:
     subjects = Subjects(store, keys.seals, secrets.token_bytes)
     users = Users(store, time.time, secrets.token_bytes)
     nested = NestedJwts(keys, no_keys, lambda client: (), in_place)
-    minting = Minting(seeds.issuer, settings, keys, time.time, secrets.token_bytes, nested, users, subjects)
+    statuses = StatusLists(store, time.time, secrets.token_bytes, f"{seeds.issuer}/oauth2/status-lists/")
+    minting = Minting(seeds.issuer, settings, keys, time.time, secrets.token_bytes, nested, users, subjects, statuses)
     return Sower(seeds, store, minting, client, generations)
 
 

@@ -14,6 +14,7 @@ from oauthd.protocol.records.clients import UNLIMITED, Client, ClientSecret, Ini
 from oauthd.protocol.records.people import Administrators, Consent, Interaction, Lockout, Session, Tally, User, Username
 from oauthd.protocol.records.record import Record
 from oauthd.protocol.records.server import KeyRing, Resources, Salt, Scope, Scopes, SealedKey, World
+from oauthd.protocol.records.status import Lease, StatusEntry, StatusList, StatusRange
 from oauthd.protocol.records.tokens import (
     UNBOUND,
     AccessToken,
@@ -47,6 +48,7 @@ __all__ = [
     "InitialAccess",
     "Interaction",
     "KeyRing",
+    "Lease",
     "Limits",
     "Lockout",
     "Once",
@@ -60,6 +62,9 @@ __all__ = [
     "SealedKey",
     "Session",
     "Spent",
+    "StatusEntry",
+    "StatusList",
+    "StatusRange",
     "Tally",
     "User",
     "UserCode",
