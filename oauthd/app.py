@@ -86,6 +86,7 @@ class Application(Parts):
         self.offered = self._offered()
         self.endpoints: Mapping[str, Endpoint] = {
             **self._protocol_endpoints(world),
+            **self._status_lists(world),
             **self._registration(world),
             **self._browser_endpoints(world),
             **self._pages(world),
@@ -151,19 +152,24 @@ class Application(Parts):
                 self.clients, self.administrator, events, settings.clients.registration, self.loopback
             ),
             "jwks": Jwks(self.keys),
+            "metadata": self._metadata(world),
+            "health.live": Live(),
+            "health.ready": Ready(world.condition, world.counts.proof),
+        }
+
+    def _status_lists(self, world: World) -> dict[str, Endpoint]:
+        settings = world.settings
+        return {
             "status_list": StatusList(
                 lists=self.statuses,
                 keys=self.keys,
                 settings=settings.status_lists,
                 algorithm=self._signing(settings.tokens.access_algorithm),
-                issuer=issuer,
+                issuer=world.issuer,
                 clock=world.clock,
                 in_thread=world.signing,
             ),
             "status_list_aggregation": StatusListAggregation(self.statuses, settings.status_lists),
-            "metadata": self._metadata(world),
-            "health.live": Live(),
-            "health.ready": Ready(world.condition, world.counts.proof),
         }
 
     def _metadata(self, world: World) -> Metadata:

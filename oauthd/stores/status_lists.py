@@ -36,6 +36,7 @@ from oauthd.stores.swap import readings, swap
 
 BLOCK = 1024  # places that a process is given at once
 BLOCKS = SIZE // BLOCK  # of a list
+AHEAD = 16  # blocks that are noted at once, for who asks next has nothing to note then
 LOW = 256  # places in hand, from which on the next block is asked for before it is needed
 HOLD = 3600  # seconds for which places in hand may be used
 SLOW = 60  # seconds: a block that took longer to get is not used
@@ -159,7 +160,9 @@ class StatusLists:
         """Remember that a block of a list was given out; the list before the range, or it would be taken for gone."""
         async for stored in readings(self.store, where(number)):
             old = stored.record if stored is not None else StatusList(0, await self._true_since(number, now), 0, 0)
-            blocks, expires_at = max(old.blocks, part + 1), max(old.expires_at, now + KEEP)
+            if part < old.blocks and now <= old.given_at + SLOW:
+                return await self._ranged(number)  # however many ask at once, most of them change nothing
+            blocks, expires_at = max(old.blocks, part // AHEAD * AHEAD + AHEAD), max(old.expires_at, now + KEEP)
             given = replace(old, blocks=blocks, given_at=max(old.given_at, now), expires_at=expires_at)
             if await swap(self.store, where(number), stored, given):
                 return await self._ranged(number)

@@ -12,7 +12,7 @@ within `ttl`, with a quarter of it to spare for the sweep itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -32,6 +32,10 @@ from oauthd.stores.swap import readings, swap
 LEASE = kinds.LEASE.at("status lists")
 PIECE = 256  # places that are looked at at once: a millisecond
 REST = 3  # times as long as a piece took, until the next one: a quarter of a core at most, while there is time
+
+_Issued = tuple[str, str, int | None, int | None, int | None]
+"""Client and user of a token, and the generations that it was issued under."""
+_Known = dict[_Issued, bool]
 
 
 @define(eq=False)
@@ -116,13 +120,13 @@ class StatusSweep:
         if stored.record.checked_at + self.ttl < began:
             self.late += 1
             self._log.warn("status list {number} is late: it was not looked at for longer than ttl", number=number)
-        places, dead, alive = Places(ranged.record.seed, number), list[int](), 0
-        known: dict[str, int | None] = {}
+        places, dead, alive = Places(ranged.record.seed, number), set[int](), 0
+        known: _Known = {}
         for start in range(0, stored.record.blocks * BLOCK, PIECE):
             at = self.reactor.seconds()
             some = [places[nth] for nth in range(start, start + PIECE)]
             ended, live = await self._piece(number * SIZE, some, known)
-            dead += ended
+            dead |= ended
             alive += live
             if self.clock() - began < self.ttl / 8:
                 await deferLater(self.reactor, REST * (self.reactor.seconds() - at))
@@ -130,9 +134,9 @@ class StatusSweep:
         await self._tell(number, stored, dead, int(began), over=over)
 
     async def _tell(
-        self, number: int, read: Stored[StatusList], dead: Sequence[int], began: int, *, over: bool
+        self, number: int, read: Stored[StatusList], dead: Collection[int], began: int, *, over: bool
     ) -> None:
-        if over and read.record.given_at + HOLD + SLOW < began and await swap(self.store, read.ref, read, None):
+        if over and read.record.given_at + HOLD + 2 * SLOW < began and await swap(self.store, read.ref, read, None):
             return  # every token of it has expired, and there will be no others (section 13.1)
         async for stored in readings(self.store, where(number)):
             if stored is None:
@@ -143,49 +147,52 @@ class StatusSweep:
             if await swap(self.store, stored.ref, stored, told):
                 return
 
-    async def _piece(self, base: int, places: Sequence[int], known: dict[str, int | None]) -> tuple[list[int], int]:
+    async def _piece(self, base: int, places: Sequence[int], known: _Known) -> tuple[set[int], int]:
         """Which of these places have ended, and how many are alive; expired ones and those of nobody are neither.
 
-        :param known: the generations that were read in this look already.
+        :param known: what was read in this look already.
         """
         found = await self.store.records(kinds.STATUS, [b"%d" % (base + place) for place in places])
-        entries = {place: one for place, one in zip(places, found, strict=True) if one is not None}
+        entries = [(place, one) for place, one in zip(places, found, strict=True) if one is not None]
         self.looked += len(entries)
         if not entries:
-            return [], 0
-        await self._read(entries.values(), known)
-        standing = await self._standing(entries.values())
-        dead = [place for place, one in entries.items() if not _alive(one, known, standing)]
+            return set(), 0
+        dead = {place for place, one in entries if one.ended}
+        await self._read({_issued(one) for _, one in entries if not one.ended}, known)
+        dead.update(place for place, one in entries if not one.ended and not known[_issued(one)])
+        refs: list[Ref[Any]] = []
+        of: list[int] = []
+        for place, one in entries:
+            if place in dead:
+                continue
+            if one.digest:
+                refs.append(Ref(kinds.ACCESS_TOKEN, one.digest))
+                of.append(place)
+            if one.grant:
+                refs.append(Ref(kinds.GRANT, b"", one.grant))
+                of.append(place)
+        dead.update(place for place, there in zip(of, await self.store.present(refs), strict=True) if not there)
         return dead, len(entries) - len(dead)
 
-    async def _read(self, entries: Iterable[StatusEntry], known: dict[str, int | None]) -> None:
-        """Know the generations that these were issued under as they are today."""
-        subjects = {subject for one in entries if not one.ended for subject in _subjects(one)}
-        missing = [subject for subject in subjects if subject not in known]
-        if missing:
-            _, numbers = await self.store.get_with_generations((), missing)
-            known.update(zip(missing, numbers, strict=True))
-
-    async def _standing(self, entries: Iterable[StatusEntry]) -> set[Ref[Any]]:
-        refs = list({ref for one in entries if not one.ended for ref in _refs(one)})
-        present = await self.store.present(refs)
-        return {ref for ref, there in zip(refs, present, strict=True) if there}
-
-
-def _subjects(entry: StatusEntry) -> tuple[str, ...]:
-    machine = ("world", f"client:{entry.client_id}")
-    return (*machine, f"user:{entry.user_id}") if entry.generations.user else machine
+    async def _read(self, issued: set[_Issued], known: _Known) -> None:
+        """Know whether what was issued under these generations stands today."""
+        missing = [one for one in issued if one not in known]
+        if not missing:
+            return
+        subjects = list({subject for one in missing for subject in _subjects(one)})
+        _, numbers = await self.store.get_with_generations((), subjects)
+        today = dict(zip(subjects, numbers, strict=True))
+        for one in missing:
+            world, client, *user = (today[subject] for subject in _subjects(one))
+            known[one] = Generations(world, client, user[0] if user else 0).covers(Generations(*one[2:]))
 
 
-def _refs(entry: StatusEntry) -> list[Ref[Any]]:
-    """The records that must stand."""
-    token = [kinds.ACCESS_TOKEN.at(entry.digest)] if entry.digest else []
-    return [*token, kinds.grant(entry.grant)] if entry.grant else token
+def _issued(entry: StatusEntry) -> _Issued:
+    issued = entry.generations
+    return entry.client_id, entry.user_id, issued.world, issued.client, issued.user
 
 
-def _alive(entry: StatusEntry, known: Mapping[str, int | None], standing: set[Ref[Any]]) -> bool:
-    if entry.ended:
-        return False
-    subjects = _subjects(entry)
-    today = Generations(known["world"], known[subjects[1]], known[subjects[2]] if entry.generations.user else 0)
-    return today.covers(entry.generations) and standing.issuperset(_refs(entry))
+def _subjects(issued: _Issued) -> tuple[str, ...]:
+    """Those of the generations: a machine's token was issued under no user's."""
+    machine = ("world", f"client:{issued[0]}")
+    return (*machine, f"user:{issued[1]}") if issued[4] else machine

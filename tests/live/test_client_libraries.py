@@ -23,7 +23,7 @@ PATIENCE = 120  # seconds for a process, on a machine that has other things to d
 def node_folder() -> Path:
     """A folder in which npm has put what package.json names."""
     folder = Path(tempfile.mkdtemp(prefix="oauthd-node-"))
-    for name in ("package.json", "openid_client.mjs"):
+    for name in ("package.json", *(file.name for file in LIBRARIES.glob("*.mjs"))):
         shutil.copy(LIBRARIES / name, folder)
     subprocess.run(
         ["npm", "install", "--silent", "--no-audit", "--no-fund"],

@@ -265,7 +265,7 @@ class StatusListTests(ServerCase):
         uris = [f"{ISSUER}{AGGREGATION}/{number}" for number in (0, 1)]
         self.assertEqual((await reference(self.server, token))[0], uris[1])
         self.assertEqual(ok(await self.server.get(AGGREGATION)), {"status_lists": uris})
-        for passed, left in ((1801, uris), (status_lists.HOLD - 1801 + 60, uris), (TTL, uris[1:]), (90000, uris[1:])):
+        for passed, left in ((1801, uris), (status_lists.HOLD - 1801 + 120, uris), (TTL, uris[1:]), (90000, uris[1:])):
             self.server.clock.advance(passed)
             await sweep.due()
             self.assertEqual(ok(await self.server.get(AGGREGATION)), {"status_lists": left}, passed)

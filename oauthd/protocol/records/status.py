@@ -30,8 +30,8 @@ class StatusList(Record, frozen=True):
 
     :ivar expires_at: when it is forgotten where nobody looks after it any more.
     :ivar checked_at: as of when its bits hold.
-    :ivar blocks: how many of its blocks of places were given out.
-    :ivar given_at: when the last of them was.
+    :ivar blocks: how many of its blocks of places were given out at most.
+    :ivar given_at: when the last of them was, a minute more or less.
     :ivar array: the bits, compressed; empty for none that is set.
     """
 
