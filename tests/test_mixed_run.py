@@ -74,6 +74,7 @@ class MixedRunTests(ServerCase):
             await browser.submit(page, decision)
             await server.token(tv, DEVICE_GRANT, device_code=begun["device_code"])
         ok(await server.post("/oauth2/device_authorize", {"client_id": "tv"}))
+        await self.listed()
         await server.code(app, alice)
         await server.redeem(app, tokens["access_token"])
         await server.refresh(app, tokens["refresh_token"] + "x")
@@ -83,6 +84,12 @@ class MixedRunTests(ServerCase):
         await server.application.keys.rotate(0)
         await server.application.clients.delete("machine")
         await server.application.users.deactivate(alice.user_id)
+
+    async def listed(self) -> None:
+        """Tokens that stand in a status list."""
+        app = await self.server.client("listed", status_listed=True)
+        ok(await self.server.token(app, "client_credentials"))
+        await self.server.application.status_sweep.due()
 
     async def pushed_and_bound(self, app: App) -> None:
         """What newer clients do: requests pushed, proofs shown, registration by a token of one's own."""

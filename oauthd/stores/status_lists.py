@@ -67,6 +67,8 @@ def listing(access: Write[AccessToken]) -> tuple[Write[StatusEntry], ...]:
         grant=record.grant,
         generations=record.generations,
         digest=access.ref.ident,
+        audience=record.audience,
+        resource_generations=record.resource_generations,
     )
     return (Write(entry(record.status - 1), told),)
 

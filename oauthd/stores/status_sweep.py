@@ -1,9 +1,10 @@
 """The bits of all status lists, looked at regularly by one process for all: what has ended since, however it did.
 
-A token is alive while its record stands, the generations it was issued under are in force, and its grant (if it has
-one) stands; as for introspection, but for thousands in one read. A list says as of when its bits hold (`checked_at`):
-the moment before the first of its places was looked at, never a later one. So it does not matter how long a sweep
-takes, or whether two processes sweep at once: nothing stale is ever told as fresh, and bits that one has set stay set.
+A token is alive while its record stands, the generations it was issued under are in force (those of its resources,
+too), and its grant (if it has one) stands; as for introspection, but for thousands in one read. A list says as of when
+its bits hold (`checked_at`): the moment before the first of its places was looked at, never a later one. So it does not
+matter how long a sweep takes, or whether two processes sweep at once: nothing stale is ever told as fresh, and bits
+that one has set stay set.
 
 A look at each list begins at the latest when the last one is half of `ttl` old. Whoever holds the lease does it, and
 goes on as long as it lives; when it does not, another one follows after a quarter of `ttl`. So what is ended is told
@@ -33,8 +34,8 @@ LEASE = kinds.LEASE.at("status lists")
 PIECE = 256  # places that are looked at at once: a millisecond
 REST = 3  # times as long as a piece took, until the next one: a quarter of a core at most, while there is time
 
-_Issued = tuple[str, str, int | None, int | None, int | None]
-"""Client and user of a token, and the generations that it was issued under."""
+_Issued = tuple[str, str, Generations, tuple[str, ...], tuple[int, ...]]
+"""Client, user and audience of a token, and the generations that it was issued under."""
 _Known = dict[_Issued, bool]
 
 
@@ -183,16 +184,25 @@ class StatusSweep:
         _, numbers = await self.store.get_with_generations((), subjects)
         today = dict(zip(subjects, numbers, strict=True))
         for one in missing:
-            world, client, *user = (today[subject] for subject in _subjects(one))
-            known[one] = Generations(world, client, user[0] if user else 0).covers(Generations(*one[2:]))
+            known[one] = _stands(one, today)
 
 
 def _issued(entry: StatusEntry) -> _Issued:
-    issued = entry.generations
-    return entry.client_id, entry.user_id, issued.world, issued.client, issued.user
+    return entry.client_id, entry.user_id, entry.generations, entry.audience, entry.resource_generations
 
 
 def _subjects(issued: _Issued) -> tuple[str, ...]:
     """Those of the generations: a machine's token was issued under no user's."""
-    machine = ("world", f"client:{issued[0]}")
-    return (*machine, f"user:{issued[1]}") if issued[4] else machine
+    client_id, user_id, generations, audience, _ = issued
+    user = (f"user:{user_id}",) if generations.user else ()
+    return ("world", f"client:{client_id}", *user, *(f"resource:{uri}" for uri in audience))
+
+
+def _stands(issued: _Issued, today: Mapping[str, int | None]) -> bool:
+    client_id, user_id, generations, audience, numbers = issued
+    user = today[f"user:{user_id}"] if generations.user else 0
+    if not Generations(today["world"], today[f"client:{client_id}"], user).covers(generations):
+        return False
+    # A resource stands at 0 until it is revoked for the first time.
+    resources = zip(audience, numbers or (0,) * len(audience), strict=True)
+    return all(number >= (today[f"resource:{uri}"] or 0) for uri, number in resources)

@@ -359,6 +359,27 @@ class EndTests(AdminCase):
                 await self.done("DELETE", f"{CLIENTS}/{how}", status=204)
             await self.ends(one, other)
 
+    async def test_grant(self) -> None:
+        """An administrator's end of a grant."""
+        one, other = await self.sign_in(), await self.sign_in()
+        record = await self.server.application.tokens.find_access(one["access_token"])
+        assert record is not None
+        await self.done("DELETE", TOKENS, status=204, grant_id=record.grant)
+        await self.ends(one["access_token"], other["access_token"])
+
+    async def test_resource(self) -> None:
+        """All tokens for a resource; those for another stay, and those that are issued for it afterwards."""
+        api = await self.server.client("api", resources=("https://a.example", "https://b.example"))
+        other, one, both = [
+            await machine(self.server, self.app, resource=f"https://{name}.example") for name in ("b", "a", "a")
+        ]
+        await self.done("DELETE", TOKENS, status=204, resource="https://a.example")
+        after = await machine(self.server, self.app, resource="https://a.example")
+        await self.pass_ttl()
+        self.assertEqual([await told(self.server, token) for token in (other, one, both, after)], [0, 1, 1, 0])
+        for token, active in ((other, True), (one, False), (after, True)):
+            self.assertIs((await self.server.introspect(token, api))["active"], active)
+
     async def test_everything(self) -> None:
         """Everything; what is issued afterwards is valid."""
         one = (await self.sign_in())["access_token"]

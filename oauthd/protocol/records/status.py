@@ -14,6 +14,8 @@ class StatusEntry(Record, frozen=True):
     :ivar digest: that of the token, whose record must stand; empty for a token that has none.
     :ivar grant: id of its grant, "" for none.
     :ivar ended: it was ended by itself; for a token without a record.
+    :ivar audience: resources that it is for.
+    :ivar resource_generations: those of the audience, in its order; () where all are 0.
     """
 
     expires_at: int = field(name="e")
@@ -23,6 +25,8 @@ class StatusEntry(Record, frozen=True):
     generations: Generations = field(name="g", default=Generations(0, 0))
     digest: bytes = field(name="d", default=b"")
     ended: bool = field(name="x", default=False)
+    audience: tuple[str, ...] = field(name="a", default=())
+    resource_generations: tuple[int, ...] = field(name="rg", default=())
 
 
 class StatusList(Record, frozen=True):
