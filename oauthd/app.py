@@ -86,7 +86,7 @@ class Application(Parts):
         self.offered = self._offered()
         self.endpoints: Mapping[str, Endpoint] = {
             **self._protocol_endpoints(world),
-            **self._status_lists(world),
+            **self._public(world),
             **self._registration(world),
             **self._browser_endpoints(world),
             **self._pages(world),
@@ -151,15 +151,16 @@ class Application(Parts):
             "register_client": RegisterClient(
                 self.clients, self.administrator, events, settings.clients.registration, self.loopback
             ),
+        }
+
+    def _public(self, world: World) -> dict[str, Endpoint]:
+        """What everybody may read."""
+        settings = world.settings
+        return {
             "jwks": Jwks(self.keys),
             "metadata": self._metadata(world),
             "health.live": Live(),
             "health.ready": Ready(world.condition, world.counts.proof),
-        }
-
-    def _status_lists(self, world: World) -> dict[str, Endpoint]:
-        settings = world.settings
-        return {
             "status_list": StatusList(
                 lists=self.statuses,
                 keys=self.keys,
