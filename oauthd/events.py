@@ -54,6 +54,7 @@ EVENTS: Mapping[str, str] = {
     "revoked.client": "every token of a client was revoked",
     "revoked.user": "every token of a user was revoked",
     "revoked.resource": "every access token for a resource was revoked",
+    "message.given_up": "a message to a client was given up: it was refused, or not received for too long",
     "keys.rotated": "new signing keys were announced",
     "keys.dropped": "a key was taken out at once",
     "keys.resealed": "keys and secrets were sealed with the first master key",

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from oauthd.config import Settings, key_retirement
 from oauthd.config.listeners import is_loopback
+from oauthd.deliveries import Deliveries, Maker
 from oauthd.endpoints.health import Condition
 from oauthd.events import Events
 from oauthd.fetcher import Fetcher, Outward, Posting
@@ -65,6 +66,7 @@ from oauthd.stores.consents import Consents
 from oauthd.stores.initial_access import InitialAccessTokens
 from oauthd.stores.interface import IStore
 from oauthd.stores.once import Once
+from oauthd.stores.outbox import Outbox
 from oauthd.stores.pushed_requests import PushedRequests
 from oauthd.stores.resources import ResourceGenerations
 from oauthd.stores.scopes import ScopeCatalogue
@@ -129,6 +131,7 @@ class Parts:
         self._make_makers(world)
         self._make_proofs(world)
         self.grants = self._grants(world)
+        self.deliveries = self._deliveries(world)
 
     def _make_stores(self, world: World) -> None:
         settings, store, seals = world.settings, world.store, world.seals
@@ -156,6 +159,7 @@ class Parts:
             store, clock, world.reactor, new_identifier(entropy), settings.status_lists.ttl
         )
         self.tokens = Tokens(store, world.cache, clock, self.statuses)
+        self.outbox = Outbox(store, seals, clock, entropy, settings.outbox)
         self.consents = Consents(store, clock, sessions.consent_lifetime)
         self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
         flow = sessions.interaction_lifetime
@@ -300,6 +304,27 @@ class Parts:
         # FAPI 2.0 Security Profile section 5.3.2.1: nobody's password is given to a client.
         left_out = {Password.grant_type} if profile == FAPI2 else set()
         return {grant.grant_type: grant for grant in found if grant.grant_type not in left_out}
+
+
+    def _makers(self) -> Mapping[str, Maker]:
+        """What clients are told, by the sort of the message."""
+        return {}
+
+    def _deliveries(self, world: World) -> Deliveries:
+        settings = world.settings
+        return Deliveries(
+            outbox=self.outbox,
+            clients=self.clients,
+            posting=self.posting,
+            makers=self._makers(),
+            events=world.events,
+            clock=world.clock,
+            reactor=world.reactor,
+            entropy=world.entropy,
+            settings=settings.outbox,
+            patience=2 * settings.fetch.timeout,
+            counts=world.counts.outbox,
+        )
 
 
 def _path(endpoint: str) -> str:

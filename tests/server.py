@@ -44,7 +44,7 @@ from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, naming
 from oauthd.stores.cache import Cache
 from oauthd.stores.connection import RedisConnection
-from oauthd.stores.interface import Commit, IStore, Page, Ref, Stored, StoreUnavailable, Write
+from oauthd.stores.interface import Claims, Commit, IStore, Page, Ref, Stored, StoreUnavailable, Write
 from oauthd.stores.redis import RedisStore
 from oauthd.stores.scopes import FIRST
 from oauthd.web.client_certificates import Certificates, ProxyHeader
@@ -175,6 +175,22 @@ class Watched:
     async def count(self, index: str) -> int:
         """How long a list is."""
         return await self._store.count(index)
+
+    async def enqueue(self, due: float, *writes: Write[Any]) -> None:
+        """Queue."""
+        await self._store.enqueue(due, *writes)
+
+    async def claim(self, slot: str, until: float, most: int) -> Claims:
+        """Take what is due."""
+        return await self._store.claim(slot, until, most)
+
+    async def requeue(self, write: Write[Any], held: float, due: float | None) -> bool:
+        """Queue again."""
+        return await self._store.requeue(write, held, due)
+
+    async def dequeue(self, ref: Ref[Any]) -> None:
+        """Take out of the queue."""
+        await self._store.dequeue(ref)
 
     async def next_number(self, name: str) -> int:
         """Count."""

@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.minting", 1),
     ("oauthd.subjects", 1),
     ("oauthd.nested_jwt", 1),
+    ("oauthd.deliveries", 1),
     ("oauthd.grants", 2),
     ("oauthd.proofs", 2),
     ("oauthd.endpoints", 3),
@@ -53,7 +54,7 @@ OUTSIDE = 6
 
 # Of the store only its own folder knows the server and how things lie there.
 STORE_INNARDS = re.compile(
-    r"oauthd\.stores\.(address|codec|connection|cursor|durable|indexes|invalidation|naming|pool|redis|revocations|scripts|"
+    r"oauthd\.stores\.(address|codec|connection|cursor|durable|indexes|invalidation|naming|pool|queues|redis|revocations|scripts|"
     r"sentinel|subscription)\b"
 )
 # What is known in one place only: library -> the modules that may import it.

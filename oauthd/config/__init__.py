@@ -24,7 +24,14 @@ from oauthd.config.reading import SettingsError, load
 from oauthd.config.redis_url import RedisAddress, redis_address
 from oauthd.config.registration import RegistrationSettings
 from oauthd.config.server import MtlsSettings, ServerSettings
-from oauthd.config.service import AdministratorSettings, FetchSettings, KeySettings, LogSettings, MetricsSettings
+from oauthd.config.service import (
+    AdministratorSettings,
+    FetchSettings,
+    KeySettings,
+    LogSettings,
+    MetricsSettings,
+    OutboxSettings,
+)
 from oauthd.config.status_lists import StatusListSettings
 from oauthd.config.store import CacheSettings, StoreSettings
 from oauthd.config.writing import reference_markdown, sample_toml, shown
@@ -44,6 +51,7 @@ __all__ = [
     "LogSettings",
     "MetricsSettings",
     "MtlsSettings",
+    "OutboxSettings",
     "RedisAddress",
     "RegistrationSettings",
     "ServerSettings",

@@ -22,7 +22,14 @@ from oauthd.config.policy import (
 )
 from oauthd.config.registration import RegistrationSettings
 from oauthd.config.server import MtlsSettings, ServerSettings
-from oauthd.config.service import AdministratorSettings, FetchSettings, KeySettings, LogSettings, MetricsSettings
+from oauthd.config.service import (
+    AdministratorSettings,
+    FetchSettings,
+    KeySettings,
+    LogSettings,
+    MetricsSettings,
+    OutboxSettings,
+)
 from oauthd.config.status_lists import StatusListSettings
 from oauthd.config.store import CacheSettings, StoreSettings
 
@@ -35,6 +42,7 @@ class Settings:
     store: StoreSettings = attrs.Factory(StoreSettings)
     cache: CacheSettings = attrs.Factory(CacheSettings)
     fetch: FetchSettings = attrs.Factory(FetchSettings)
+    outbox: OutboxSettings = attrs.Factory(OutboxSettings)
     mtls: MtlsSettings = attrs.Factory(MtlsSettings)
     tokens: TokenSettings = attrs.Factory(TokenSettings)
     authorization: AuthorizationSettings = attrs.Factory(AuthorizationSettings)

@@ -130,6 +130,49 @@ class FetchSettings:
 
 
 @attrs.frozen
+class OutboxSettings:
+    """Messages to clients (that somebody has signed out), which the server sends to addresses that they registered.
+
+    They go the way that section fetch describes, and take no longer than its timeout.
+    """
+
+    attempts: int = setting(
+        8,
+        help="How often a message is sent that is not received. What its receiver refuses is not sent again.",
+        unit="attempts",
+        spec="OpenID Connect Back-Channel Logout section 2.5",
+        between=(1, 100),
+    )
+    first_wait: float = setting(
+        5.0,
+        help="How long after the first failure a message is sent again. Each wait is four times as long as the one "
+        "before, and cut by chance by up to a half.",
+        unit="seconds",
+        between=(0.1, 3600),
+    )
+    longest_wait: float = setting(3600.0, help="The longest of these waits.", unit="seconds", between=(1, 1 * DAY))
+    lifetime: int = setting(
+        1 * DAY, help="How long after it came up a message is given up in any case.", unit="seconds",
+        between=(10, 30 * DAY),
+    )  # fmt: skip
+    keep_dead: int = setting(
+        7 * DAY,
+        help="How long messages are kept that were given up, for whoever looks at them or has them sent again.",
+        unit="seconds",
+        between=(1, 1 * YEAR),
+    )
+    at_once: int = setting(
+        16, help="How many messages each process sends at the same time.", unit="messages", between=(1, 1024)
+    )
+    poll: float = setting(
+        1.0,
+        help="How often each process looks for messages that others left, and for those that are to be sent again.",
+        unit="seconds",
+        between=(0.1, 60),
+    )
+
+
+@attrs.frozen
 class AdministratorSettings:
     """The first administrator, made once on an empty store.
 

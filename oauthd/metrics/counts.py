@@ -207,6 +207,24 @@ class FetchCounts:
 
 
 @define(eq=False)
+class OutboxCounts:
+    """Messages to clients.
+
+    :ivar sent: they were received.
+    :ivar failed: attempts that failed.
+    :ivar dead: messages that were given up.
+    :ivar dropped: messages that nobody wants any more: their client is gone, or its address is.
+    :ivar waiting: messages of all processes in the outbox, as of the last look into it.
+    """
+
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+    dropped: int = 0
+    waiting: int = 0
+
+
+@define(eq=False)
 class EventCounts:
     """How often each event was told, and tokens by grant type."""
 
@@ -259,6 +277,7 @@ class Counts:
     proof: ProofFacts = field(factory=ProofFacts)
     store: StoreCounts = field(factory=StoreCounts)
     fetches: FetchCounts = field(factory=FetchCounts)
+    outbox: OutboxCounts = field(factory=OutboxCounts)
     events: EventCounts = field(factory=EventCounts)
     loop: LoopCounts = field(factory=LoopCounts)
     connections: Callable[[], int] = _none

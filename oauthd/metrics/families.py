@@ -264,6 +264,18 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _gauge("oauthd_fetches_under_way", "Such documents that are on their way.",
            lambda counts: one(counts.fetches.under_way)),
+    # messages to clients
+    _counter(
+        "oauthd_messages_total",
+        "Messages to clients, such as that somebody has signed out: received (sent), attempts that failed (failed), "
+        "given up (dead), not wanted any more (dropped).",
+        lambda counts: named(
+            sent=counts.outbox.sent, failed=counts.outbox.failed, dead=counts.outbox.dead,
+            dropped=counts.outbox.dropped,
+        ), "outcome",
+    ),
+    _gauge("oauthd_messages_waiting", "Messages in the outbox, which all processes share; as each of them saw it last.",
+           lambda counts: one(counts.outbox.waiting)),
     # threads and the event loop
     _gauge(
         "oauthd_pool_waiting", "Work that waits for a thread: password hashes and RSA signatures.",

@@ -120,6 +120,7 @@ class Serving:
         access, asked = self._counting(journal.access), self._counting(journal.lane)
         self.site = surface.site(application, self.settings, self.reactor, access, asked, heard=journal.lane)
         self._watch(application, self.site)
+        application.deliveries.start()
         _settle()
         return self.site
 
@@ -156,6 +157,8 @@ class Serving:
         if self.site is not None:
             server = self.settings.server
             await self.site.drain(server.drain_timeout if seconds is None else seconds, server.drain_grace)
+        if self.application is not None:
+            await self.application.deliveries.stop()
         if self._probe is not None:
             self._probe.stop()
         if self._reach is not None:

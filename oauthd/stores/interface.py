@@ -120,6 +120,18 @@ class Page(Generic[R]):
     cursor: str | None
 
 
+class Claims(Frozen, frozen=True):
+    """What was taken from a queue.
+
+    :ivar held: until when; the next one may take it then.
+    :ivar waiting: how many stand in the queue, those that are held included.
+    """
+
+    items: tuple[Stored[Any], ...]
+    held: float
+    waiting: int
+
+
 class IStore(Interface):
     """Records in a Redis-compatible server. Every verb raises `StoreUnavailable` when the outcome is unknown."""
 
@@ -172,6 +184,21 @@ class IStore(Interface):
 
     def count(index: str) -> Awaitable[int]:
         """How many records an index lists; of those that end, some may have ended."""
+
+    def enqueue(due: float, *writes: Write[Any]) -> Awaitable[None]:
+        """Write records of one slot, and let them wait in its queue until they are due; what returns is in both."""
+
+    def claim(slot: str, until: float, most: int) -> Awaitable[Claims]:
+        """Take some of what is due in the queue of a slot; it is due again at `until`, if nothing is done with it."""
+
+    def requeue(write: Write[Any], held: float, due: float | None) -> Awaitable[bool]:
+        """Change a record that was taken, and let it wait again, or (None) not any more; False where it was lost.
+
+        :param held: `Claims.held`: who was slower than that has lost it to the next one, or it is gone.
+        """
+
+    def dequeue(ref: Ref[Any]) -> Awaitable[None]:
+        """Remove a record, and its place in the queue, whoever holds it."""
 
     def next_number(name: str) -> Awaitable[int]:
         """The next integer of a named sequence, from 1."""

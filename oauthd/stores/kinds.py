@@ -24,8 +24,11 @@ def _client_lists(record: records.Client) -> Iterable[str]:
     return ("clients", REGISTERED) if record.registration else ("clients",)
 
 
-REGISTERED, INITIAL = "registered", "initial"
-"""The indexes of clients that registered themselves, and of initial access tokens."""
+REGISTERED, INITIAL, DEAD = "registered", "initial", "dead"
+"""The indexes of clients that registered themselves, of initial access tokens, and of messages that were given up."""
+
+OUTBOX_SLOT = "outbox"
+"""Where all messages to clients stand together with the queue that they wait in."""
 
 
 def tokens_of_client(client_id: str) -> str:
@@ -52,6 +55,7 @@ INTERACTION = Kind("i", records.Interaction)
 CONSENT = Kind("o", records.Consent)
 LOCKOUT = Kind("l", records.Lockout)
 TALLY = Kind("t", records.Tally)
+OUTBOX = Kind("q", records.Outgoing, lambda record: (DEAD,) if record.dead_at else ())
 INITIAL_ACCESS = Kind("initial", InitialAccess, lambda record: (INITIAL,))
 CLIENT = Kind("client", records.Client, _client_lists, lasting=True, told=Told.CHANGES)
 USER = Kind("user", records.User, lambda record: ("users",), lasting=True)
@@ -70,7 +74,7 @@ LEASE = Kind("lease", records.Lease)
 KINDS: tuple[Kind[object], ...] = (
     ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, PUSHED_REQUEST, ONCE, DEVICE_CODE, USER_CODE, SESSION,
     INTERACTION, CONSENT, LOCKOUT, TALLY, INITIAL_ACCESS, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES,
-    KEY_RING, WORLD, SALT, STATUS, STATUS_LIST, STATUS_RANGE, LEASE,
+    KEY_RING, WORLD, SALT, STATUS, STATUS_LIST, STATUS_RANGE, LEASE, OUTBOX,
 )  # type: ignore[assignment]  # Kind is invariant; the table only names them
 
 
@@ -127,3 +131,8 @@ def client(client_id: str) -> Ref[records.Client]:
 def user(user_id: str) -> Ref[records.User]:
     """Where a user stands."""
     return USER.at(b"", user_id)
+
+
+def outgoing(message_id: str) -> Ref[records.Outgoing]:
+    """Where a message to a client stands."""
+    return OUTBOX.at(message_id, OUTBOX_SLOT)

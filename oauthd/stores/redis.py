@@ -44,6 +44,7 @@ from oauthd.stores.interface import (
 )
 from oauthd.stores.kinds import ACCESS_TOKEN, GRANT, KINDS, SESSION
 from oauthd.stores.pool import Command
+from oauthd.stores.queues import Queues
 from oauthd.stores.revocations import Revocations
 from oauthd.stores.steps import has_ended, raw, step, time_to_live
 
@@ -53,7 +54,7 @@ REVOKED = (ACCESS_TOKEN, GRANT, SESSION)
 
 
 @implementer(IStore)
-class RedisStore:
+class RedisStore(Queues):
     """The store.
 
     :param clock: wall-clock seconds since the epoch.
@@ -209,6 +210,11 @@ class RedisStore:
             if stored.ref in kept:
                 left = [name for name in stored.ref.kind.indexes(stored.record) if name not in kept[stored.ref]]
                 self.indexes.leave(stored.ref, left)
+
+    def _list_again(self, write: Write[Any], lives: int) -> None:
+        names = tuple(write.ref.kind.indexes(write.record))
+        if names:
+            self.indexes.enter(write.ref, names, write.record.expires_at, lives)
 
     def _unlisted(self, failure: Failure) -> None:
         self._log.warn("the index of a lasting record was not written: {error}", error=failure.getErrorMessage())

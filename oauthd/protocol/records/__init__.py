@@ -11,6 +11,7 @@ Nothing here holds a token, code, password or secret in clear: only digests, Arg
 from __future__ import annotations
 
 from oauthd.protocol.records.clients import UNLIMITED, Client, ClientSecret, InitialAccess, Limits
+from oauthd.protocol.records.outgoing import Outgoing
 from oauthd.protocol.records.people import Administrators, Consent, Interaction, Lockout, Session, Tally, User, Username
 from oauthd.protocol.records.record import Record
 from oauthd.protocol.records.server import KeyRing, Resources, Salt, Scope, Scopes, SealedKey, World
@@ -52,6 +53,7 @@ __all__ = [
     "Limits",
     "Lockout",
     "Once",
+    "Outgoing",
     "PushedRequest",
     "Record",
     "RefreshToken",
