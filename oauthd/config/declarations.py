@@ -32,6 +32,7 @@ from oauthd.config.service import (
 )
 from oauthd.config.status_lists import StatusListSettings
 from oauthd.config.store import CacheSettings, StoreSettings
+from oauthd.config.trust import ExchangeSettings, JwtBearerSettings
 
 
 @attrs.frozen
@@ -59,3 +60,5 @@ class Settings:
     metrics: MetricsSettings = attrs.Factory(MetricsSettings)
     log: LogSettings = attrs.Factory(LogSettings)
     status_lists: StatusListSettings = attrs.Factory(StatusListSettings)
+    exchange: ExchangeSettings = attrs.Factory(ExchangeSettings)
+    jwt_bearer: JwtBearerSettings = attrs.Factory(JwtBearerSettings)
