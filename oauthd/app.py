@@ -12,6 +12,7 @@ from functools import partial
 from attrs import evolve
 
 from oauthd.admin import api as admin
+from oauthd.admin.backchannel import BackchannelResource
 from oauthd.admin.client_members import ClientMembers
 from oauthd.admin.clients import ClientsResource
 from oauthd.admin.declarations import Access
@@ -25,6 +26,7 @@ from oauthd.config import Settings
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
+from oauthd.endpoints.backchannel_authentication import BackchannelAuthentication
 from oauthd.endpoints.client_configuration import ClientConfiguration
 from oauthd.endpoints.device_authorization import DeviceAuthorization
 from oauthd.endpoints.end_session import EndSession
@@ -44,6 +46,7 @@ from oauthd.endpoints.token import Token
 from oauthd.endpoints.token_answer import TokenAnswers
 from oauthd.endpoints.userinfo import Userinfo
 from oauthd.pages.browser import Browser
+from oauthd.pages.ciba import CibaPage
 from oauthd.pages.consent import ConsentPage
 from oauthd.pages.device import DevicePage
 from oauthd.pages.form_post import FormPost
@@ -55,7 +58,7 @@ from oauthd.pages.static import Static
 from oauthd.parts import Parts, World
 from oauthd.proofs.registrant import Registrants
 from oauthd.proofs.software_statement import SoftwareStatements
-from oauthd.protocol import acr, client_metadata, jose
+from oauthd.protocol import acr, ciba, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
 from oauthd.subjects import TYPES
@@ -76,6 +79,18 @@ class Application(Parts):
             pushed=self.pushed,
             objects=self.request_objects,
             keys=self.keys,
+            hints=self.hints,
+            details=self.details,
+            settings=world.settings,
+        )
+        self.backchannel_authentication = BackchannelAuthentication(
+            authentication=self.authentication,
+            bindings=self.bindings,
+            requests=self.authentication_requests,
+            backchannel=self.backchannel,
+            clients=self.clients,
+            users=self.users,
+            scopes=self.scopes,
             hints=self.hints,
             details=self.details,
             settings=world.settings,
@@ -193,7 +208,13 @@ class Application(Parts):
             proof_algorithms=_proof_algorithms(world.settings),
             acr_values=tuple(acr.AMR),
             requests=self.requests.metadata(),
+            backchannel=self.backchannel_authentication.metadata(self._delivery_modes),
         )
+
+    @property
+    def _delivery_modes(self) -> tuple[str, ...]:
+        """How clients learn of the outcome of backchannel authentication."""
+        return (ciba.POLL,)
 
     @property
     def _signatures(self) -> tuple[str, ...]:
@@ -223,6 +244,8 @@ class Application(Parts):
             content_encryption=tuple(jose.CONTENT_ENCRYPTION),
             subject_types=TYPES,
             details_types=tuple(self.details.types),
+            backchannel_modes=self._delivery_modes,
+            backchannel_algorithms=jose.ASYMMETRIC,
         )
 
     def _registration(self, world: World) -> dict[str, Endpoint]:
@@ -234,7 +257,7 @@ class Application(Parts):
             signing = tuple(name for name in SIGNING if name in available)
             usual = usual if usual in signing else next(iter(signing), usual)
             names = ("id_token_algorithms", "userinfo_algorithms", "response_algorithms")
-            offered = evolve(offered, **dict.fromkeys(names, signing))
+            offered = evolve(offered, **dict.fromkeys(names, signing), backchannel_algorithms=SIGNING)
             settings = evolve(settings, auth_methods=settings.auth_methods or CLIENT_AUTHENTICATION)
         registration = Registration(
             scopes=self.scopes,
@@ -308,6 +331,7 @@ class Application(Parts):
                 clock=world.clock,
                 entropy=world.entropy,
             ),
+            "backchannel_authentication": self.backchannel_authentication,
             "par": Par(self.authentication, self.bindings, self.requests, self.pushed, world.events),
             "end_session": EndSession(
                 self.clients,
@@ -344,6 +368,7 @@ class Application(Parts):
                 settings=settings,
                 clock=world.clock,
             ),
+            "requests": CibaPage(browser, self.backchannel, self.scopes, settings, world.clock),
             "logout": LogoutPage(browser, self.clients, events),
             "static": Static(self.pages),
         }
@@ -371,6 +396,7 @@ class Application(Parts):
             ),
             KeysResource(self.keys, self.clients, events),
             InitialAccessResource(self.initial_access, self.scopes, events, self.offered),
+            BackchannelResource(self.backchannel, self.users, world.clock),
         )
         places = [(path, route.endpoints) for route in ROUTES for path in route.paths]
         return admin.endpoints(resources, access, issuer, places)

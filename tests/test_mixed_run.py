@@ -10,12 +10,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from oauthd.parts import LONGEST_MEMORY
+from oauthd.protocol.grant_types import CIBA
 from oauthd.protocol.records import InitialAccess
 from oauthd.stores import kinds
 from tests.possession import Holder
-from tests.server import DEVICE_GRANT, PASSWORD, REDIRECT, App, ServerCase, form_of, ok
+from tests.server import DEVICE_GRANT, PASSWORD, REDIRECT, App, Browser, ServerCase, form_of, ok
 
-SECRETS = ("access_token", "refresh_token", "id_token", "device_code", "code", "client_secret")
+SECRETS = ("access_token", "refresh_token", "id_token", "device_code", "auth_req_id", "code", "client_secret")
 
 
 class MixedRunTests(ServerCase):
@@ -75,6 +76,7 @@ class MixedRunTests(ServerCase):
             await server.token(tv, DEVICE_GRANT, device_code=begun["device_code"])
         ok(await server.post("/oauth2/device_authorize", {"client_id": "tv"}))
         await self.listed()
+        await self.backchannel(browser)
         await server.code(app, alice)
         await server.redeem(app, tokens["access_token"])
         await server.refresh(app, tokens["refresh_token"] + "x")
@@ -90,6 +92,20 @@ class MixedRunTests(ServerCase):
         app = await self.server.client("listed", status_listed=True)
         ok(await self.server.token(app, "client_credentials"))
         await self.server.application.status_sweep.due()
+
+    async def backchannel(self, browser: Browser) -> None:
+        """Requests for authentication: one allowed, one denied, one still waiting, each polled for."""
+        server = self.server
+        caller = await server.client("caller", grant_types=(CIBA, "refresh_token"), ciba_mode="poll")
+        self.secrets.add(caller.secret)
+        for decision in ("allow", "deny", ""):
+            form = {"scope": "openid", "login_hint": "alice", "binding_message": "W4SCT"}
+            asked = ok(await server.post("/oauth2/bc-authorize", form, basic=caller.basic))
+            page = await browser.open("/requests")
+            if decision:
+                link = next(part for part in page.text.split('"') if "request=" in part)
+                await browser.submit(await browser.open(link.replace("&amp;", "&")), decision)
+            await server.token(caller, CIBA, auth_req_id=asked["auth_req_id"])
 
     async def pushed_and_bound(self, app: App) -> None:
         """What newer clients do: requests pushed, proofs shown, registration by a token of one's own."""

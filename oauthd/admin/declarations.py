@@ -36,6 +36,8 @@ class Who(Enum):
     """A token with the scope `admin`, whose user (if it has one) is an administrator."""
     OWNER = "account"
     """A user's own token with the scope `account`, or another one that a setting puts beside it."""
+    DEVICES = "backchannel"
+    """The operator's own application on people's devices: a client's own token with this scope."""
     ANYBODY = ""
     """Everybody; or the operation finds out itself."""
 
@@ -90,6 +92,11 @@ class Access:
             if user is None or not user.is_active:
                 raise FORBIDDEN("the access token is not a user's")
             return Caller(token, user)
+        if who is Who.DEVICES:
+            token = await self.bearer.token(request, who.value)
+            if token.user_id:  # what a person lets an application do is not to speak for others
+                raise FORBIDDEN("the access token is a user's; the application acts for itself")
+            return Caller(token)
         return Caller()
 
 

@@ -22,6 +22,7 @@ from oauthd.protocol.schemas import Flag, Listing, Member, Members, Text, Whole
 from oauthd.stores.scopes import FIRST_SCOPES, ScopeCatalogue
 
 BUILT_IN: Final = frozenset(name for name, *_ in FIRST_SCOPES)
+_BUILT: Final = {name: {"reserved": kept, "administrators_only": only} for name, _, kept, only in FIRST_SCOPES}
 
 _ID = (Parameter("scope_id", Whole(1, 2**53), "The number of the scope."),)
 _NAME = Member(
@@ -64,7 +65,8 @@ class ScopesResource:
     )
     async def create(self, call: Call) -> Response:
         """Add a scope."""
-        scope = await self.scopes.create(Scope(scope_id=0, **call.body))
+        # One that the server itself knows is missing where the store was founded by an older version.
+        scope = await self.scopes.create(Scope(scope_id=0, **{**call.body, **_BUILT.get(call.body["name"], {})}))
         self.events.tell("scope.created", scope=scope.name, **call.caller.facts)
         return created(shown(scope), f"{call.request.path}/{scope.scope_id}")
 

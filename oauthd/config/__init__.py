@@ -4,6 +4,7 @@
 what people and the command line need. Knows neither the reactor nor the store.
 """
 
+from oauthd.config.backchannel import CibaSettings
 from oauthd.config.commandline import Flag, flags
 from oauthd.config.declarations import Settings
 from oauthd.config.derived import https_only, key_retirement, master_keys
@@ -34,7 +35,6 @@ from oauthd.config.service import (
 )
 from oauthd.config.status_lists import StatusListSettings
 from oauthd.config.store import CacheSettings, StoreSettings
-from oauthd.config.trust import ExchangeSettings, JwtBearerSettings
 from oauthd.config.writing import reference_markdown, sample_toml, shown
 
 __all__ = [
@@ -42,13 +42,12 @@ __all__ = [
     "AuthenticationSettings",
     "AuthorizationSettings",
     "CacheSettings",
+    "CibaSettings",
     "ClientSettings",
     "DeviceSettings",
     "DpopSettings",
-    "ExchangeSettings",
     "FetchSettings",
     "Flag",
-    "JwtBearerSettings",
     "KeySettings",
     "Listener",
     "LogSettings",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import attrs
 
+from oauthd.config.backchannel import CibaSettings
 from oauthd.config.policy import (
     AuthenticationSettings,
     AuthorizationSettings,
@@ -32,7 +33,6 @@ from oauthd.config.service import (
 )
 from oauthd.config.status_lists import StatusListSettings
 from oauthd.config.store import CacheSettings, StoreSettings
-from oauthd.config.trust import ExchangeSettings, JwtBearerSettings
 
 
 @attrs.frozen
@@ -49,6 +49,7 @@ class Settings:
     authorization: AuthorizationSettings = attrs.Factory(AuthorizationSettings)
     dpop: DpopSettings = attrs.Factory(DpopSettings)
     device: DeviceSettings = attrs.Factory(DeviceSettings)
+    ciba: CibaSettings = attrs.Factory(CibaSettings)
     sessions: SessionSettings = attrs.Factory(SessionSettings)
     keys: KeySettings = attrs.Factory(KeySettings)
     clients: ClientSettings = attrs.Factory(ClientSettings)
@@ -60,5 +61,3 @@ class Settings:
     metrics: MetricsSettings = attrs.Factory(MetricsSettings)
     log: LogSettings = attrs.Factory(LogSettings)
     status_lists: StatusListSettings = attrs.Factory(StatusListSettings)
-    exchange: ExchangeSettings = attrs.Factory(ExchangeSettings)
-    jwt_bearer: JwtBearerSettings = attrs.Factory(JwtBearerSettings)

@@ -26,6 +26,7 @@ class Metadata:
     :ivar authentication: members that tell how clients authenticate.
     :ivar id_token_algorithms: those that there are keys for.
     :ivar requests: the members about authorization requests.
+    :ivar backchannel: the members about backchannel authentication.
     :ivar certificates: are clients asked for certificates anywhere?
     :ivar aliases: members of `endpoints`, and where clients with certificates find them; empty where they find them at
         the same place.
@@ -39,6 +40,7 @@ class Metadata:
     id_token_algorithms: Sequence[str]
     acr_values: Sequence[str]
     requests: Mapping[str, Any]
+    backchannel: Mapping[str, Any] = field(factory=dict)
     proof_algorithms: Sequence[str] = ()
     certificates: bool = False
     aliases: Mapping[str, str] = field(factory=dict)
@@ -92,6 +94,7 @@ class Metadata:
             "claims_parameter_supported": True,
             "ui_locales_supported": ["en"],
             **self.requests,
+            **self.backchannel,
             "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         }
 

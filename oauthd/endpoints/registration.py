@@ -158,6 +158,7 @@ class Registration:
     def _uncalled(self, client: Client) -> dict[str, str]:
         """Documents that would never be fetched."""
         named = [("jwks_uri", client.jwks_uri), ("sector_identifier_uri", client.sector_identifier_uri)]
+        named.append(("backchannel_client_notification_endpoint", client.ciba_notification_uri))
         named += [("request_uris", uri) for uri in client.request_uris]
         opened, found = self.fetching.open_hosts, {}
         for name, uri in named:
@@ -236,7 +237,7 @@ def _of_sector(client: Client, before: Client) -> dict[str, str]:
     if client.subject_type != PAIRWISE:
         return {}
     if not PAST_REDIRECTS.isdisjoint(client.grant_types):
-        return {"subject_type": "pairwise does not go with the grant types password and device_code"}
+        return {"subject_type": "pairwise does not go with the grant types password, device_code and ciba"}
     if before is not NEW and (before.subject_type, before.sector) != (PAIRWISE, client.sector):
         return {"subject_type": "pairwise, and the host that goes with it, cannot be changed; register another client"}
     return {}

@@ -45,7 +45,7 @@ class Flow:
     def back(self, authorize: str) -> str:
         """The address that decides the next step of this flow."""
         homes = {"authorize": authorize, ANSWERED: authorize, "device": "/device", "logout": "/logout"}
-        home = homes.get(self.state.purpose)
+        home = {**homes, "requests": "/requests"}.get(self.state.purpose)
         return "/" if home is None else f"{home}?interaction={self.identifier}"
 
 

@@ -15,6 +15,9 @@ consent          action, hidden, client_name, client_host (host of client_uri or
 device_code      action, hidden, user_code (typed or from the link, may be empty), error (a sentence or None)
 device_confirm   action, hidden, client_name, person, scopes, details, user_code (as the device shows it)
 device_done      approved (a bool), client_name
+ciba_list        action, hidden, person, requests
+ciba_confirm     action, hidden, client_name, person, scopes, details, message (or None), logo, policy, terms
+ciba_done        approved (a bool), client_name
 logout           action, hidden, client_name (who asks, or None), person (or None)
 signed_out       nothing
 form_post        action, fields (mapping of names to values for hidden fields), destination, script
@@ -31,6 +34,8 @@ person
     what to call the person who is signed in
 scopes
     sequence of objects or mappings with ``name`` and ``description`` (which may be empty)
+requests
+    sequence of mappings with ``address``, ``client_name`` and ``message`` (which may be empty)
 logo, policy, terms
     what the client shows of itself, from ``client_links``; None for nothing
 details
@@ -39,8 +44,9 @@ details
 destination
     a ``Destination``, from ``destination(redirect_uri)``
 
-Forms send ``decision``: ``login`` or ``deny`` (login), ``allow``, ``deny`` or ``switch`` (consent, device_confirm),
-``yes`` or ``no`` (logout). ``product`` and ``lang`` come from ``Pages`` and may be given for one page.
+Forms send ``decision``: ``login`` or ``deny`` (login), ``allow``, ``deny`` or ``switch`` (consent, device_confirm,
+ciba_confirm), ``switch`` (ciba_list), ``yes`` or ``no`` (logout). ``product`` and ``lang`` come from ``Pages`` and may
+be given for one page.
 
 The policy is Content Security Policy Level 3 (W3C). What goes into it from a redirect URI is rebuilt from recognised
 parts, never copied through: what is not recognised adds nothing, so the worst that a strange URI brings about is a

@@ -16,6 +16,10 @@ AMR: Final[Mapping[str, tuple[str, ...]]] = {PASSWORD: ("pwd",)}
 """Each class, and the authentication methods that make it (RFC 8176 section 2)."""
 
 
+ELSEWHERE: Final = "urn:oauthd:elsewhere"
+"""A sign-in that the operator's own application has seen to, and has said no more of."""
+
+
 def reached(amr: Collection[str]) -> str:
     """The class of a sign-in by these methods; "" for none."""
     return next((acr for acr, methods in AMR.items() if set(methods) <= set(amr)), "")

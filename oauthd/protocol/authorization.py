@@ -20,6 +20,7 @@ from oauthd.protocol.dpop import asked_key
 from oauthd.protocol.errors import (
     CONSENT_REQUIRED,
     INVALID_REQUEST,
+    INVALID_SCOPE,
     INVALID_TARGET,
     LOGIN_REQUIRED,
     REGISTRATION_NOT_SUPPORTED,
@@ -27,7 +28,7 @@ from oauthd.protocol.errors import (
     UNMET_AUTHENTICATION_REQUIREMENTS,
     UNSUPPORTED_RESPONSE_TYPE,
 )
-from oauthd.protocol.grant_types import DEVICE_CODE
+from oauthd.protocol.grant_types import CIBA, DEVICE_CODE
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import Client, Interaction, Scopes, Session
 from oauthd.protocol.redirects import RedirectUri, choose
@@ -148,6 +149,20 @@ def device_grant(c: Context) -> Found:
     return {}
 
 
+def backchannel_grant(c: Context) -> Found:
+    """CIBA Core section 7.1: only clients registered for the grant, and for one of the ways to learn of its outcome."""
+    if CIBA not in c.client.grant_types or not c.client.ciba_mode:
+        raise UNAUTHORIZED_CLIENT("the client is not registered for backchannel authentication")
+    return {}
+
+
+def openid(c: Context) -> Found:
+    """CIBA Core section 7.1: `scope` is required, and has `openid`."""
+    if "openid" not in scopes.parse(c.parameters.required("scope")):
+        raise INVALID_SCOPE("the scope must have openid")
+    return {}
+
+
 def code_challenge(c: Context) -> Found:
     """RFC 7636 section 4.3; demanded of public clients unless the operator says otherwise (RFC 9700 section 2.1.1)."""
     challenge = pkce.accept(c.parameters.one("code_challenge"), c.parameters.one("code_challenge_method"))
@@ -248,15 +263,17 @@ def carried(c: Context) -> Found:
     return {"nonce": c.parameters.one("nonce") or ""}
 
 
-AUTHORIZE, PAR, DEVICE = "authorize", "par", "device_authorization"
+AUTHORIZE, PAR, DEVICE, BACKCHANNEL = "authorize", "par", "device_authorization", "backchannel_authentication"
 BROWSER = frozenset({AUTHORIZE, PAR})  # RFC 9126 section 2.1: what is pushed is checked as what a browser brings
-EVERY = frozenset({AUTHORIZE, PAR, DEVICE})
+EVERY = frozenset({AUTHORIZE, PAR, DEVICE, BACKCHANNEL})
 
 GRID: tuple[tuple[Check, frozenset[str]], ...] = (
     (no_repeats, EVERY),
     (no_registration, BROWSER),
     (response_type, BROWSER),
     (device_grant, frozenset({DEVICE})),
+    (backchannel_grant, frozenset({BACKCHANNEL})),
+    (openid, frozenset({BACKCHANNEL})),
     (redirect_uri, BROWSER),
     (response_mode, BROWSER),
     (code_challenge, BROWSER),

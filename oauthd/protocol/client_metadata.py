@@ -1,7 +1,7 @@
 """What a client may be registered with: forms that are both checked and published, and the table of all members.
 
 RFC 7591 section 2, OpenID Connect Registration section 2, RFC 8705 sections 2.1.2 and 3.4, RFC 9101 section 10.5,
-RFC 9126 section 6, RFC 9396 section 10, RFC 9449 section 5.2, JARM section 3,
+RFC 9126 section 6, RFC 9396 section 10, RFC 9449 section 5.2, JARM section 3, CIBA Core section 4,
 FAPI 2.0 Message Signing section 5.3.3. A `Row` says how a member is called on
 the wire, in which field of `records.Client` it is kept, and what it may hold; registration, the admin API and the
 command read and tell members by the rows alone. What goes together is in `client_rules`.
@@ -148,6 +148,8 @@ class Offered:
     :ivar request_algorithms: of request objects.
     :ivar key_encryption: `alg`, and `content_encryption`: `enc`, of JWEs in either direction.
     :ivar details_types: of authorization details that the operator has declared.
+    :ivar backchannel_modes: how clients learn of the outcome of backchannel authentication (CIBA Core section 5).
+    :ivar backchannel_algorithms: of signed requests for it.
     """
 
     grant_types: tuple[str, ...] = DEFAULT_GRANT_TYPES
@@ -161,6 +163,8 @@ class Offered:
     content_encryption: tuple[str, ...] = ()
     subject_types: tuple[str, ...] = ("public",)
     details_types: tuple[str, ...] = ()
+    backchannel_modes: tuple[str, ...] = ()
+    backchannel_algorithms: tuple[str, ...] = ()
 
 
 @frozen
@@ -207,7 +211,13 @@ class Row:
 
 def rows(offered: Offered) -> tuple[Row, ...]:
     """The table."""
-    return (*_rows_of_registration(offered), *_rows_of_people(), *_rows_of_proofs(offered), *_rows_of_tokens(offered))
+    return (
+        *_rows_of_registration(offered),
+        *_rows_of_people(),
+        *_rows_of_proofs(offered),
+        *_rows_of_tokens(offered),
+        *_rows_of_ciba(offered),
+    )
 
 
 def _rows_of_registration(offered: Offered) -> Iterator[Row]:
@@ -306,6 +316,17 @@ def _rows_of_tokens(offered: Offered) -> Iterator[Row]:
     if offered.details_types:
         help_ = "Types of authorization details that it may ask for (RFC 9396 section 10); null: all that are declared."
         yield Row("authorization_details_types", "details_types", types, help_)
+
+
+def _rows_of_ciba(offered: Offered) -> Iterator[Row]:
+    """Backchannel authentication (CIBA Core section 4)."""
+    if offered.backchannel_modes:
+        modes, help_ = Choice(offered.backchannel_modes), "How it learns that a person has decided (CIBA)."
+        yield Row("backchannel_token_delivery_mode", "ciba_mode", modes, help_)
+        help_ = "Where it is told, for the modes ping and push."
+        yield Row("backchannel_client_notification_endpoint", "ciba_notification_uri", _https, help_)
+        algorithms, help_ = Choice(offered.backchannel_algorithms), "What signs all its authentication requests."
+        yield Row("backchannel_authentication_request_signing_alg", "ciba_algorithm", algorithms, help_)
 
 
 def _encryption(name: str, field: str, offered: Offered, what: str) -> Iterator[Row]:

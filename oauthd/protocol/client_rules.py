@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from oauthd.protocol import auth_methods, key_sets
+from oauthd.protocol.ciba import PING, PUSH
 from oauthd.protocol.client_metadata import hides
-from oauthd.protocol.grant_types import CONFIDENTIAL_ONLY
+from oauthd.protocol.grant_types import CIBA, CONFIDENTIAL_ONLY
+from oauthd.protocol.profile import FAPI1, FAPI2
 from oauthd.protocol.records import Client, Scopes
 from oauthd.protocol.redirects import RedirectUri
 
@@ -91,7 +93,7 @@ def _sector(client: Client) -> str:
 
 def flaws(client: Client) -> dict[str, str]:
     """What does not go together: name of a member on the wire -> why. Empty when all is well."""
-    return dict((*_keys(client), *_method(client), *_secrets(client), *_others(client)))
+    return dict((*_keys(client), *_method(client), *_secrets(client), *_others(client), *_backchannel(client)))
 
 
 def flaws_here(client: Client, issuer: str) -> dict[str, str]:
@@ -172,9 +174,20 @@ def _others(client: Client) -> Iterator[tuple[str, str]]:
     if hides(client.name):
         yield "client_name", "holds characters that cannot be seen"
     if not client.confidential and CONFIDENTIAL_ONLY & set(client.grant_types):
-        named = " and ".join(sorted(CONFIDENTIAL_ONLY & set(client.grant_types)))
-        yield "grant_types", f"{named} is for confidential clients"  # RFC 6749 section 4.4
-    if not client.confidential and client.exchanges:
-        yield "exchanges", "is for confidential clients"
+        yield "grant_types", "client_credentials and ciba are for confidential clients"  # RFC 6749 section 4.4
     if client.subject_type == PAIRWISE and not _sector(client):
         yield "sector_identifier_uri", "is needed for pairwise subjects, unless all redirect URIs have one host"
+
+
+def _backchannel(client: Client) -> Iterator[tuple[str, str]]:
+    """CIBA Core section 4: the mode is required with the grant type, and what it is told at with ping and push."""
+    mode = "backchannel_token_delivery_mode"
+    if CIBA in client.grant_types and not client.ciba_mode:
+        yield mode, "is needed for the grant type ciba"
+    if client.ciba_mode in (PING, PUSH) and not client.ciba_notification_uri:
+        yield "backchannel_client_notification_endpoint", f"is needed for {client.ciba_mode}"
+    if client.ciba_mode == PUSH and (client.dpop_bound or client.profile in (FAPI1, FAPI2)):
+        yield mode, "cannot be push for a client that is held to FAPI, or whose tokens are bound by DPoP"
+    signs = client.ciba_algorithm or client.profile in (FAPI1, FAPI2)
+    if signs and CIBA in client.grant_types and not _has_keys(client):
+        yield "backchannel_authentication_request_signing_alg", "needs jwks or jwks_uri, to be verified with"

@@ -4,6 +4,7 @@
     ort_  grant_id body checksum   refresh token
     oac_  grant_id body checksum   authorization code
     odc_  grant_id body checksum   device code
+    oba_  grant_id body checksum   auth_req_id of a backchannel authentication request
     ocs_  body checksum            client secret
     oia_  body checksum            initial access token
     ora_  body checksum            registration access token
@@ -32,13 +33,15 @@ REFRESH_TOKEN: Final = "ort_"  # noqa: S105 - only its prefix
 CODE: Final = "oac_"
 DEVICE_CODE: Final = "odc_"
 PUSHED_REQUEST: Final = "opr_"
+BACKCHANNEL: Final = "oba_"
 CLIENT_SECRET: Final = "ocs_"  # noqa: S105 - only its prefix
 INITIAL_ACCESS: Final = "oia_"
 REGISTRATION: Final = "ora_"
 PREFIXES: Final = (
-    ACCESS_TOKEN, REFRESH_TOKEN, CODE, DEVICE_CODE, PUSHED_REQUEST, CLIENT_SECRET, INITIAL_ACCESS, REGISTRATION
+    ACCESS_TOKEN, REFRESH_TOKEN, CODE, DEVICE_CODE, PUSHED_REQUEST, CLIENT_SECRET, INITIAL_ACCESS, REGISTRATION,
+    BACKCHANNEL,
 )  # fmt: skip
-ROUTED: Final = frozenset({REFRESH_TOKEN, CODE, DEVICE_CODE, PUSHED_REQUEST})
+ROUTED: Final = frozenset({REFRESH_TOKEN, CODE, DEVICE_CODE, PUSHED_REQUEST, BACKCHANNEL})
 """The kinds that carry the id of their grant."""
 
 GRANT_ID_LENGTH: Final = 14  # 80 bits

@@ -17,8 +17,6 @@ def _token_lists(record: records.AccessToken | records.RefreshToken) -> Iterable
     yield tokens_of_client(record.client_id)
     if record.user_id:
         yield tokens_of_user(record.user_id)
-    if isinstance(record, records.AccessToken) and record.parent:
-        yield exchanged_for(record.parent)
 
 
 def _client_lists(record: records.Client) -> Iterable[str]:
@@ -26,11 +24,25 @@ def _client_lists(record: records.Client) -> Iterable[str]:
     return ("clients", REGISTERED) if record.registration else ("clients",)
 
 
+def _waiting_lists(record: records.BackchannelRequest) -> Iterable[str]:
+    """A request is listed as long as somebody is to answer it."""
+    return (WAITING, waiting_for(record.user_id)) if record.user_id and record.status == "pending" else ()
+
+
 REGISTERED, INITIAL, DEAD = "registered", "initial", "dead"
 """The indexes of clients that registered themselves, of initial access tokens, and of messages that were given up."""
 
 OUTBOX_SLOT = "outbox"
 """Where all messages to clients stand together with the queue that they wait in."""
+
+
+WAITING = "waiting"
+"""The index of all backchannel authentication requests that wait for their answer."""
+
+
+def waiting_for(user_id: str) -> str:
+    """The index of those that one user is to answer."""
+    return f"wu:{user_id}"
 
 
 def tokens_of_client(client_id: str) -> str:
@@ -43,11 +55,6 @@ def tokens_of_user(user_id: str) -> str:
     return f"tu:{user_id}"
 
 
-def exchanged_for(digest: bytes) -> str:
-    """The index of the access tokens that the token of that digest was exchanged for."""
-    return f"tx:{digest.hex()}"
-
-
 ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists, told=Told.REMOVALS)
 REFRESH_TOKEN = Kind("r", records.RefreshToken, _token_lists)
 GRANT = Kind("g", records.Grant, told=Told.REMOVALS)  # a change only lets it live longer
@@ -57,6 +64,7 @@ PUSHED_REQUEST = Kind("p", records.PushedRequest)
 ONCE = Kind("j", records.Once)
 DEVICE_CODE = Kind("d", records.DeviceCode)
 USER_CODE = Kind("u", records.UserCode)
+CIBA = Kind("b", records.BackchannelRequest, _waiting_lists)
 SESSION = Kind("s", records.Session)
 INTERACTION = Kind("i", records.Interaction)
 CONSENT = Kind("o", records.Consent)
@@ -81,7 +89,7 @@ LEASE = Kind("lease", records.Lease)
 KINDS: tuple[Kind[object], ...] = (
     ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, PUSHED_REQUEST, ONCE, DEVICE_CODE, USER_CODE, SESSION,
     INTERACTION, CONSENT, LOCKOUT, TALLY, INITIAL_ACCESS, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES,
-    KEY_RING, WORLD, SALT, STATUS, STATUS_LIST, STATUS_RANGE, LEASE, OUTBOX,
+    KEY_RING, WORLD, SALT, STATUS, STATUS_LIST, STATUS_RANGE, LEASE, OUTBOX, CIBA,
 )  # type: ignore[assignment]  # Kind is invariant; the table only names them
 
 
@@ -118,6 +126,11 @@ def code(grant_id: str, value: str) -> Ref[records.Code]:
 def device_code(grant_id: str, value: str) -> Ref[records.DeviceCode]:
     """Where a device code stands."""
     return DEVICE_CODE.at(digest(value), grant_id)
+
+
+def backchannel_request(grant_id: str, value: str) -> Ref[records.BackchannelRequest]:
+    """Where a backchannel authentication request stands, by its auth_req_id."""
+    return CIBA.at(digest(value), grant_id)
 
 
 def pushed_request(grant_id: str, value: str) -> Ref[records.PushedRequest]:

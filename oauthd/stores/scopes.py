@@ -27,6 +27,7 @@ FIRST_SCOPES: tuple[tuple[str, str, bool, bool], ...] = (
     ("account", "Change your profile and your password", True, False),
     ("admin", "Administer this server: its clients, users, scopes, tokens and keys", True, True),
     ("global_token_revocation", "Sign anybody out everywhere", True, True),
+    ("backchannel", "Answer authentication requests for people, as their device", True, True),
 )
 FIRST = Scopes(
     tuple(Scope(number, *row) for number, row in enumerate(FIRST_SCOPES, 1)), last_id=len(FIRST_SCOPES)

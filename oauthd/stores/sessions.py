@@ -25,7 +25,7 @@ from oauthd.stores.swap import swap
 LONGEST_VALUE = 128  # characters of a cookie or an id in an address; ours have 43
 TOUCH_AFTER = 60  # seconds: an idle end is not rewritten more often than this
 MOST_BEGUN = 1000  # flows that one source may begin in a minute
-UNDER_WAY = ("authorize", "device", "logout", "home")
+UNDER_WAY = ("authorize", "device", "requests", "logout", "home")
 ANSWERED = "answered"
 ANSWERED_FOR = 60  # seconds that a flow which is over is remembered, for people who press a button twice
 

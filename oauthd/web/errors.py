@@ -76,7 +76,8 @@ class Errors:
                 _log.failure("the error page could not be made")
             else:
                 return answer.adding(*_extra(error).items())
-        return json_error(error, basic.BEARER if request is None else _presented(request), self.algorithms)
+        presented = basic.BEARER if request is None else _presented(request)
+        return json_error(error, presented, self.algorithms, plain=delivery is Delivery.PLAIN)
 
     def unheard(self, failure: Failure) -> None:
         """Log a failure whose caller has gone, unless it is one that the caller would have been told of."""
@@ -93,18 +94,19 @@ class Errors:
         return None
 
 
-def json_error(error: OAuthError, presented: str = basic.BEARER, algorithms: tuple[str, ...] = ()) -> Response:
+def json_error(
+    error: OAuthError, presented: str = basic.BEARER, algorithms: tuple[str, ...] = (), plain: bool = False
+) -> Response:
     """The JSON response of an error.
 
     :param presented: the scheme by which the request presented an access token, "" for no credentials.
     :param algorithms: those of DPoP proofs.
+    :param plain: without the members that only this server has (CIBA Core section 13).
     """
-    told: dict[str, Any] = {
-        "error": error.kind.code,
-        "error_description": error.description,
-        "detail": error.description,
-    }
-    if error.fields:
+    told: dict[str, Any] = {"error": error.kind.code, "error_description": error.description}
+    if not plain:
+        told["detail"] = error.description
+    if error.fields and not plain:
         told["errors"] = error.fields
     headers = _extra(error)
     if not any(name.lower() == "www-authenticate" for name in headers):

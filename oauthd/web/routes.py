@@ -17,6 +17,8 @@ class Delivery(Enum):
 
     JSON = "json"
     """A JSON object with `error`, `error_description` and `detail`."""
+    PLAIN = "plain"
+    """A JSON object with `error` and `error_description` alone, where others are not expected."""
     PAGE = "page"
     """An HTML page, status 400 or as the error says."""
 
@@ -77,6 +79,13 @@ ROUTES: tuple[Route, ...] = (
         "device_authorization_endpoint",
         POST="device_authorization",
     ),
+    Route(
+        ("/oauth2/bc-authorize", "/oauth/bc-authorize"),
+        {"POST": "backchannel_authentication"},
+        Delivery.PLAIN,
+        member="backchannel_authentication_endpoint",
+        direct=True,
+    ),
     _direct("/oauth2/userinfo /oauth/userinfo", "userinfo_endpoint", cors=True, GET="userinfo", POST="userinfo"),
     _row("/oauth2/register_client", POST="register_client"),
     _row("/oauth2/register /oauth/register", cors=True, member=REGISTRATION, POST="register"),
@@ -101,6 +110,7 @@ ROUTES: tuple[Route, ...] = (
     _row("/login", PAGE, GET="login", POST="login"),
     _row("/consent", PAGE, GET="consent", POST="consent"),
     _row("/device", PAGE, GET="device", POST="device"),
+    _row("/requests", PAGE, GET="requests", POST="requests"),
     _row("/logout", PAGE, GET="logout", POST="logout"),
     _row("/static/<name>", PAGE, GET="static"),
     # admin API
@@ -125,4 +135,8 @@ ROUTES: tuple[Route, ...] = (
     _row("/api/v1/keys/rotate", POST="keys.rotate"),
     _row("/api/v1/keys/reseal", POST="keys.reseal"),
     _row("/api/v1/keys/<kid>", DELETE="keys.drop"),
+    _row("/api/v1/backchannel/requests", GET="backchannel.list"),
+    _row("/api/v1/backchannel/requests/<request_id>", GET="backchannel.show"),
+    _row("/api/v1/backchannel/requests/<request_id>/approve", POST="backchannel.approve"),
+    _row("/api/v1/backchannel/requests/<request_id>/deny", POST="backchannel.deny"),
 )

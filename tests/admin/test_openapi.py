@@ -62,7 +62,9 @@ class DocumentTests(AdminCase):
                 elif path.endswith("/revoke"):
                     self.assertEqual(wanted, [{"bearer": ["admin"]}, {"client": []}, {}])
                 else:
-                    self.assertEqual(wanted, [{"bearer": ["account" if "profile" in path else "admin"]}])
+                    scopes = {"/profile": "account", "/backchannel": "backchannel"}
+                    scope = next((scope for part, scope in scopes.items() if part in path), "admin")
+                    self.assertEqual(wanted, [{"bearer": [scope]}])
                     self.assertTrue({"401", "403"} < set(described["responses"]))
 
     async def test_nothing_secret(self) -> None:

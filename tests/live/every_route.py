@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from oauthd.protocol.grant_types import CIBA
 from tests.live.visitor import DEVICE_GRANT, PASSWORD, REDIRECT, App, Browser, Http, Visitor, expect, form_of
 from tests.wire import Answer
 
@@ -54,12 +55,15 @@ class Scene:
     number: int = field(factory=lambda: next(_numbers))
     app: App = field(init=False)
     trusted: App = field(init=False)
+    caller: App = field(init=False)
     signed_in: Browser = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Make the people and clients that all use."""
         self.app = self.visitor.client("Application", scopes=ACCOUNT)
         self.trusted = self.visitor.client("First party", first_party=True)
+        ciba = {"grant_types": [CIBA], "backchannel_token_delivery_mode": "poll"}
+        self.caller = self.visitor.client("Caller", **ciba)
         self.visitor.user(f"alice{self.number}")
         self.signed_in = self.browser()
 
@@ -71,7 +75,7 @@ class Scene:
 
     def asks(self) -> list[Ask]:
         """All requests."""
-        served = (*self._health(), *self._protocol(), *self._pages())
+        served = (*self._health(), *self._protocol(), *self._pages(), *self._backchannel())
         return [*served, *self._admin(), *self._profile(), *self._deletions()]
 
     def _tokens(self, scope: str = "openid") -> dict[str, Any]:
@@ -98,6 +102,36 @@ class Scene:
         expect(self.signed_in.finish(page, "", ""))
         code: str = device["device_code"]
         return code
+
+    def _wanted(self, **form: str) -> str:
+        """The auth_req_id of a request about alice."""
+        form = {"scope": "openid", "login_hint": f"alice{self.number}", **form}
+        answer = self.http.request("POST", "/oauth2/bc-authorize", form=form, basic_auth=self.caller.auth)
+        found: str = expect(answer).json()["auth_req_id"]
+        return found
+
+    def _backchannel(self) -> Iterator[Ask]:
+        device = self.visitor.client("Device", grant_types=["client_credentials"], scopes=["backchannel"])
+        form = {"grant_type": "client_credentials", "scope": "backchannel"}
+        bearer = {"bearer": self.visitor.tokens(device, **form)["access_token"]}
+        route = "/api/v1/backchannel/requests"
+        self._wanted()
+        self._wanted()
+        waiting = expect(self.http.request("GET", route, **bearer)).json()["requests"]
+        one, two = [one["request_id"] for one in waiting if one["client_id"] == self.caller.client_id][:2]
+        about = {"json_body": {"user_id": waiting[0]["user_id"]}, **bearer}
+        yield Ask("GET", route, 200, READS, route, bearer)
+        yield Ask("GET", f"{route}/<request_id>", 200, READS, f"{route}/{one}", bearer)
+        yield Ask("POST", f"{route}/<request_id>/approve", 204, WRITES, f"{route}/{one}/approve", about)
+        yield Ask("POST", f"{route}/<request_id>/deny", 204, WRITES, f"{route}/{two}/deny", about)
+        form = {"scope": "openid", "login_hint": f"alice{self.number}"}
+        for path in ("/oauth2/bc-authorize", "/oauth/bc-authorize"):
+            yield Ask("POST", path, 200, WRITES, path, {"form": form, "basic_auth": self.caller.auth})
+        yield Ask("GET", "/requests", 303, WRITES, "/requests", {"headers": [self.signed_in.cookie]})
+        self._wanted()
+        page = self.signed_in.open("/requests")
+        link = next(part for part in page.text.split('"') if "request=" in part).replace("&amp;", "&")
+        yield from self._form("/requests", self.signed_in, self.signed_in.open(link), "allow")
 
     def _protocol(self) -> Iterator[Ask]:
         app, signed_in = self.app, self.signed_in

@@ -180,6 +180,50 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "device_approved": ("device_done", {"approved": True, "client_name": "Living Room TV"}),
     "device_refused": ("device_done", {"approved": False, "client_name": UNBROKEN}),
+    "ciba_list": (
+        "ciba_list",
+        {
+            "action": "/requests",
+            "hidden": HIDDEN,
+            "person": "Ada Lovelace",
+            "requests": [
+                {"address": "/requests?request=one", "client_name": "Money Box", "message": "W4SCT"},
+                {"address": "/requests?request=two", "client_name": UNBROKEN, "message": UNBROKEN * 2},
+                {"address": "/requests?request=three", "client_name": "Call Centre", "message": ""},
+            ],
+        },
+    ),
+    "ciba_list_empty": (
+        "ciba_list", {"action": "/requests", "hidden": HIDDEN, "person": "Ada Lovelace", "requests": []}
+    ),
+    "ciba_confirm": (
+        "ciba_confirm",
+        {
+            "action": "/requests",
+            "hidden": HIDDEN,
+            "client_name": "Money Box",
+            "person": "Ada Lovelace",
+            "scopes": SCOPES[:2],
+            "details": [],
+            "message": "W4SCT",
+        }
+        | NO_LINKS,
+    ),
+    "ciba_confirm_long": (
+        "ciba_confirm",
+        {
+            "action": "/requests",
+            "hidden": HIDDEN,
+            "client_name": UNBROKEN,
+            "person": "ada.lovelace.countess.of.lovelace@analytical-engine.example",
+            "scopes": TWELVE_SCOPES,
+            "details": DETAILS,
+            "message": UNBROKEN * 2,
+        }
+        | LINKS,
+    ),
+    "ciba_approved": ("ciba_done", {"approved": True, "client_name": "Money Box"}),
+    "ciba_denied": ("ciba_done", {"approved": False, "client_name": UNBROKEN}),
     "logout": (
         "logout",
         {"action": "/logout", "hidden": HIDDEN, "client_name": "Photo Printer", "person": "Ada Lovelace"},

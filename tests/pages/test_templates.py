@@ -83,7 +83,7 @@ def replaced(value: Any, text: str) -> Any:
         line = {"label": text, "value": text}
         return [{"title": text, "sentence": [(text, chosen) for chosen in (True, False)], "lines": [line]}]
     if isinstance(value, list):
-        return [{"name": text, "description": text} for _ in value]
+        return [dict.fromkeys(one, text) for one in value]
     if isinstance(value, dict):
         return dict.fromkeys(value, text)
     return value

@@ -61,9 +61,10 @@ class Session(Record, frozen=True):
 
 
 class Interaction(Record, frozen=True):
-    """The state of one browser flow: an authorization, device or logout request between pages.
+    """The state of one browser flow: an authorization, device, backchannel or logout request between pages.
 
-    :ivar purpose: `authorize`, `device`, `logout` or `home`; `answered` for an authorization request that is over.
+    :ivar purpose: `authorize`, `device`, `requests`, `logout` or `home`; `answered` for an authorization request that
+        is over.
     :ivar parameters: the request as it was validated, name to value.
     :ivar browser: digest of the browser cookie it is bound to.
     :ivar signed_in_at: `auth_time` of the sign-in made within this interaction, 0 before.

@@ -70,7 +70,6 @@ class Grant(Record, frozen=True):
     :ivar claims: the `claims` parameter, as it was granted (OpenID Connect Core section 5.5).
     :ivar session: `sid` of the sign-in that it was granted in; "" for none.
     :ivar may_act: who may act for its subject (RFC 8693 section 4.4); {} for nobody in particular.
-    :ivar act: who acts for its subject (section 4.1); {} for nobody.
     """
 
     client_id: str = field(name="c")
@@ -90,7 +89,6 @@ class Grant(Record, frozen=True):
     claims: dict[str, Any] = field(name="cl", default_factory=dict)
     session: str = field(name="se", default="")
     may_act: dict[str, Any] = field(name="ma", default_factory=dict)
-    act: dict[str, Any] = field(name="A", default_factory=dict)
 
 
 class AccessToken(Record, frozen=True):
@@ -107,7 +105,6 @@ class AccessToken(Record, frozen=True):
     :ivar status: its place in the status lists, from 1; 0 for none.
     :ivar extra: claims that the operator has declared for such tokens.
     :ivar resource_generations: of each resource in `audience`, in its order; () where all are 0.
-    :ivar parent: digest of the access token that it was exchanged for, with which it is revoked; empty for none.
     """
 
     client_id: str = field(name="c")
@@ -131,7 +128,6 @@ class AccessToken(Record, frozen=True):
     status: int = field(name="st", default=0)
     extra: dict[str, Any] = field(name="x", default_factory=dict)
     resource_generations: tuple[int, ...] = field(name="rg", default=())
-    parent: bytes = field(name="pt", default=b"")
 
 
 class RefreshToken(Record, frozen=True):
@@ -228,3 +224,38 @@ class UserCode(Record, frozen=True):
     grant: str = field(name="g")
     digest: bytes = field(name="d")
     expires_at: int = field(name="e")
+
+
+class BackchannelRequest(Record, frozen=True):
+    """A backchannel authentication request (CIBA Core) on its way: `pending`, then `approved` or `denied`, for good.
+
+    :ivar user_id: whom it is about; "" for nobody: it is never answered.
+    :ivar mode: how its client is told of the outcome (`poll`, `ping`, `push`), as it was when it asked.
+    :ivar usable_until: when it ends; the record stays a little longer, for it to be told.
+    :ivar message: what people compare (`binding_message`).
+    :ivar acr_values: what was wished of the sign-in.
+    :ivar settled_in: digest of the browser flow in which it was decided, empty before and for decisions elsewhere.
+    :ivar notify: where `mode` is not `poll`: the auth_req_id and the client_notification_token, sealed.
+    :ivar binding: of the tokens that are pushed.
+    """
+
+    secret = ("notify",)
+
+    client_id: str = field(name="c")
+    user_id: str = field(name="u")
+    scope: tuple[str, ...] = field(name="s")
+    mode: str = field(name="mo")
+    interval: int = field(name="iv")
+    asked_at: int = field(name="ia")
+    usable_until: int = field(name="ul")
+    expires_at: int = field(name="e")
+    audience: tuple[str, ...] = field(name="a", default=())
+    details: tuple[dict[str, Any], ...] = field(name="d", default=())
+    message: str = field(name="m", default="")
+    acr_values: tuple[str, ...] = field(name="av", default=())
+    status: str = field(name="st", default="pending")
+    polled_at: float = field(name="p", default=0.0)
+    settled_in: bytes = field(name="si", default=b"")
+    notify: bytes = field(name="n", default=b"")
+    binding: Binding = field(name="b", default=UNBOUND)
+    spent: Spent | None = field(name="S", default=None)
