@@ -22,12 +22,13 @@ from oauthd.admin.profile import ProfileResource
 from oauthd.admin.scopes import ScopesResource
 from oauthd.admin.tokens import TokensResource
 from oauthd.admin.users import PasswordRule, UsersResource
-from oauthd.config import Settings
+from oauthd.config import RegistrationSettings, Settings
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
 from oauthd.endpoints.backchannel_authentication import BackchannelAuthentication
 from oauthd.endpoints.client_configuration import ClientConfiguration
+from oauthd.endpoints.described_clients import DescribedClients
 from oauthd.endpoints.device_authorization import DeviceAuthorization
 from oauthd.endpoints.end_session import EndSession
 from oauthd.endpoints.global_token_revocation import GlobalTokenRevocation
@@ -209,6 +210,7 @@ class Application(Parts):
             acr_values=tuple(acr.AMR),
             requests=self.requests.metadata(),
             backchannel=self.backchannel_authentication.metadata(self._delivery_modes),
+            documents=world.settings.client_documents.allow != "off",
         )
 
     @property
@@ -277,6 +279,7 @@ class Application(Parts):
             table=client_metadata.rows(offered),
             algorithm=usual,
         )
+        self.described = self._describing(world, registration, settings)
         address = world.issuer + _advertised("register")
         quota = Quota(world.store, world.seals, settings.per_source, world.clock)
         return {
@@ -304,11 +307,28 @@ class Application(Parts):
             ),
         }
 
+    def _describing(
+        self, world: World, registration: Registration, settings: RegistrationSettings
+    ) -> DescribedClients:
+        return DescribedClients(
+            clients=self.clients,
+            scopes=self.scopes,
+            tokens=self.tokens,
+            registration=registration,
+            fetch=partial(self.fetcher.get, stranger=True, failures=False),
+            store=world.store,
+            seals=world.seals,
+            events=world.events,
+            settings=world.settings.client_documents,
+            registering=settings,
+            clock=world.clock,
+        )
+
     def _browser_endpoints(self, world: World) -> dict[str, Endpoint]:
         return {
             "authorize": Authorize(
                 store=world.store,
-                clients=self.clients,
+                clients=self.described,
                 requests=self.requests,
                 users=self.users,
                 scopes=self.scopes,
@@ -332,7 +352,9 @@ class Application(Parts):
                 entropy=world.entropy,
             ),
             "backchannel_authentication": self.backchannel_authentication,
-            "par": Par(self.authentication, self.bindings, self.requests, self.pushed, world.events),
+            "par": Par(
+                self.authentication, self.bindings, self.requests, self.pushed, world.events, self.described
+            ),
             "end_session": EndSession(
                 self.clients,
                 self.sessions,
@@ -353,7 +375,7 @@ class Application(Parts):
         named = settings.userinfo.identity_with_openid
         return {
             "home": Home(browser, world.issuer),
-            "login": Login(browser, self.clients, self.sign_in, authorize, known_cookie, world.clock),
+            "login": Login(browser, self.described.shown, self.sign_in, authorize, known_cookie, world.clock),
             "consent": ConsentPage(
                 browser, self.clients, self.scopes, self.consents, self.details, events, authorize, named
             ),

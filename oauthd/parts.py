@@ -54,6 +54,7 @@ from oauthd.proofs.self_signed_tls_client_auth import SelfSignedTlsClientAuth
 from oauthd.proofs.tls_client_auth import TlsClientAuth
 from oauthd.protocol import jose
 from oauthd.protocol.authorization_details import DetailsTypes
+from oauthd.protocol.client_documents import Hosts
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.dpop import Nonces, Rules
 from oauthd.protocol.introspection import active
@@ -149,6 +150,7 @@ class Parts:
             secret_overlap=settings.clients.secret_overlap,
             keep=longest,
             unused_after=settings.registration.unused_after,
+            let_in=_let_in(settings),
         )
         self.initial_access = InitialAccessTokens(store, clock, entropy)
         self.users = Users(store, clock, entropy)
@@ -360,6 +362,14 @@ def _path(endpoint: str) -> str:
 def _ahead(settings: Settings) -> int:
     """Seconds by which the clocks of clients may differ from ours."""
     return min(max(settings.tokens.leeway, PROMPT), LATE)
+
+
+def _let_in(settings: Settings) -> Callable[[str], bool]:
+    """Which addresses may describe a client."""
+    of = settings.client_documents
+    if of.allow == "off":
+        return lambda client_id: False
+    return Hosts(of.hosts if of.allow == "listed" else None, of.denied).let_in
 
 
 def _bases(world: World) -> tuple[str, ...]:

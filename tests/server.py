@@ -643,5 +643,5 @@ def _lasting(key: bytes) -> bool:
     head = key.split(b":")[0]
     return (
         head in (*_LASTING, b"gen", b"sequence")
-        or key in (*map(naming.index, ("clients", kinds.REGISTERED, "users")), naming.WORLD)
+        or key in (*map(naming.index, ("clients", kinds.REGISTERED, kinds.DESCRIBED, "users")), naming.WORLD)
     )

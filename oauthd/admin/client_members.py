@@ -13,14 +13,37 @@ from typing import Any
 from attrs import evolve, field, frozen
 from msgspec.structs import replace
 
+from oauthd.protocol import client_documents as documents
 from oauthd.protocol import client_metadata as metadata
 from oauthd.protocol.client_rules import completed
 from oauthd.protocol.grant_types import CONFIDENTIAL_ONLY, DEFAULT_GRANT_TYPES
 from oauthd.protocol.records import Client
-from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Variants, Whole
+from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Nullable, Problems, Text, Variants, Whole
 
-CLIENT_ID = Text(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,128}", "the id of a client", 1, 128)
-"""Any client id, also one that was preset in the settings."""
+CLIENT_ID = Text(r"[A-Za-z0-9._~!$&'()*+,=:@/%-]{1,255}", "the id of a client", 1, documents.LONGEST)
+"""Any client id, also one that was preset in the settings, or is an address."""
+
+
+@frozen
+class Segment:
+    """A client's id in a path; one that is an address is written as `client_documents.as_segment` does."""
+
+    written: Text = Text(r"[A-Za-z0-9._~!$&'()*+,=:@-]{1,345}", "the id of a client", 1, 345)
+
+    def document(self) -> dict[str, Any]:
+        """A string."""
+        return self.written.document()
+
+    def read(self, value: object, at: str, problems: Problems) -> str:
+        """The id."""
+        return documents.of_segment(self.written.read(value, at, problems))
+
+    def parse(self, text: str, at: str, problems: Problems) -> str:
+        """The id."""
+        return self.read(text, at, problems)
+
+
+IN_A_PATH = Segment()
 
 CONFIDENTIAL_ALONE = ("token_endpoint_auth_", "tls_client_auth_")
 """Beginnings of the names of members that say how a client proves itself."""
@@ -91,7 +114,7 @@ class ClientMembers:
         sent = [place for name, place in self._holdable.items() if name in body]
         if body.get("first_party"):  # nobody is asked any more, and what is trusted is that the answers go there
             sent.append("redirect_uris")
-        return tuple(dict.fromkeys((*client.held, *(sent if client.registration else ()))))
+        return tuple(dict.fromkeys((*client.held, *(sent if client.registered_itself else ()))))
 
     def shown(self, client: Client) -> dict[str, Any]:
         """A client as answers show it: never a secret."""
@@ -169,7 +192,12 @@ class ClientMembers:
         """What may be sent to register one; what a public client cannot have is not among its members."""
         chosen = Member(
             "client_id",
-            Text(metadata.CLIENT_ID, "letters, digits and . _ ~ -, a letter or digit first", 1, 128),
+            Text(
+                f"{metadata.CLIENT_ID}|{documents.URL}",
+                "letters, digits and . _ ~ -, a letter or digit first; or an https address with a path",
+                1,
+                documents.LONGEST,
+            ),
             "Chosen here, or made when left out.",
         )
         public = tuple(one for one in self.offered.grant_types if one not in CONFIDENTIAL_ONLY)

@@ -13,10 +13,11 @@ from __future__ import annotations
 from attrs import frozen
 
 from oauthd.admin import paging
-from oauthd.admin.client_members import CLIENT_ID, OWN_NAMES, ClientMembers
+from oauthd.admin.client_members import IN_A_PATH, OWN_NAMES, ClientMembers
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, created, operation
 from oauthd.events import Events
 from oauthd.protocol import client_metadata as metadata
+from oauthd.protocol.client_documents import as_segment
 from oauthd.protocol.client_rules import flaws, flaws_here, loses_details, loses_scope
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
@@ -28,7 +29,9 @@ from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import ADMINISTRATOR
 
 YEAR = 365 * 86400
-_ID = (Parameter("client_id", CLIENT_ID, "The id of the client."),)
+_ID = (
+    Parameter("client_id", IN_A_PATH, "The id of the client; of one that is an address, ~ and its base64url form."),
+)
 _CONFIDENTIAL_GRANTS = "client_credentials is for confidential clients alone."
 
 
@@ -73,7 +76,7 @@ class ClientsResource:
         client, secret = await self.clients.register(client, secret)
         self.events.tell("client.created", client_id=client.client_id, **call.caller.facts)
         told = self.members.shown(client) | ({} if secret is None else {"client_secret": secret})
-        return created(told, f"{call.request.path}/{client.client_id}")
+        return created(told, f"{call.request.path}/{as_segment(client.client_id)}")
 
     @operation(
         lambda self: Operation(

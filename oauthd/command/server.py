@@ -22,6 +22,7 @@ from attrs import define, field
 
 from oauthd.command.terminal import Refused
 from oauthd.config.listeners import is_loopback, listener
+from oauthd.protocol.client_documents import as_segment
 from oauthd.runtime.data import DataFolder, DataFolderError
 
 TIMEOUT = 30.0  # seconds
@@ -186,4 +187,4 @@ def _reason(error: urllib.error.HTTPError) -> str:
 
 def segment(identifier: str) -> str:
     """An id as one segment of a path."""
-    return quote(identifier, safe="")
+    return quote(as_segment(identifier), safe="")

@@ -8,6 +8,7 @@ from oauthd.config.backchannel import CibaSettings
 from oauthd.config.commandline import Flag, flags
 from oauthd.config.declarations import Settings
 from oauthd.config.derived import https_only, key_retirement, master_keys
+from oauthd.config.documents import ClientDocumentSettings
 from oauthd.config.issuer import issuer_of
 from oauthd.config.listeners import Listener, listener
 from oauthd.config.policy import (
@@ -43,6 +44,7 @@ __all__ = [
     "AuthorizationSettings",
     "CacheSettings",
     "CibaSettings",
+    "ClientDocumentSettings",
     "ClientSettings",
     "DeviceSettings",
     "DpopSettings",

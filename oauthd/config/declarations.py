@@ -10,6 +10,7 @@ from __future__ import annotations
 import attrs
 
 from oauthd.config.backchannel import CibaSettings
+from oauthd.config.documents import ClientDocumentSettings
 from oauthd.config.policy import (
     AuthenticationSettings,
     AuthorizationSettings,
@@ -61,3 +62,4 @@ class Settings:
     metrics: MetricsSettings = attrs.Factory(MetricsSettings)
     log: LogSettings = attrs.Factory(LogSettings)
     status_lists: StatusListSettings = attrs.Factory(StatusListSettings)
+    client_documents: ClientDocumentSettings = attrs.Factory(ClientDocumentSettings)

@@ -198,7 +198,7 @@ def redirect_of(client: Client, parameters: Parameters) -> RedirectUri:
     presented = parameters.one("redirect_uri")
     if presented is None and "openid" in (parameters.one("scope") or "").split():
         raise INVALID_REQUEST("redirect_uri is missing")  # OpenID Connect Core section 3.1.2.1
-    return choose(client.redirect_uris, presented)
+    return choose(client.redirect_uris, presented, client.described)
 
 
 def keep(parameters: Parameters, notes: Mapping[str, str] = NOTHING) -> dict[str, str]:

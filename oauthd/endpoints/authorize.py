@@ -28,6 +28,7 @@ from oauthd.endpoints.authorization_request import (
     redirect_of,
 )
 from oauthd.endpoints.authorization_response import AuthorizationResponses
+from oauthd.endpoints.described_clients import DescribedClients
 from oauthd.events import Events
 from oauthd.protocol import acr, authorization, opaque, profile, scopes
 from oauthd.protocol.authorization import CHOSEN, Asked, Step
@@ -41,11 +42,10 @@ from oauthd.protocol.errors import (
     ErrorKind,
     OAuthError,
 )
-from oauthd.protocol.messages import Parameters, Request, Response, see_other
+from oauthd.protocol.messages import Connection, Parameters, Request, Response, see_other
 from oauthd.protocol.records import Client, Code, Generations, Grant, Interaction, Session, User
 from oauthd.protocol.redirects import RedirectUri
 from oauthd.stores import kinds, pushed_requests
-from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.interface import Commit, IStore, Stored, Write
 from oauthd.stores.scopes import ScopeCatalogue
@@ -93,7 +93,7 @@ class Authorize:
     """Decides each next step and answers with a code."""
 
     store: IStore
-    clients: Clients
+    clients: DescribedClients
     requests: AuthorizationRequests
     users: Users
     scopes: ScopeCatalogue
@@ -130,17 +130,17 @@ class Authorize:
         """The request with its client and redirect URI; what is wrong here is told on a page."""
         identifier = request.query.one("interaction") if request.method == "GET" else None
         if identifier is None:
-            return await self._begun(request.parameters)
+            return await self._begun(request.parameters, request.connection)
         stored = await self.interactions.find(identifier, request)
         if stored is None or not _goes_on(stored.record):
             raise INVALID_REQUEST(EXPIRED)
         parameters, notes = kept(stored.record.parameters), notes_of(stored.record.parameters)
-        client, generations = await self._client(parameters)
+        client, generations = await self._client(parameters, request.connection)
         redirect = authorization.kept_redirect(client, stored.record.parameters)
         return Flow(parameters, client, generations, redirect, notes, stored, _noted_refusal(notes))
 
-    async def _begun(self, sent: Parameters) -> Flow:
-        client, generations = await self._client(sent)
+    async def _begun(self, sent: Parameters, source: Connection) -> Flow:
+        client, generations = await self._client(sent, source)
         try:
             stated = await self.requests.brought(sent, client)
         except OAuthError as error:
@@ -148,8 +148,8 @@ class Authorize:
         redirect = redirect_of(client, stated.parameters)
         return Flow(stated.parameters, client, generations, redirect, stated.notes)
 
-    async def _client(self, parameters: Parameters) -> tuple[Client, Generations]:
-        client, generations = await self.clients.find_with_generations(parameters.required("client_id"))
+    async def _client(self, parameters: Parameters, source: Connection) -> tuple[Client, Generations]:
+        client, generations = await self.clients.find(parameters.required("client_id"), source)
         if client is None or not client.is_active:
             raise INVALID_REQUEST("the client_id is unknown")
         return client, generations
@@ -165,6 +165,9 @@ class Authorize:
         if flow.interaction is not None and flow.interaction.denied:
             raise ACCESS_DENIED("the person refused")
         session, user = await self._signed_in(request)
+        if user is not None and flow.client.described and flow.generations.client is None:
+            client, generations = await self.clients.keep(flow.client, user)
+            flow = evolve(flow, client=client, generations=generations)
         if user is not None:
             # An administrator's scope is for administrators only, and only now it is known who asks.
             requested, known = flow.parameters.one("scope"), await self.scopes.all()
@@ -265,6 +268,7 @@ class Authorize:
             await self.store.commit(Commit(absent=(kinds.grant(grant_id),), writes=writes))
         elif not await self.requests.pushed.spend(pushed, writes):
             raise REQUEST_ANSWERED(SPENT)  # RFC 9126 section 4: of all who come with it, one brings a code
+        await self.clients.used(flow.client)
         self.events.tell("code.issued", client_id=flow.client.client_id, user_id=user.user_id)
         return await self.responses.send(flow.client, flow.redirect, flow.parameters, ("code", value))
 

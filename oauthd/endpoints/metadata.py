@@ -30,6 +30,7 @@ class Metadata:
     :ivar certificates: are clients asked for certificates anywhere?
     :ivar aliases: members of `endpoints`, and where clients with certificates find them; empty where they find them at
         the same place.
+    :ivar documents: may clients be described at the address that is their id?
     :ivar proof_algorithms: those of DPoP proofs; () where there is no DPoP.
     """
 
@@ -44,6 +45,7 @@ class Metadata:
     proof_algorithms: Sequence[str] = ()
     certificates: bool = False
     aliases: Mapping[str, str] = field(factory=dict)
+    documents: bool = False
     prompts: Sequence[str] = ("none", "login", "consent", "select_account")
     body: bytes = field(init=False, repr=False)
 
@@ -96,6 +98,8 @@ class Metadata:
             **self.requests,
             **self.backchannel,
             "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
+            # draft-ietf-oauth-client-id-metadata-document section 5
+            **({"client_id_metadata_document_supported": True} if self.documents else {}),
         }
 
     def _revocation(self) -> dict[str, Any]:

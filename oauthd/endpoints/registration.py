@@ -24,6 +24,7 @@ from oauthd.fetcher.addresses import is_public
 from oauthd.fetcher.location import location
 from oauthd.proofs.software_statement import NO_STATEMENT, Fetch, SoftwareStatements, Statement
 from oauthd.protocol import client_metadata as metadata
+from oauthd.protocol import metadata_choices
 from oauthd.protocol.client_rules import PAIRWISE, completed, flaws, flaws_here
 from oauthd.protocol.errors import (
     INVALID_CLIENT_METADATA,
@@ -95,6 +96,9 @@ class Registration:
         held = self._held(before)
         stated = {name: None if name in held else value for name, value in statement.members.items()}
         body = _with_held({**body, **stated}, held)  # RFC 7591 section 2.3: what the statement says comes first
+        body, problems = metadata_choices.chosen(body, self.table, self.offered.auth_methods, self.algorithm)
+        if problems:
+            raise _refused(problems)
         method = body.get(METHOD) or DEFAULT_METHOD
         public = method == PUBLIC and PUBLIC in self.offered.auth_methods
         sent = {name: value for name, value in body.items() if name not in held and not (public and name == METHOD)}
@@ -160,17 +164,17 @@ class Registration:
         named = [("jwks_uri", client.jwks_uri), ("sector_identifier_uri", client.sector_identifier_uri)]
         named.append(("backchannel_client_notification_endpoint", client.ciba_notification_uri))
         named += [("request_uris", uri) for uri in client.request_uris]
-        opened, found = self.fetching.open_hosts, {}
-        for name, uri in named:
-            try:
-                host = location(uri, self.fetching.ports, opened).host if uri else ""
-            except FetchRefused as error:
-                found[name] = error.description
-                continue
-            inner = _NUMBERS.fullmatch(host) and not is_public(host.strip("[]"))
-            if host not in opened and (inner or _HERE.search(host)):
-                found[name] = "is where this server does not call"
-        return found
+        return {name: why for name, uri in named if uri and (why := self.uncalled(uri))}
+
+    def uncalled(self, uri: str) -> str:
+        """Why a document would never be fetched from there; "" where it may be."""
+        opened = self.fetching.open_hosts
+        try:
+            host = location(uri, self.fetching.ports, opened).host
+        except FetchRefused as error:
+            return error.description
+        inner = _NUMBERS.fullmatch(host) and not is_public(host.strip("[]"))
+        return "is where this server does not call" if host not in opened and (inner or _HERE.search(host)) else ""
 
     def changed(self, client: Client, wanted: Client) -> Client:
         """A client as it is now, with all that `read` has made of it a moment ago."""

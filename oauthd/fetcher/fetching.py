@@ -87,21 +87,28 @@ class Fetcher:
         return self._make_kept()
 
     async def get(
-        self, url: str, types: Collection[str], *, oldest: float | None = None, stranger: bool = False
+        self,
+        url: str,
+        types: Collection[str],
+        *,
+        oldest: float | None = None,
+        stranger: bool = False,
+        failures: bool = True,
     ) -> bytes:
         """The document at a URL.
 
-        :param types: the media types that it may have, lower-case, such as `application/json`.
+        :param types: the media types that it may have, lower-case, such as `application/json`; `application/*+json` is
+            every one of that suffix (RFC 6839 section 3.1).
         :param oldest: seconds; a document kept from before is not used when it was asked for longer ago. With 60, what
             is not found in it may be looked for again once a minute. None: it is used as long as it counts.
         :param stranger: was it named by somebody whom no administrator knows?
-        :raises FetchRefused: with a text for the client's developer. It is also raised, without any call, for a while
-            after a call that failed.
+        :param failures: is a URL left alone for a while after a call that failed? Whoever says no bounds the calls.
+        :raises FetchRefused: with a text for the client's developer; without any call where one failed before.
         """
         place = location(url, self.settings.ports, self.settings.open_hosts)
         key = _Key(place.target + place.fragment, frozenset(types), stranger)
         answer = self._memory(key).find(key, self.reactor.seconds(), oldest)
-        if answer is not None:
+        if answer is not None and (failures or answer.refused is None):
             self.counts.kept += 1
         else:
             answer = await self._on_its_way(key, place)
@@ -160,7 +167,7 @@ class Fetcher:
             agent = agent.of_strangers
         response = await HTTPClient(Uncoded(agent)).get(
             place.target,
-            headers=Headers({"Accept": [", ".join(sorted(key.types))], "User-Agent": [USER_AGENT]}),
+            headers=Headers({"Accept": [_acceptable(key.types)], "User-Agent": [USER_AGENT]}),
             allow_redirects=False,  # OpenID Connect Registration section 5 leaves it open; each hop would be a new host
             unbuffered=True,
         )
@@ -187,7 +194,7 @@ class Fetcher:
             raise FetchRefused(f"was answered with status {response.code}")
         values = response.headers.getRawHeaders("content-type", [])
         found = _MEDIA_TYPE.fullmatch(values[0]) if len(values) == 1 else None
-        if found is None or found[1].lower() not in types:
+        if found is None or not _is_of(found[1].lower(), types):
             raise FetchRefused(f"must have the content type {' or '.join(sorted(types))}")
         if isinstance(response.length, int) and response.length > self.settings.limit:
             raise FetchRefused(_too_long(self.settings.limit))
@@ -196,6 +203,20 @@ class Fetcher:
 def _counted(key: _Key, place: Location) -> tuple[bool, str]:
     """What a fetch counts under: its host; for strangers, who can have any number of hosts, its site."""
     return key.stranger, site(place.host) if key.stranger else place.host
+
+
+JSON_SUFFIX = "application/*+json"
+
+
+def _is_of(media_type: str, types: Collection[str]) -> bool:
+    if media_type in types:
+        return True
+    return JSON_SUFFIX in types and media_type.startswith("application/") and media_type.endswith("+json")
+
+
+def _acceptable(types: Collection[str]) -> str:
+    """The field Accept, whose language has no word for a suffix (RFC 9110 section 12.5.1)."""
+    return ", ".join(sorted("application/*;q=0.5" if one == JSON_SUFFIX else one for one in types))
 
 
 def _too_long(limit: int) -> str:

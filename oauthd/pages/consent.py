@@ -15,6 +15,7 @@ from oauthd.protocol import claims_request
 from oauthd.protocol import scopes as rules
 from oauthd.protocol.authorization import kept_redirect
 from oauthd.protocol.authorization_details import PARAMETER, DetailsTypes
+from oauthd.protocol.client_documents import host_of
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, User
@@ -103,6 +104,7 @@ class ConsentPage:
             hidden=self.browser.hidden(flow) | {"subject": user.user_id, "shown": rules.joined(asked)},
             client_name=client.name,
             client_host=urlsplit(client.client_uri).hostname or None,
+            client_address=host_of(client.client_id) if client.described else None,
             person=user.claims.get("name") or user.username,
             scopes=described(asked, (await self.scopes.all()).scopes, self.identity_with_openid, client),
             details=self.details.shown(self.details.asked(flow.state.parameters.get(PARAMETER), client)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import frozen
 from msgspec.structs import replace
@@ -10,10 +10,9 @@ from msgspec.structs import replace
 from oauthd.pages.browser import Browser, Flow
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TOO_MANY_REQUESTS, OAuthError
-from oauthd.protocol.messages import Request, Response, see_other
+from oauthd.protocol.messages import Connection, Request, Response, see_other
 from oauthd.protocol.records import Client
 from oauthd.sign_in import Person, SignIn
-from oauthd.stores.clients import Clients
 from oauthd.stores.sessions import ANSWERED, UNDER_WAY
 
 KNOWN_FOR = 180 * 86400  # seconds a browser stays known to an account
@@ -22,10 +21,13 @@ LONGEST = 4096  # characters of a name or a password: no setting allows a longer
 
 @frozen
 class Login:
-    """GET shows the form, POST answers it."""
+    """GET shows the form, POST answers it.
+
+    :ivar client: the client of an id, for whoever comes from that connection.
+    """
 
     browser: Browser
-    clients: Clients
+    client: Callable[[str, Connection], Awaitable[Client | None]]
     sign_in: SignIn
     authorize: str
     known_cookie: Cookie
@@ -38,7 +40,7 @@ class Login:
         if request.query.one("interaction") is None:
             return await self.browser.interactions.begin(request, "home", {}, "/login")
         flow = await self.browser.flow(request)
-        return await self._form(flow, flow.state.parameters.get("login_hint", ""))
+        return await self._form(request, flow, flow.state.parameters.get("login_hint", ""))
 
     async def _answer(self, request: Request) -> Response:
         flow = await self.browser.posted(request, *UNDER_WAY, ANSWERED)
@@ -49,7 +51,7 @@ class Login:
             return see_other(flow.back(self.authorize))
         name, password = request.form.one("login") or "", request.form.one("password") or ""
         if not name or not password or max(len(name), len(password)) > LONGEST:
-            return await self._form(flow, name[:LONGEST], "Enter your username and your password.", 400)
+            return await self._form(request, flow, name[:LONGEST], "Enter your username and your password.", 400)
         try:
             person = await self.sign_in.by_password(
                 name, password, request.connection.source, self.known_cookie.read(request)
@@ -59,9 +61,9 @@ class Login:
                 raise
             wait = error.headers.get("Retry-After", "60")
             sentence = f"There were too many failed attempts. Wait {_spoken(int(wait))} and try again."
-            return (await self._form(flow, name, sentence, 429)).adding(("Retry-After", wait))
+            return (await self._form(request, flow, name, sentence, 429)).adding(("Retry-After", wait))
         if person is None:
-            return await self._form(flow, name, "The username or the password is wrong.", 400)
+            return await self._form(request, flow, name, "The username or the password is wrong.", 400)
         return await self._signed_in(request, flow, person)
 
     async def _signed_in(self, request: Request, flow: Flow, person: Person) -> Response:
@@ -76,8 +78,10 @@ class Login:
             self.known_cookie.set(self.sign_in.known_cookie(user.username), KNOWN_FOR),
         )
 
-    async def _form(self, flow: Flow, name: str, error: str | None = None, status: int = 200) -> Response:
-        client = await self._client(flow)
+    async def _form(
+        self, request: Request, flow: Flow, name: str, error: str | None = None, status: int = 200
+    ) -> Response:
+        client = await self._client(request, flow)
         target = flow.state.parameters.get("redirect_uri", "")
         targets = client.redirect_uris if client and not target else (target,)
         return self.browser.show_client(
@@ -92,9 +96,9 @@ class Login:
             error=error,
         )
 
-    async def _client(self, flow: Flow) -> Client | None:
+    async def _client(self, request: Request, flow: Flow) -> Client | None:
         client_id = flow.state.parameters.get("client_id", "")
-        return await self.clients.find(client_id) if client_id else None
+        return await self.client(client_id, request.connection) if client_id else None
 
 
 def _spoken(seconds: int) -> str:

@@ -10,8 +10,9 @@ template         context variables
 ================ ================================================================================================
 login            action, hidden, client_name (None: no client, no cancel button), login (the name typed or
                  hinted, may be empty), error (a sentence or None), logo, policy, terms
-consent          action, hidden, client_name, client_host (host of client_uri or None), person, scopes,
-                 details, destination, logo, policy, terms
+consent          action, hidden, client_name, client_host (host of client_uri or None), client_address (host
+                 of the document that describes it or None), person, scopes, details, destination, logo,
+                 policy, terms
 device_code      action, hidden, user_code (typed or from the link, may be empty), error (a sentence or None)
 device_confirm   action, hidden, client_name, person, scopes, details, user_code (as the device shows it)
 device_done      approved (a bool), client_name

@@ -8,7 +8,7 @@ unknown client, an inactive one, a wrong secret or key, another method, a confid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 
 from attrs import field, frozen
@@ -18,7 +18,7 @@ from oauthd.proofs.interface import ASSERTION, HEADER, NAME, SECRET, Credentials
 from oauthd.protocol import profile
 from oauthd.protocol.errors import INVALID_CLIENT, INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE
 from oauthd.protocol.frozen import Frozen
-from oauthd.protocol.messages import Request
+from oauthd.protocol.messages import Connection, Request
 from oauthd.protocol.records import Client, Generations
 from oauthd.stores.clients import Clients, Known
 from oauthd.stores.entries import Entry
@@ -30,6 +30,10 @@ NEVER_IN_A_QUERY = ("client_secret", "client_assertion", "client_assertion_type"
 
 Place = tuple[Callable[[Request], Credentials | None], Sequence[Method]]
 """What reads a place of a request, and the methods that stand there."""
+
+
+Described = Callable[[Entry, str, Connection], Awaitable[Entry]]
+"""What is known of a client, given what the store knows, its id and who asks."""
 
 
 class Caller(Frozen, frozen=True):
@@ -99,9 +103,10 @@ class ClientAuthentication:
             members |= {f"{endpoint}_auth_signing_alg_values_supported": list(signing) for endpoint in found}
         return members
 
-    async def client(self, request: Request) -> Caller:
+    async def client(self, request: Request, described: Described | None = None) -> Caller:
         """The authenticated client.
 
+        :param described: finds one that may come for the first time; it waits for others.
         :raises OAuthError: `invalid_client`, `invalid_request`; `unsupported_media_type` for a body that is no form.
         """
         if request.body and request.content_type != FORM:
@@ -112,6 +117,8 @@ class ClientAuthentication:
             # RFC 7521 section 4.2; FAPI 1.0 Baseline section 5.2.2 item 19 says which error this is.
             raise INVALID_CLIENT("the client_id differs from the one that authenticates")
         entry = await self.clients.known(credentials.client_id)
+        if described is not None:
+            entry = await described(entry, credentials.client_id, request.connection)
         method, known = self._meant(methods, entry.value)
         try:
             if method.lasts:  # at once, for most of what comes here does

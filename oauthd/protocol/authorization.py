@@ -311,7 +311,7 @@ def kept_redirect(client: Client, stored: Mapping[str, str]) -> RedirectUri:
     :param stored: what is kept of the request: its parameters, and `CHOSEN`.
     :raises OAuthError: `invalid_request`, to be shown to the person.
     """
-    redirect = choose(client.redirect_uris, stored.get("redirect_uri"))
+    redirect = choose(client.redirect_uris, stored.get("redirect_uri"), client.described)
     if stored.get(CHOSEN, redirect.value) != redirect.value:
         raise INVALID_REQUEST("the application has changed meanwhile; go back to it and start again there")
     return redirect

@@ -7,7 +7,9 @@ read as another address (`http://0x7f.1/`), and every character outside RFC 3986
 a header field, a page and a Content-Security-Policy as it is.
 
 A request's URI is compared character by character. The port of `http://127.0.0.1` and `http://[::1]` is the sole
-exception (RFC 8252 section 7.3); `localhost` has none. Post-logout redirect URIs follow the same rules.
+exception (RFC 8252 section 7.3); `localhost` has none, but for clients whose document says it without a port: that one
+document is for all devices there are, on each of which another port is free. Post-logout redirect URIs follow the same
+rules.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ _HOST_PORT = re.compile(r"(\[[0-9a-f:.]+\]|[A-Za-z0-9._-]+)(?::([1-9][0-9]{0,4})
 _PORT = re.compile(r":[0-9]+\Z")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 _ANY_PORT = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::([1-9][0-9]{0,4}))?((?:[/?].*)?)")
+
+_LOCALHOST = re.compile(r"http://localhost(:[1-9][0-9]{0,4})?((?:[/?].*)?)")
 
 _WEB = ("https", "http")
 _LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
@@ -100,10 +104,17 @@ def validate_registered(uri: str, *, plain_http: bool = False, schemes: Collecti
     return RedirectUri(uri)
 
 
-def matches(registered: str, presented: str) -> bool:
-    """Is the URI of a request the registered one?"""
+def matches(registered: str, presented: str, any_port: bool = False) -> bool:
+    """Is the URI of a request the registered one?
+
+    :param any_port: a port that `http://localhost` is registered without may be any, too.
+    """
     if registered == presented:
         return True
+    if any_port:
+        named, asked = _LOCALHOST.fullmatch(registered), _LOCALHOST.fullmatch(presented)
+        if named and asked and not named[1]:
+            return named[2] == asked[2] and int((asked[1] or ":80")[1:]) < 65536
     left, right = _ANY_PORT.fullmatch(registered), _ANY_PORT.fullmatch(presented)
     return (
         left is not None
@@ -113,16 +124,17 @@ def matches(registered: str, presented: str) -> bool:
     )
 
 
-def choose(registered: Collection[str], presented: str | None) -> RedirectUri:
+def choose(registered: Collection[str], presented: str | None, any_port: bool = False) -> RedirectUri:
     """The URI that a request's response goes to: the one it names, or the only one there is.
 
+    :param any_port: as `matches`.
     :raises OAuthError: `invalid_request`, to be shown to the person, never redirected (RFC 6749 section 4.1.2.1).
     """
     if presented is None:
         if len(registered) != 1:  # RFC 6749 section 3.1.2.3
             raise INVALID_REQUEST("redirect_uri is missing, and the client has not registered exactly one")
         return RedirectUri(next(iter(registered)))
-    if not any(matches(uri, presented) for uri in registered):
+    if not any(matches(uri, presented, any_port) for uri in registered):
         raise INVALID_REQUEST("redirect_uri is not registered for this client")
     return RedirectUri(presented)
 

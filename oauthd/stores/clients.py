@@ -37,13 +37,17 @@ DAY = 86400
 SWEEP = kinds.TALLY.at("sweep of clients")
 BETWEEN_SWEEPS = 3600  # seconds, of all processes together
 SECRET_PURPOSE = "client secret"  # noqa: S105 - the name of a digest's purpose
-LONGEST_ID = 128
+LONGEST_ID = 255
 RESOURCES = kinds.RESOURCES.at("all")
 WORLD = kinds.WORLD.at(b"", "world")
 NOBODY = Entry(None, -math.inf, -math.inf, ())
 """What is known of a client whose id is none."""
 
 _log = Logger(namespace="oauthd.stores")
+
+
+def _nowhere(client_id: str) -> bool:
+    return False
 
 
 @frozen
@@ -65,6 +69,7 @@ class Clients:
     :ivar secret_overlap: seconds a rotated-out secret still works.
     :ivar keep: seconds a deleted client's last generation is remembered (the longest life of a token).
     :ivar unused_after: seconds that a client which registered itself stays though nobody uses it; 0 for ever.
+    :ivar let_in: may there be a client that is described at this address? One that may not be any more is as none.
     """
 
     store: IStore
@@ -75,6 +80,7 @@ class Clients:
     secret_overlap: int
     keep: int
     unused_after: int = 0
+    let_in: Callable[[str], bool] = _nowhere
     _renewing: set[str] = field(factory=set, init=False, repr=False)
 
     async def find(self, client_id: str) -> Client | None:
@@ -84,12 +90,13 @@ class Clients:
         (stored,) = await self.store.get(kinds.client(client_id))
         return None if stored is None or self._over(stored.record) else _client(stored)
 
-    async def known(self, client_id: str, fresh: bool = False) -> Entry:
+    async def known(self, client_id: str, fresh: bool = False, counts: bool = True) -> Entry:
         """The client and the generations to issue under, as an entry whose value is `Known` or None.
 
         Both are of one instant, in memory too: what is issued under older generations is dead, never live by mistake.
 
         :param fresh: as the store has it now.
+        :param counts: is it used by that?
         """
         if not 0 < len(client_id) <= LONGEST_ID:
             return NOBODY
@@ -100,14 +107,29 @@ class Clients:
             (stored,), (world, client) = await self.store.get_with_generations((ref,), ("world", subject))
             if stored is None or self._over(stored.record):
                 return None
-            await self._used(stored)
+            if counts:
+                await self._used(stored)
             return Known(_client(stored), Generations(world, client))
 
         return await self.cache.through(name, (name, naming.generation(subject), naming.WORLD), read, fresh)
 
     def _over(self, client: Client) -> bool:
-        """Has it ended, because nobody used it?"""
+        """Has it ended, because nobody used it, or is it one of those that are not let in?"""
+        if client.described and not self.let_in(client.client_id):
+            return True
+        return self._unused(client)
+
+    def _unused(self, client: Client) -> bool:
+        """Has nobody used it? One that an administrator has switched off stays: it could come again at its address."""
+        if client.described and not client.is_active:
+            return False
         return client.unused_until is not None and client.unused_until <= self.clock()
+
+    async def used(self, client_id: str) -> None:
+        """Let a client that described itself live on: something was issued to it."""
+        (stored,) = await self.store.get(kinds.client(client_id))
+        if stored is not None:
+            await self._used(stored)
 
     async def _used(self, stored: Stored[Client]) -> None:
         """Let a client that registered itself live on; whoever is faster does it for all."""
@@ -118,9 +140,14 @@ class Clients:
         with suppress(StoreUnavailable):  # the next one who asks does it
             await swap(self.store, stored.ref, stored, replace(stored.record, unused_until=until))
 
-    async def find_with_generations(self, client_id: str) -> tuple[Client | None, Generations]:
-        """The client and the generations to issue under, as they are now."""
-        known = (await self.known(client_id, fresh=True)).value
+    async def find_with_generations(
+        self, client_id: str, counts: bool = True
+    ) -> tuple[Client | None, Generations]:
+        """The client and the generations to issue under, as they are now.
+
+        :param counts: is it used by that?
+        """
+        known = (await self.known(client_id, fresh=True, counts=counts)).value
         return (None, Generations(None, None)) if known is None else (known.client, known.generations)
 
     def knows_secret(self, client: Client | None, secret: str) -> bool:
@@ -268,8 +295,8 @@ class Clients:
 
         :raises OAuthError: `not_found`.
         """
-        client = await self.find(client_id)
-        if client is None:
+        (stored,) = await self.store.get(kinds.client(client_id)) if 0 < len(client_id) <= LONGEST_ID else (None,)
+        if stored is None:  # also one that is not let in any more, whose tokens are still to be ended
             raise NOT_FOUND("there is no such client")
         await self._end(client_id)
 
@@ -282,22 +309,30 @@ class Clients:
         """How many clients have registered themselves."""
         return await self.store.count(kinds.REGISTERED)
 
+    async def described(self) -> int:
+        """How many clients are kept that documents describe."""
+        return await self.store.count(kinds.DESCRIBED)
+
     async def sweep(self) -> tuple[str, ...]:
         """Delete the clients that nobody uses, unless that was done a moment ago by any process; their ids."""
         now = int(self.clock())
         turn = Write(SWEEP, Tally(1, now + BETWEEN_SWEEPS))
         if not await self.store.commit(Commit(absent=(SWEEP,), writes=(turn,))):
             return ()
-        gone, cursor = [], None
+        return (*await self._swept(kinds.REGISTERED), *await self._swept(kinds.DESCRIBED))
+
+    async def _swept(self, index: str) -> list[str]:
+        gone: list[str] = []
+        cursor = None
         while True:
-            page: Page[Client] = await self.store.scan(kinds.REGISTERED, cursor)
+            page: Page[Client] = await self.store.scan(index, cursor)
             for stored in page.items:
-                if self._over(stored.record):
+                if self._unused(stored.record):
                     await self._end(stored.record.client_id)
                     gone.append(stored.record.client_id)
             cursor = page.cursor
             if cursor is None:
-                return tuple(gone)
+                return gone
 
     async def page(self, cursor: str | None, limit: int) -> Page[Client]:
         """A page of clients by the time they were made."""

@@ -20,7 +20,9 @@ def _token_lists(record: records.AccessToken | records.RefreshToken) -> Iterable
 
 
 def _client_lists(record: records.Client) -> Iterable[str]:
-    """Clients that registered themselves have a list of their own besides: they are counted, and swept."""
+    """Clients that registered or described themselves have lists of their own besides: they are counted, and swept."""
+    if record.described:
+        return "clients", DESCRIBED
     return ("clients", REGISTERED) if record.registration else ("clients",)
 
 
@@ -29,8 +31,9 @@ def _waiting_lists(record: records.BackchannelRequest) -> Iterable[str]:
     return (WAITING, waiting_for(record.user_id)) if record.user_id and record.status == "pending" else ()
 
 
-REGISTERED, INITIAL, DEAD = "registered", "initial", "dead"
-"""The indexes of clients that registered themselves, of initial access tokens, and of messages that were given up."""
+REGISTERED, DESCRIBED, INITIAL, DEAD = "registered", "described", "initial", "dead"
+"""The indexes of clients that registered themselves, of those that a document describes, of initial access tokens, and
+of messages that were given up."""
 
 OUTBOX_SLOT = "outbox"
 """Where all messages to clients stand together with the queue that they wait in."""

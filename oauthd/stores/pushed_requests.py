@@ -49,7 +49,7 @@ class PushedRequests:
         :raises OAuthError: `too_many_requests` when so many have come from a source that anybody may be.
         """
         now = int(self.clock())
-        if not client.confidential:
+        if not client.confidential or client.described:
             what = "requests were pushed"
             await tallies.count_source(self.store, self.seals, source, "requests pushed", MOST_PUSHED, now, what)
         value = opaque.make(opaque.PUSHED_REQUEST, self.entropy, opaque.new_grant_id(self.entropy))

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from oauthd.config import AuthorizationSettings
+from oauthd.protocol.client_documents import as_segment
 from tests.admin.case import CLIENTS, AdminCase
 from tests.details import DECLARATIONS, PAY, PAYMENT_TYPE, sent
 from tests.server import DEVICE_GRANT, ISSUER, REDIRECT, App, ok, together
@@ -425,3 +426,35 @@ class FlowTests(AdminCase):
         )
         self.assertEqual(answer["scope"], "read")
         self.assertNotIn("refresh_token", answer)
+
+
+class AddressTests(AdminCase):
+    """Clients whose id is an address (Client ID Metadata Documents section 6.9)."""
+
+    ADDRESS = "https://agent.example/oauth/client.json"
+
+    async def test_whole_life(self) -> None:
+        """One is registered by its address, and shown, changed and deleted by a segment that stands for it."""
+        body = {"client_id": self.ADDRESS, "name": "Agent", "client_type": "public", "redirect_uris": [REDIRECT]}
+        answer = await self.call("POST", CLIENTS, body)
+        self.assertEqual(answer.status, 201, answer.body)
+        place = answer.header("location")
+        self.assertEqual(place, f"{CLIENTS}/{as_segment(self.ADDRESS)}")
+        self.assertEqual((await self.done("GET", place))["client_id"], self.ADDRESS)
+        self.assertEqual((await self.done("PUT", place, {"name": "Other"}))["name"], "Other")
+        self.assertEqual((await self.call("DELETE", place)).status, 204)
+        self.refused(await self.call("GET", place), "not_found", 404)
+
+    async def test_one_spelling(self) -> None:
+        """No other segment stands for the same client, and none for what is no address."""
+        body = {"client_id": self.ADDRESS, "name": "Agent", "client_type": "public", "redirect_uris": [REDIRECT]}
+        self.assertEqual((await self.call("POST", CLIENTS, body)).status, 201)
+        segment = as_segment(self.ADDRESS)
+        for other in (segment + "=", segment[:-1], segment[1:], "~", "~~", "~YXBw", "~gICA"):
+            self.assertIn((await self.call("GET", f"{CLIENTS}/{other}")).status, (400, 404, 422))
+
+    async def test_refused(self) -> None:
+        """What could be no client's address is none here either."""
+        for client_id in ("https://agent.example", "http://a.example/x", f"{self.ADDRESS}?x", "https://a.example/ x"):
+            body = {"client_id": client_id, "name": "Agent", "client_type": "public", "redirect_uris": [REDIRECT]}
+            self.assertIn((await self.call("POST", CLIENTS, body)).status, (400, 422), client_id)

@@ -119,7 +119,7 @@ class ListTests(AdminCase):
             (after, "app"),
             (after, "app", within, ""),
             (after, 1, within),
-            (after, "x" * 129, ""),
+            (after, "x" * 256, ""),
             (after, "}{*\x00", within),
         ]:  # fmt: skip
             self.refused(await self.call("GET", TOKENS, cursor=forged(*parts)), "not_found", 404)

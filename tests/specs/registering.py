@@ -36,12 +36,13 @@ class ClientsDocuments(Resource):
         super().__init__()
         self.at: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.content_type = b"application/json"
 
     def render_GET(self, request: Any) -> bytes:
         """The document."""
         address = f"https://{request.getHeader('host')}{request.uri.decode()}"
         self.asked.append(address)
-        request.setHeader(b"content-type", b"application/json")
+        request.setHeader(b"content-type", self.content_type)
         if address not in self.at:
             request.setResponseCode(404)
         return self.at.get(address, b"")

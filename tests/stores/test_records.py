@@ -87,7 +87,7 @@ class RecordsTests(StoreCase):
             endless = await self.command("TTL", key) == -1
             first, second = [*key.split(b":", 2), b""][:2]
             forever = first in lasting or key in (b"gen:client:{app}", b"sequence:client")
-            forever = forever or (first == b"x" and second in (b"clients", b"registered", b"users"))
+            forever = forever or (first == b"x" and second in (b"clients", b"registered", b"described", b"users"))
             self.assertEqual(endless, forever, key)
 
     async def test_time_to_live_is_the_records(self) -> None:

@@ -91,6 +91,7 @@ class Client(Record, frozen=True):
     :ivar ciba_notification_uri: `backchannel_client_notification_endpoint`.
     :ivar ciba_algorithm: `backchannel_authentication_request_signing_alg`; "" for unsigned or any.
     :ivar ciba_user_code: `backchannel_user_code_parameter`.
+    :ivar described: what it is stands in a document, whose address is its id (Client ID Metadata Documents).
     :ivar unused_until: when a client that registered itself ends, if it is not used; None for never.
     """
 
@@ -173,6 +174,7 @@ class Client(Record, frozen=True):
     ciba_notification_uri: str = field(name="cn", default="")
     ciba_algorithm: str = field(name="ca2", default="")
     ciba_user_code: bool = field(name="cq", default=False)
+    described: bool = field(name="dd", default=False)
     unused_until: int | None = field(name="uu", default=None)
     is_active: bool = field(name="a", default=True)
 
@@ -184,7 +186,7 @@ class Client(Record, frozen=True):
     @property
     def registered_itself(self) -> bool:
         """Has no administrator made it? (RFC 7591)"""
-        return bool(self.registration)
+        return bool(self.registration) or self.described
 
 
 class InitialAccess(Record, frozen=True):

@@ -1,0 +1,294 @@
+"""Clients that a document describes, at the address that is their id (Client ID Metadata Documents).
+
+The document is read where a flow begins or goes on: at the authorization endpoint, on the sign-in page, and where
+requests are pushed. Nowhere else is it waited for: token endpoint, introspection and the rest know the client by its
+record alone.
+
+The record is made when somebody has signed in, and not before: who only names addresses leaves nothing behind. It ends
+when nobody uses it, as that of a client that registered itself, and there is an end to how many there are. While it is
+there it follows the document. A change of what people were shown makes them be asked anew; one that takes a scope, or
+another way to prove itself, ends its tokens. All else is as with any client: tokens go on, and new redirect URIs and
+keys hold from then on.
+
+A document counts for as long as its host says, within the bounds of `fetch` (section 4.4). What could not be had or is
+wrong is never remembered: it is asked for again, so often as one source address may.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
+
+from attrs import define, field
+from msgspec.structs import replace
+
+from oauthd.config import ClientDocumentSettings, RegistrationSettings
+from oauthd.endpoints.register import HOUR, policy_of
+from oauthd.endpoints.registration import Registration
+from oauthd.events import Events
+from oauthd.fetcher import FetchRefused
+from oauthd.protocol import client_documents as documents
+from oauthd.protocol.client_rules import is_of, loses_details, loses_scope, needs_secret
+from oauthd.protocol.errors import (
+    CONFLICT,
+    INVALID_CLIENT,
+    INVALID_REQUEST,
+    TEMPORARILY_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+    OAuthError,
+)
+from oauthd.protocol.json_body import strict
+from oauthd.protocol.messages import Connection
+from oauthd.protocol.records import Client, Generations, User
+from oauthd.protocol.registration_policy import RegistrationPolicy
+from oauthd.protocol.seals import Seals
+from oauthd.stores import kinds, tallies
+from oauthd.stores.clients import Clients, Known
+from oauthd.stores.entries import Entry
+from oauthd.stores.interface import IStore
+from oauthd.stores.scopes import ScopeCatalogue
+from oauthd.stores.tokens import Tokens
+
+TYPES: Final = ("application/json", "application/*+json")  # section 4.1
+NOW: Final = 1.0
+"""Seconds for which a document is as good as new, whatever is wrong with it."""
+MOST_READ: Final = 256  # documents that are kept as read; others are read each time
+SHOWN: Final = ("name", "client_uri", "logo_uri", "policy_uri", "tos_uri")
+"""What people are shown when they are asked."""
+NOT_YET: Final = Generations(None, None)
+
+
+class FetchDocument(Protocol):
+    """Fetches what a stranger names, and remembers no failure; see `oauthd.fetcher.Fetcher.get`."""
+
+    def __call__(self, url: str, types: tuple[str, ...], *, oldest: float | None = None) -> Awaitable[bytes]:
+        """The document."""
+        ...
+
+
+class Undescribed(Exception):
+    """A client of that address there is not. The text is for its developer."""
+
+    def __init__(self, why: str, log: str = "", passing: bool = False) -> None:
+        super().__init__(why)
+        self.log, self.passing = log, passing
+
+
+@define(eq=False)
+class DescribedClients:
+    """Finds clients, those that documents describe among them.
+
+    :ivar fetch: what fetches the documents.
+    """
+
+    clients: Clients
+    scopes: ScopeCatalogue
+    tokens: Tokens
+    registration: Registration
+    fetch: FetchDocument
+    store: IStore
+    seals: Seals
+    events: Events
+    settings: ClientDocumentSettings
+    registering: RegistrationSettings
+    clock: Callable[[], float]
+    _read: OrderedDict[str, tuple[bytes, Mapping[str, Any]]] = field(factory=OrderedDict, init=False, repr=False)
+
+    async def find(self, client_id: str, source: Connection) -> tuple[Client | None, Generations]:
+        """The client as it is now, and the generations to issue under; those of one that is not kept are none.
+
+        :raises OAuthError: `invalid_request` where its document is none, `temporarily_unavailable`,
+            `too_many_requests`.
+        """
+        # Whoever names a client does not use it; that is for whom something is issued to.
+        counts = not documents.is_url(client_id)
+        client, generations = await self.clients.find_with_generations(client_id, counts)
+        try:
+            wanted = await self._wanted(client_id, client, source)
+        except Undescribed as error:
+            raise _refused(error, INVALID_REQUEST(f"the client_id {error}", log=error.log)) from None
+        if wanted is None or wanted is client:
+            return client, generations
+        if client is None:
+            return wanted, NOT_YET
+        await self._follow(client, wanted)
+        return await self.clients.find_with_generations(client_id, counts)
+
+    async def shown(self, client_id: str, source: Connection) -> Client | None:
+        """The client, where there is no more to it than a name on a page."""
+        try:
+            return (await self.find(client_id, source))[0]
+        except OAuthError:
+            return None
+
+    async def known(self, entry: Entry, client_id: str, source: Connection) -> Entry:
+        """What is known of a client that is about to authenticate, where it may come for the first time.
+
+        :param entry: what the store knows.
+        :raises OAuthError: `invalid_client`, `temporarily_unavailable`, `too_many_requests`.
+        """
+        before: Client | None = entry.value.client if entry.value else None
+        try:
+            wanted = await self._wanted(client_id, before, source)
+        except Undescribed as error:
+            raise _refused(error, INVALID_CLIENT(f"the client_id {error}", log=error.log)) from None
+        if wanted is None or wanted is before:
+            return entry
+        if before is None:
+            return Entry(Known(wanted, NOT_YET), -math.inf, -math.inf, ())  # for this one request
+        await self._follow(before, wanted)
+        return await self.clients.known(client_id, fresh=True)
+
+    async def keep(self, client: Client, user: User) -> tuple[Client, Generations]:
+        """Keep a client that is not kept yet, for somebody has signed in for it.
+
+        :raises OAuthError: `too_many_requests`.
+        """
+        now = int(self.clock())
+        if await self.clients.described() >= self.settings.most:
+            raise TOO_MANY_REQUESTS("there are too many applications of this kind", headers={"Retry-After": str(HOUR)})
+        ref = kinds.TALLY.at(self.seals.digest("described clients of a user", user.user_id.encode())[:16])
+        what = "applications that are new here"
+        await tallies.change(self.store, ref, 1, self.settings.per_user, now, what, HOUR)
+        ends = now + self.registering.unclaimed_after if self.registering.unclaimed_after else None
+        try:
+            await self.clients.register(replace(client, unused_until=ends))
+        except OAuthError as error:
+            if error.kind is not CONFLICT:  # somebody else was a moment faster
+                raise
+        else:
+            self.events.tell("client.created", client_id=client.client_id)
+        kept, generations = await self.clients.find_with_generations(client.client_id, counts=False)
+        if kept is None:
+            raise TEMPORARILY_UNAVAILABLE("the application is gone again; try again")
+        return kept, generations
+
+    async def used(self, client: Client) -> None:
+        """Something was issued to it: it lives on."""
+        if client.described:
+            await self.clients.used(client.client_id)
+
+    async def _wanted(self, client_id: str, before: Client | None, source: Connection) -> Client | None:
+        """The client as its document has it; `before` where nothing has changed, None where there is no such client.
+
+        :raises Undescribed: OAuthError: `too_many_requests`.
+        """
+        if self.settings.allow == "off" or not documents.is_url(client_id):
+            return None
+        if before is not None and not before.described:
+            return None  # section 6.9: an administrator has registered it, and no document counts
+        flaw = documents.flaw(client_id) or self._elsewhere(client_id)
+        if flaw:
+            raise Undescribed(flaw)
+        document = await self._document(client_id, source)
+        try:
+            return await self._client(document, client_id, before)
+        except OAuthError as error:
+            raise Undescribed(f"is the address of a document that is refused: {error.description}") from None
+
+    def _elsewhere(self, client_id: str) -> str:
+        """Why nobody is called there; "" where somebody is."""
+        if not self.clients.let_in(client_id):
+            return "is at a host whose clients are not let in here"
+        if is_of(client_id, self.registration.issuer):
+            return "is at this server's own host"
+        return self.registration.uncalled(client_id)
+
+    async def _document(self, client_id: str, source: Connection) -> Mapping[str, Any]:
+        """The document, which says that it is that of this client.
+
+        :raises Undescribed: OAuthError: `too_many_requests`.
+        """
+        if client_id not in self._read:
+            limit, now = self.settings.per_source, int(self.clock())
+            what = "documents of clients were asked for"
+            await tallies.count_source(self.store, self.seals, source, "documents of clients", limit, now, what)
+        try:
+            body = await self.fetch(client_id, TYPES)
+            try:
+                return self._judged(body, client_id)
+            except Undescribed:  # section 4.4: what is malformed is not kept
+                self._read.pop(client_id, None)
+                return self._judged(await self.fetch(client_id, TYPES, oldest=NOW), client_id)
+        except FetchRefused as error:
+            raise Undescribed(
+                f"is the address of a document that {error.description}", error.log, error.passing
+            ) from None
+
+    def _judged(self, body: bytes, client_id: str) -> Mapping[str, Any]:
+        known = self._read.get(client_id)
+        if known is not None and known[0] is body:
+            self._read.move_to_end(client_id)
+            return known[1]
+        if len(body) > self.settings.limit:  # section 6.6
+            raise Undescribed(f"is the address of a document of more than {self.settings.limit} bytes")
+        try:
+            document = strict(body.decode(), "it")
+        except (UnicodeDecodeError, OAuthError):
+            document = None
+        if not isinstance(document, dict):
+            raise Undescribed("is the address of a document that is no JSON object")
+        for name, why in documents.problems(document, client_id).items():
+            raise Undescribed(f"is the address of a document whose {name} {why}")
+        self._read[client_id] = body, document
+        if len(self._read) > MOST_READ:
+            self._read.popitem(last=False)
+        return document
+
+    async def _client(self, document: Mapping[str, Any], client_id: str, before: Client | None) -> Client:
+        """The client that a document describes.
+
+        :raises OAuthError: `invalid_redirect_uri`, `invalid_client_metadata`.
+        """
+        policy = self._policy()
+        allowed = policy.allowed(await self.scopes.all())
+        own = self.settings.redirects == "own"
+        table = self.registration.table
+        body = documents.registration(document, client_id, table, policy.grant_types or (), allowed, own)
+        if before is None:
+            read = await self.registration.read(body, policy)
+        else:  # what an administrator has decided of it stays
+            held = {row.name for row in table if row.field in before.held}
+            held |= {"scope"} & {"scope" for name in before.held if name == "scopes"}
+            body = {name: value for name, value in body.items() if name not in held}
+            read = await self.registration.read(body, policy, before)
+        if needs_secret(read):
+            raise INVALID_REQUEST("it asks for signatures with a secret that both know, which there is not")
+        if before is not None:
+            wanted = replace(self.registration.changed(before, read), client_type=read.client_type)
+            return before if wanted == before else wanted
+        await self.registration.check_sector(read)
+        return replace(read, client_id=client_id, described=True)
+
+    def _policy(self) -> RegistrationPolicy:
+        policy = policy_of(self.registering)
+        granted = tuple(name for name in documents.GRANT_TYPES if name in self.registering.grant_types)
+        return RegistrationPolicy(policy.scopes, granted, policy.auth_methods, policy.require)
+
+    async def _follow(self, before: Client, wanted: Client) -> None:
+        """Let the record say what the document says."""
+        await self.registration.check_sector(wanted)
+        number = before.number
+        if any(getattr(before, name) != getattr(wanted, name) for name in SHOWN):
+            number = await self.store.next_number("client")  # people agreed to what looked otherwise
+
+        def change(client: Client) -> Client:
+            if replace(client, unused_until=before.unused_until, updated_at=before.updated_at) != before:
+                return client  # somebody else was faster; the next one to come looks again
+            return replace(self.registration.changed(client, wanted), client_type=wanted.client_type, number=number)
+
+        client_id, known = before.client_id, await self.scopes.all()
+        ends = before.auth_method != wanted.auth_method or before.client_type != wanted.client_type
+        ends = ends or loses_scope(before, wanted, known) or loses_details(before, wanted)
+        await self.clients.update(client_id, change)
+        if ends:
+            await self.tokens.end_all_of_client(client_id)  # after the record: nothing issued in between survives
+        self.events.tell("client.updated", client_id=client_id)
+
+
+def _refused(error: Undescribed, otherwise: OAuthError) -> OAuthError:
+    if not error.passing:
+        return otherwise
+    return TEMPORARILY_UNAVAILABLE(f"the client_id {error}", headers={"Retry-After": "1"}, log=error.log)
