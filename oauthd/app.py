@@ -139,19 +139,7 @@ class Application(Parts):
             "global_token_revocation": GlobalTokenRevocation(
                 settings.users.global_revocation, self.bearer, self.tokens, self.users, events, issuer
             ),
-            "device_authorization": DeviceAuthorization(
-                store=world.store,
-                seals=world.seals,
-                authentication=self.authentication,
-                clients=self.clients,
-                scopes=self.scopes,
-                details=self.details,
-                events=events,
-                settings=settings.device,
-                issuer=issuer,
-                clock=world.clock,
-                entropy=world.entropy,
-            ),
+            "device_authorization": self._device_authorization(world),
             "userinfo": Userinfo(
                 bearer=self.bearer,
                 store=world.store,
@@ -188,6 +176,22 @@ class Application(Parts):
             ),
             "status_list_aggregation": StatusListAggregation(self.statuses, settings.status_lists),
         }
+
+    def _device_authorization(self, world: World) -> Endpoint:
+        return DeviceAuthorization(
+            store=world.store,
+            seals=world.seals,
+            authentication=self.authentication,
+            clients=self.clients,
+            scopes=self.scopes,
+            details=self.details,
+            events=world.events,
+            limits=self.limits,
+            settings=world.settings.device,
+            issuer=world.issuer,
+            clock=world.clock,
+            entropy=world.entropy,
+        )
 
     def _metadata(self, world: World) -> Metadata:
         mtls = world.settings.mtls
@@ -289,6 +293,7 @@ class Application(Parts):
                 clients=self.clients,
                 quota=quota,
                 events=events,
+                room=self.limits.room,
                 settings=settings,
                 address=address,
                 clock=world.clock,
@@ -353,7 +358,13 @@ class Application(Parts):
             ),
             "backchannel_authentication": self.backchannel_authentication,
             "par": Par(
-                self.authentication, self.bindings, self.requests, self.pushed, world.events, self.described
+                self.authentication,
+                self.bindings,
+                self.requests,
+                self.pushed,
+                world.events,
+                self.described,
+                self.limits,
             ),
             "end_session": EndSession(
                 self.clients,

@@ -30,6 +30,7 @@ from oauthd.grants.password import Password
 from oauthd.grants.refresh_token import Refresh
 from oauthd.guessing import Guessing
 from oauthd.keys import Keys
+from oauthd.limits import Limits
 from oauthd.metrics import Counts
 from oauthd.minting import Minting
 from oauthd.nested_jwt import NestedJwts
@@ -75,6 +76,7 @@ from oauthd.stores.pushed_requests import PushedRequests
 from oauthd.stores.resources import ResourceGenerations
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.sessions import Interactions, Sessions
+from oauthd.stores.shares import Shares
 from oauthd.stores.status_lists import StatusLists
 from oauthd.stores.status_sweep import StatusSweep
 from oauthd.stores.tokens import Tokens
@@ -103,6 +105,8 @@ class World:
     :ivar certificates: finds the certificates of callers.
     :ivar counts: what this process counts.
     :ivar condition: what it knows of itself.
+    :ivar workers: how many processes of this node serve.
+    :ivar shares: what they share of limits; None for one that is alone.
     """
 
     settings: Settings
@@ -120,6 +124,8 @@ class World:
     certificates: Certificates = Certificates()
     counts: Counts = field(factory=Counts)
     condition: Condition = field(factory=Condition)
+    workers: int = 1
+    shares: Shares | None = None
 
 
 class Parts:
@@ -130,6 +136,15 @@ class Parts:
         # Browsers take Secure cookies from https and from loopback names.
         self.loopback = is_loopback(urlsplit(world.issuer).hostname or "")
         self.secure = world.issuer.startswith("https:") or self.loopback
+        self.limits = Limits(
+            settings=world.settings.limits,
+            workers=world.workers,
+            clock=world.cache.monotonic,
+            seals=world.seals,
+            events=world.events,
+            counts=world.counts.limits,
+            shares=world.shares,
+        )
         self._make_stores(world)
         self._make_way_out(world)
         self._make_makers(world)
@@ -170,7 +185,7 @@ class Parts:
         flow = sessions.interaction_lifetime
         self.pushed = PushedRequests(store, seals, clock, entropy, settings.authorization.pushed_lifetime, flow)
         browser_cookie = Cookie.named("oauthd_browser", self.secure)
-        self.interactions = Interactions(store, seals, browser_cookie, clock, entropy, flow)
+        self.interactions = Interactions(store, seals, browser_cookie, clock, entropy, flow, self.limits.room)
 
     def _make_way_out(self, world: World) -> None:
         """What fetches the documents of clients and tells them things, and what is read from them."""
@@ -235,6 +250,7 @@ class Parts:
             world.clock,
             world.entropy(32),
             profile=world.settings.server.profile,
+            limits=self.limits,
         )
         self.proofs = Proofs(self._proof_rules(world), self.once, world.clock)
         self.bindings = Bindings(self.proofs, profile=world.settings.server.profile)

@@ -48,7 +48,7 @@ def site(
     certificates = application.world.certificates
     sources = Sources(settings.server.trusted_proxies, settings.server.trust_unix, certificates)
     shield = Shield(reactor, errors.unheard, settings.server.answer_timeout)
-    edge = Edge(errors, sources, shield, access, reactor, _secured(settings))
+    edge = Edge(errors, sources, shield, access, reactor, _secured(settings), application.limits.admit)
     limits, lane = _limits(settings), None
     if settings.cache.lane:
         lane = Lane(

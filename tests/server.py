@@ -375,6 +375,9 @@ class Server:
         self.entropy.restart()
         self.application.statuses.give_up()
         self.events.clear()
+        for buckets in self.application.limits._tables.values():
+            buckets._named.clear()
+        self.application.limits._told.clear()
         await connection.call(*(("RESTORE", key, 0, value) for key, value in dump.items()))
         await self.application.keys.refresh()
 

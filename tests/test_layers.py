@@ -33,6 +33,8 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.sign_in", 1),
     ("oauthd.backchannel", 1),
     ("oauthd.guessing", 1),
+    ("oauthd.limits", 1),
+    ("oauthd.shedding", 1),
     ("oauthd.minting", 1),
     ("oauthd.subjects", 1),
     ("oauthd.nested_jwt", 1),

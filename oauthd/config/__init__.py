@@ -10,6 +10,7 @@ from oauthd.config.declarations import Settings
 from oauthd.config.derived import https_only, key_retirement, master_keys
 from oauthd.config.documents import ClientDocumentSettings
 from oauthd.config.issuer import issuer_of
+from oauthd.config.limits import LimitSettings
 from oauthd.config.listeners import Listener, listener
 from oauthd.config.policy import (
     AuthenticationSettings,
@@ -51,6 +52,7 @@ __all__ = [
     "FetchSettings",
     "Flag",
     "KeySettings",
+    "LimitSettings",
     "Listener",
     "LogSettings",
     "MetricsSettings",

@@ -11,6 +11,7 @@ import attrs
 
 from oauthd.config.backchannel import CibaSettings
 from oauthd.config.documents import ClientDocumentSettings
+from oauthd.config.limits import LimitSettings
 from oauthd.config.policy import (
     AuthenticationSettings,
     AuthorizationSettings,
@@ -58,6 +59,7 @@ class Settings:
     registration: RegistrationSettings = attrs.Factory(RegistrationSettings)
     users: UserSettings = attrs.Factory(UserSettings)
     userinfo: UserinfoSettings = attrs.Factory(UserinfoSettings)
+    limits: LimitSettings = attrs.Factory(LimitSettings)
     administrator: AdministratorSettings = attrs.Factory(AdministratorSettings)
     metrics: MetricsSettings = attrs.Factory(MetricsSettings)
     log: LogSettings = attrs.Factory(LogSettings)

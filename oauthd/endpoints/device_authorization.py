@@ -11,6 +11,7 @@ from attrs import frozen
 
 from oauthd.config import DeviceSettings
 from oauthd.events import Events
+from oauthd.limits import Limits
 from oauthd.proofs.client_authentication import ClientAuthentication
 from oauthd.protocol import authorization, opaque, user_code
 from oauthd.protocol.authorization import Context
@@ -39,6 +40,7 @@ class DeviceAuthorization:
     scopes: ScopeCatalogue
     details: DetailsTypes
     events: Events
+    limits: Limits
     settings: DeviceSettings
     issuer: str
     clock: Callable[[], float]
@@ -49,6 +51,7 @@ class DeviceAuthorization:
         form = request.form
         form.refuse_repeats(authorization.REPEATABLE)
         client = (await self.authentication.client(request)).client
+        self.limits.begin("device", client, self.settings.lifetime)
         resources = await self.clients.resources() if "resource" in form else {}
         context = Context(
             form, client, await self.scopes.all(), resources=frozenset(resources), details=self.details

@@ -44,7 +44,7 @@ class Introspect:
     async def __call__(self, request: Request) -> Response:
         """Answer an introspection request (RFC 7662 section 2.1)."""
         request.form.refuse_repeats()
-        caller = await self.authentication.client(request)
+        caller = await self.authentication.client(request, scope="caller")
         if not caller.client.confidential:  # it has proved nothing (RFC 7662 section 2.1)
             raise INVALID_CLIENT("a client must authenticate to introspect tokens")
         if not caller.client.introspects:
@@ -59,7 +59,7 @@ class Introspect:
             self.counts.inactive += 1
         else:
             self.counts.hits += 1
-        return Response(200, JSON, body, IntrospectionLesson(self, caller) if caller.lasts else None)
+        return Response(200, JSON, body, caller.limited(IntrospectionLesson(self, caller)) if caller.lasts else None)
 
     async def answer(self, caller: Caller, token: str, digest: bytes) -> bytes:
         """What this caller is told of the token, as the store has it."""

@@ -12,6 +12,7 @@ from attrs import frozen
 from oauthd.endpoints.authorization_request import HINTED, AuthorizationRequests, keep, redirect_of
 from oauthd.endpoints.described_clients import DescribedClients
 from oauthd.events import Events
+from oauthd.limits import Limits
 from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import ClientAuthentication
 from oauthd.protocol import authorization
@@ -31,12 +32,14 @@ class Par:
     pushed: PushedRequests
     events: Events
     described: DescribedClients
+    limits: Limits
 
     async def __call__(self, request: Request) -> Response:
         """Answer a pushed authorization request (RFC 9126 section 2.2)."""
         request.form.refuse_repeats(authorization.REPEATABLE)
         self.bindings.proofs.ask_for_nonce(request)
         client = (await self.authentication.client(request, self.described.known)).client
+        self.limits.begin("pushed", client, self.pushed.lifetime)
         stated = await self.requests.posted(request.form, client)
         redirect = redirect_of(client, stated.parameters)
         asked = await self.requests.check(authorization.PAR, stated.parameters, client, redirect)

@@ -26,6 +26,7 @@ from oauthd.protocol.messages import Request, Response, json_response
 from oauthd.protocol.records import UNLIMITED, Client, Limits
 from oauthd.protocol.registration_policy import RegistrationPolicy
 from oauthd.protocol.seals import Seals
+from oauthd.shedding import Room
 from oauthd.stores import kinds, tallies
 from oauthd.stores.clients import Clients
 from oauthd.stores.interface import IStore
@@ -72,6 +73,7 @@ class Register:
     clients: Clients
     quota: Quota
     events: Events
+    room: Room
     settings: RegistrationSettings
     address: str
     clock: Callable[[], float]
@@ -79,6 +81,7 @@ class Register:
 
     async def __call__(self, request: Request) -> Response:
         """Answer a registration request."""
+        self.room.register()
         registrant = await self.registrants.of(request)
         request.query.refuse_repeats()
         body = read_json(request)

@@ -94,7 +94,7 @@ class Token:
         lesson = None
         if grant.varies is not None:
             lesson = TokenLesson(self, caller, parameters, grant.varies, grant, decision)
-        return Response(200, JSON, body, lesson)
+        return Response(200, JSON, body, caller.limited(lesson) if lesson is not None else None)
 
     def _ask(self, caller: Caller, parameters: Parameters, source: str, binding: Binding = UNBOUND) -> Ask:
         now, attempt = self.clock(), opaque.new_identifier(self.entropy)

@@ -256,6 +256,38 @@ class PoolFacts:
     running: Callable[[], int]
 
 
+SCOPES = ("client", "caller", "source", "unfinished")
+"""For whom there are limits."""
+SHED = ("store", "loop")
+"""Why what begins is refused."""
+MOST_NAMED = 20
+OTHERS = "(others)"
+
+
+@define(eq=False)
+class LimitCounts:
+    """Requests that were refused for their number, or since the server has too much to do.
+
+    :ivar limited: 429, by the scope of the limit.
+    :ivar clients: the same by client, for the first of those that the operator has made; all others under one name.
+    :ivar shed: 503, by what there is too much of.
+    :ivar used: bytes that the store uses; 0 for unknown.
+    :ivar most: bytes that it may use; 0 for unknown, or no bound.
+    """
+
+    limited: dict[str, int] = field(factory=lambda: dict.fromkeys(SCOPES, 0))
+    clients: dict[str, int] = field(factory=lambda: {OTHERS: 0})
+    shed: dict[str, int] = field(factory=lambda: dict.fromkeys(SHED, 0))
+    used: int = 0
+    most: int = 0
+
+    def client(self, client_id: str) -> None:
+        """Count a request of a client; "" for one that is not named."""
+        known = client_id in self.clients or (client_id and len(self.clients) <= MOST_NAMED)
+        name = client_id if known else OTHERS
+        self.clients[name] = self.clients.get(name, 0) + 1
+
+
 def _none() -> int:
     return 0
 
@@ -280,6 +312,7 @@ class Counts:
     outbox: OutboxCounts = field(factory=OutboxCounts)
     events: EventCounts = field(factory=EventCounts)
     loop: LoopCounts = field(factory=LoopCounts)
+    limits: LimitCounts = field(factory=LimitCounts)
     connections: Callable[[], int] = _none
     pools: dict[str, PoolFacts] = field(factory=dict)
     process: Mapping[str, float] = field(factory=dict)

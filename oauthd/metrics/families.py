@@ -295,6 +295,30 @@ FAMILIES: tuple[Family, ...] = (
         "The largest of these delays in the last one to two minutes.",
         lambda counts: one(counts.loop.largest),
     ),
+    # limits
+    _counter(
+        "oauthd_limited_total",
+        "Requests answered 429, by whose limit it was: that of a client, of a caller of introspection, of a source "
+        "address, or of requests that a client leaves unfinished.",
+        lambda counts: by(counts.limits.limited), "scope",
+    ),
+    _counter(
+        "oauthd_limited_clients_total",
+        "The same for single clients: the first twenty that an operator made; (others) are all further ones, and those "
+        "that registered themselves.",
+        lambda counts: by(counts.limits.clients), "client_id",
+    ),
+    _counter(
+        "oauthd_shed_total",
+        "Requests that begin something, answered 503 since the store has little room left (store) or the event loop is "
+        "late (loop).",
+        lambda counts: by(counts.limits.shed), "reason",
+    ),
+    _gauge(
+        "oauthd_store_memory_bytes",
+        "What the store uses and what it may use (maxmemory, or limits.store_bytes), once that is known.",
+        lambda counts: named(used=counts.limits.used, most=counts.limits.most), "what",
+    ),
     # what happened
     _counter(
         "oauthd_tokens_issued_total", "Access tokens handed out.",

@@ -14,11 +14,12 @@ from hashlib import blake2b
 from attrs import field, frozen
 
 from oauthd.events import Events
+from oauthd.limits import Allowance, Limits, Scope
 from oauthd.proofs.interface import ASSERTION, HEADER, NAME, SECRET, Credentials, Method, Unproven
 from oauthd.protocol import profile
 from oauthd.protocol.errors import INVALID_CLIENT, INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE
 from oauthd.protocol.frozen import Frozen
-from oauthd.protocol.messages import Connection, Request
+from oauthd.protocol.messages import Connection, Lesson, Request
 from oauthd.protocol.records import Client, Generations
 from oauthd.stores.clients import Clients, Known
 from oauthd.stores.entries import Entry
@@ -42,12 +43,26 @@ class Caller(Frozen, frozen=True):
     :ivar generations: those to issue under.
     :ivar entry: what was kept of it in memory, if anything is.
     :ivar until: wall-clock seconds until when what it presented proves it; 0 when it did so for this request alone.
+    :ivar allowance: how often it may still ask; None for as often as it likes.
     """
 
     client: Client
     generations: Generations
     entry: Entry
     until: float
+    allowance: Allowance | None = None
+
+    def spend(self, cost: int) -> None:
+        """Count more than the one request that was counted when it authenticated.
+
+        :raises OAuthError: `too_many_requests` with Retry-After.
+        """
+        if self.allowance is not None and cost > 0:
+            self.allowance.spend(cost)
+
+    def limited(self, lesson: Lesson) -> Lesson:
+        """What its request taught, counted each time that it is used."""
+        return lesson if self.allowance is None else self.allowance.limited(lesson)
 
     @property
     def lasts(self) -> bool:
@@ -64,6 +79,7 @@ class ClientAuthentication:
 
     :ivar key: of that digest; random, of this process alone.
     :ivar profile: what the server holds every client to; "" for nothing.
+    :ivar limits: count what clients ask; None for no limits.
     """
 
     clients: Clients
@@ -72,6 +88,7 @@ class ClientAuthentication:
     clock: Callable[[], float]
     key: bytes = field(repr=False)
     profile: str
+    limits: Limits | None = None
     _places: Sequence[Place] = field(init=False, repr=False)
     _bare: Place | None = field(init=False, repr=False)
 
@@ -103,11 +120,15 @@ class ClientAuthentication:
             members |= {f"{endpoint}_auth_signing_alg_values_supported": list(signing) for endpoint in found}
         return members
 
-    async def client(self, request: Request, described: Described | None = None) -> Caller:
+    async def client(
+        self, request: Request, described: Described | None = None, scope: Scope = "client"
+    ) -> Caller:
         """The authenticated client.
 
         :param described: finds one that may come for the first time; it waits for others.
-        :raises OAuthError: `invalid_client`, `invalid_request`; `unsupported_media_type` for a body that is no form.
+        :param scope: which of its limits the request counts for.
+        :raises OAuthError: `invalid_client`, `invalid_request`; `unsupported_media_type` for a body that is no form;
+            `too_many_requests`.
         """
         if request.body and request.content_type != FORM:
             raise UNSUPPORTED_MEDIA_TYPE(f"the body must be {FORM}")
@@ -127,7 +148,9 @@ class ClientAuthentication:
                 until = await self._alone(method, known, credentials)
         except Unproven as error:
             entry, until = await self._again(methods, entry, credentials, error)
-        return Caller(entry.value.client, entry.value.generations, entry, until)
+        client = entry.value.client
+        allowance = self.limits.authenticated(client, request.connection, scope) if self.limits is not None else None
+        return Caller(client, entry.value.generations, entry, until, allowance)
 
     async def _again(
         self, methods: Sequence[Method], former: Entry, credentials: Credentials, error: Unproven

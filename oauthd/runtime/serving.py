@@ -36,11 +36,13 @@ from oauthd.runtime.descriptors import make_room
 from oauthd.runtime.founding import Founding
 from oauthd.runtime.hindrance import CannotStart
 from oauthd.runtime.journal import Journal
+from oauthd.runtime.parent import workers
 from oauthd.runtime.reaching import Reach
 from oauthd.runtime.threads import Pool
 from oauthd.runtime.watching import LoopProbe, Watch, condition, of_pool
 from oauthd.stores import naming
 from oauthd.stores.interface import StoreUnavailable
+from oauthd.stores.shares import Shares
 from oauthd.web.answering import AccessLog
 from oauthd.web.client_certificates import Authorities, Certificates, ProxyHeader
 from oauthd.web.routes import ROUTES
@@ -48,6 +50,7 @@ from oauthd.web.site import Site
 
 log = Logger(namespace="oauthd")
 TEND = 30.0  # seconds between two looks at the signing keys
+SHARE = 1.0  # seconds between two looks at what other processes gave out of a limit
 SWITCH = 0.05  # seconds
 SIGNING_THREADS, SIGNING_QUEUE = 2, 256
 HASHING_GIVES_WAY = 10  # of niceness: about a tenth of a core, while others want it
@@ -81,6 +84,7 @@ class Serving:
     _reach: Reach | None = None
     _tending: LoopingCall | None = None
     _sweeping: LoopingCall | None = None
+    _sharing: LoopingCall | None = None
     _pools: list[Pool] = field(factory=list)
     _probe: LoopProbe | None = None
     _journal: Journal = field(init=False)
@@ -116,6 +120,8 @@ class Serving:
         self._tending.start(TEND, now=False)
         self._sweeping = LoopingCall(self._sweep, application)
         self._sweeping.start(application.status_sweep.pause, now=False)
+        self._sharing = LoopingCall(self._share, application)
+        self._sharing.start(SHARE)
         journal = self._journal
         access, asked = self._counting(journal.access), self._counting(journal.lane)
         self.site = surface.site(application, self.settings, self.reactor, access, asked, heard=journal.lane)
@@ -129,7 +135,7 @@ class Serving:
         counts.connections = lambda: len(site.channels)
         counts.requests.advertised = {path: route.paths[0] for route in ROUTES for path in route.paths}
         counts.events.issued |= dict.fromkeys(application.grants, 0)
-        self._probe = LoopProbe(self.reactor, counts.loop)
+        self._probe = LoopProbe(self.reactor, counts.loop, told=application.limits.overload.look)
         self._probe.start()
         self.answerers["metrics"] = Watch(counts).told
 
@@ -151,7 +157,7 @@ class Serving:
         :param seconds: how long requests may take; None for as long as the settings say.
         """
         self.stopping = True
-        for call in (self._tending, self._sweeping):
+        for call in (self._tending, self._sweeping, self._sharing):
             if call is not None and call.running:
                 call.stop()
         if self.site is not None:
@@ -200,6 +206,8 @@ class Serving:
             certificates=self._certificates(),
             counts=self.counts,
             condition=condition(reach.connection, lambda: self.stopping),
+            workers=workers(self.settings.server.workers),
+            shares=Shares(reach.connection, secrets.token_hex(8)),
         )
 
     def _certificates(self) -> Certificates:
@@ -248,6 +256,12 @@ class Serving:
         while not await founding.done():
             log.info("another node is founding the store; waiting")
             await deferLater(self.reactor, 0.5)
+
+    async def _share(self, application: Application) -> None:
+        try:
+            await application.limits.tick()
+        except Exception:  # the timer must live on
+            log.failure("sharing the limits with other processes failed")
 
     async def _tend(self, application: Application) -> None:
         try:

@@ -35,11 +35,13 @@ class LoopProbe:
     """Sets a timer again and again, and counts how late it is called.
 
     :ivar clock: monotonic seconds: the wall clock may be set.
+    :ivar told: told of each delay, in seconds.
     """
 
     reactor: IReactorTime
     counts: LoopCounts
     clock: Callable[[], float] = time.monotonic
+    told: Callable[[float], object] | None = None
     _timer: IDelayedCall | None = None
     _due: float = 0.0
     _window_ends: float = 0.0
@@ -68,6 +70,8 @@ class LoopProbe:
             self._window_ends, self._before, self._largest = now + WINDOW, self._largest, 0.0
         self._largest = max(self._largest, late)
         self.counts.delay.observe(late)
+        if self.told is not None:
+            self.told(late)
         self.counts.largest = max(self._largest, self._before)
         self._again()
 

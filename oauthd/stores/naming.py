@@ -7,6 +7,8 @@
     gen:resource:{<uri>}        that of a resource, which is there from its first revocation on
     sequence:<name>             a sequence of numbers
     beat                        nothing: what a heartbeat removes, to be a write
+    rate:<digest>               what several processes share of a limit; rates:processes is who they are, and
+                                rates:memory how full the server is
     oauthd:<database>           the channel on which changes are told
 
 The braces hold the hash tag, by which a cluster keeps keys together. Identifiers are any bytes. Slots may come from
@@ -27,6 +29,7 @@ _MEMBER = re.compile(rb"([a-z]+)(?::|\{([^{}]+)\})(.*)", re.DOTALL)
 
 WORLD = b"gen:world"
 BEAT = b"beat"
+PROCESSES, MEMORY = b"rates:processes", b"rates:memory"
 CHANNEL = b"oauthd:0"
 
 
@@ -67,6 +70,11 @@ class Members:
 def index(name: str) -> bytes:
     """The key of an index."""
     return b"x:" + _bytes(name)
+
+
+def bucket(name: bytes) -> bytes:
+    """The key of a bucket that processes share."""
+    return b"rate:" + name
 
 
 def sequence(name: str) -> bytes:

@@ -18,6 +18,7 @@ from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Interaction, Session
 from oauthd.protocol.seals import Seals
+from oauthd.shedding import Room
 from oauthd.stores import kinds, tallies
 from oauthd.stores.interface import IStore, Stored, Write
 from oauthd.stores.swap import swap
@@ -104,12 +105,16 @@ class Interactions:
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
     lifetime: int
+    room: Room | None = None
 
     async def begin(self, request: Request, purpose: str, parameters: dict[str, str], page: str) -> Response:
         """Begin a flow in the browser that sent the request, and send it to the page that takes the first step.
 
-        :raises OAuthError: `too_many_requests` when its source has begun too many.
+        :raises OAuthError: `too_many_requests` when its source has begun too many, `temporarily_unavailable` when the
+            store has no room for what may be left unfinished.
         """
+        if self.room is not None:
+            (self.room.register if purpose == "logout" else self.room.begin)()
         now, identifier = int(self.clock()), _random(self.entropy)
         what = "sign-ins were begun"
         await tallies.count_source(self.store, self.seals, request.connection, "flows begun", MOST_BEGUN, now, what)

@@ -10,7 +10,7 @@ are dealt with here, where each ends in the project's own form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -39,6 +39,10 @@ HUNG_UP = 499
 """In the access log alone, the status of a request whose client did not wait (a custom that nginx began)."""
 
 
+def _everybody(request: Request, endpoint: str) -> None:
+    """Nobody is refused."""
+
+
 @frozen
 class Edge:
     """What every row uses.
@@ -49,6 +53,7 @@ class Edge:
     :ivar access: told of each request.
     :ivar clock: how long a request took, by the same clock as the timers.
     :ivar secured: header fields of what browsers are shown, where it goes over TLS.
+    :ivar admit: told of each request before its endpoint is, and of that one's name; raises where it is not to be.
     """
 
     errors: Errors
@@ -57,6 +62,7 @@ class Edge:
     access: AccessLog
     clock: IReactorTime
     secured: tuple[tuple[str, str], ...] = ()
+    admit: Callable[[Request, str], None] = _everybody
 
     def answer(self, response: Response, web: WebRequest, path: str, started: float) -> bytes:
         """Deliver a response and tell of it; the body to be written is returned."""
@@ -102,6 +108,7 @@ class Row:
             else:
                 endpoint, method = self._endpoint(web.method.decode("latin-1"))
                 request = evolve(read(web, edge.sources, arguments), method=method)
+                edge.admit(request, self.route.endpoints[method])
                 if self.route.visited:
                     _refuse_parts(request)
                 response = await edge.shield.run(endpoint(request))

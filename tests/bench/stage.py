@@ -43,6 +43,9 @@ def setting(section: str, name: str, value: str) -> dict[str, str]:
     return {f"OAUTHD_{section}_{name}".upper(): value} if hasattr(part, name) else {}
 
 
+USUAL |= setting("limits", "client_rate", "1000000")  # one client asks for all: it is counted, and never refused
+
+
 @frozen
 class Ask:
     """A request as wrk's scripts read it.

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from oauthd.endpoints import token_turns
 from oauthd.endpoints.token import Token, TokenLesson
 from oauthd.endpoints.token_turns import MOST_UNDER_WAY, TokenTurns
+from oauthd.limits import LimitedLesson
 from oauthd.protocol import opaque
 from oauthd.protocol.messages import Headers, Parameters, Request
 from oauthd.stores import kinds, naming
@@ -58,8 +59,9 @@ class TurnTests(ServerCase):
         asked = Parameters((("grant_type", grant_type), *form.items()))
         headers = Headers((("authorization", f"Basic {basic}"),))
         response = await self.endpoint(Request("POST", "/oauth2/token", headers=headers, form=asked))
-        assert isinstance(response.lesson, TokenLesson)
-        return response.lesson
+        assert isinstance(response.lesson, LimitedLesson)
+        assert isinstance(response.lesson.lesson, TokenLesson)
+        return response.lesson.lesson
 
     def ask(self, lesson: TokenLesson, value: str = "") -> Deferred[Any]:
         """Ask; fires with what the waiter was told, once: the answer's members, or what went wrong."""

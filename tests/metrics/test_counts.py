@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.events import EVENTS, Events
-from oauthd.metrics import EventCounts, Histogram, ProofFacts, RequestCounts
+from oauthd.metrics import EventCounts, Histogram, LimitCounts, ProofFacts, RequestCounts
 from oauthd.metrics.counts import ANSWER_BOUNDS, DELAY_BOUNDS
 
 DURATIONS = st.one_of(st.floats(0, 100, allow_nan=False), st.sampled_from(ANSWER_BOUNDS))
@@ -76,3 +76,17 @@ class CountTests(SynchronousTestCase):
         for age, fresh in ((0.0, True), (1.9, True), (2.0, False), (3.0, False)):
             proof.age = lambda age=age: age  # type: ignore[misc]
             self.assertEqual(proof.fresh, fresh, age)
+
+
+class LimitTests(SynchronousTestCase):
+    """Who was refused for the number of requests."""
+
+    def test_names_end(self) -> None:
+        """Twenty clients have names of their own, and all others one: nobody can make more series."""
+        counts = LimitCounts()
+        for number in range(30):
+            counts.client(f"client {number}")
+        counts.client("client 3")
+        counts.client("")
+        self.assertEqual(len(counts.clients), 21)
+        self.assertEqual((counts.clients["client 3"], counts.clients["(others)"]), (2, 11))

@@ -19,7 +19,8 @@ from oauthd.web.routes import ROUTES
 TOKEN = "/oauth2/token"
 ROOT = Path(__file__).parents[2]
 ALL = (*FAMILIES, *WHOLE)
-SMALL = {"largest", "longest", "age", "advertised", "answered", "told", "issued", "connections"}
+SMALL = {"largest", "longest", "age", "advertised", "answered", "told", "issued", "connections", "limited"}
+SMALL |= {"clients", "shed"}
 
 
 class TableTests(SynchronousTestCase):
