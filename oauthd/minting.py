@@ -43,6 +43,11 @@ class Order(Frozen, frozen=True):
     :ivar details: authorization details (RFC 9396).
     :ivar resource_generations: today's, of the audience; () where all are 0.
     :ivar status: its place in the status lists, from 1; 0 for none.
+    :ivar named: the `sub` where it is neither the user nor the client; "" else.
+    :ivar act: who acts (RFC 8693 section 4.1), and `may_act`: who may (section 4.4).
+    :ivar session: `sid` of the sign-in behind it; "" for none.
+    :ivar parent: digest of the access token that it is exchanged for.
+    :ivar as_jwt: whatever the client's format is.
     """
 
     client: Client
@@ -59,6 +64,12 @@ class Order(Frozen, frozen=True):
     details: Details = ()
     resource_generations: tuple[int, ...] = ()
     status: int = 0
+    named: str = ""
+    act: dict[str, Any] = {}
+    may_act: dict[str, Any] = {}
+    session: str = ""
+    parent: bytes = b""
+    as_jwt: bool = False
 
     @property
     def subject(self) -> str:
@@ -116,7 +127,7 @@ class Minting:
 
     def draft(self, order: Order) -> Draft | None:
         """An access token that is still to be signed; None where a thread must do that."""
-        if self._is_opaque(order.client):
+        if self._is_opaque(order.client) and not order.as_jwt:
             return Draft(self._record(order), None, opaque.make(opaque.ACCESS_TOKEN, self.entropy).encode())
         signer = self._access_signer(order.client)
         if signer.slow:
@@ -156,11 +167,15 @@ class Minting:
             audience=order.audience,
             details=order.details,
             auth_time=order.auth_time,
-            subject=told if told != order.user_id else "",
+            subject=order.named or (told if told != order.user_id else ""),
             acr=order.acr,
             binding=order.binding,
             resource_generations=order.resource_generations,
             status=order.status,
+            act=order.act,
+            may_act=order.may_act,
+            session=order.session,
+            parent=order.parent,
         )
 
     def refresh_token(
@@ -255,6 +270,10 @@ class Minting:
             claims["authorization_details"] = list(record.details)  # RFC 9396 section 9.1
         if record.status:
             claims["status"] = self.statuses.reference(record.status - 1)  # draft-ietf-oauth-status-list section 6.2
+        if record.act:
+            claims["act"] = record.act  # RFC 8693 section 4.1
+        if record.may_act:
+            claims["may_act"] = record.may_act  # RFC 8693 section 4.4
         return claims
 
 

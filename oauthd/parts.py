@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from oauthd.backchannel import BackchannelRequests
 from oauthd.config import Settings, key_retirement
 from oauthd.config.listeners import is_loopback
+from oauthd.config.trust import TrustedIssuer
 from oauthd.deliveries import Deliveries, Maker
 from oauthd.endpoints.health import Condition
 from oauthd.events import Events
@@ -26,8 +27,12 @@ from oauthd.grants.ciba import Ciba
 from oauthd.grants.client_credentials import ClientCredentials
 from oauthd.grants.device_code import Device
 from oauthd.grants.interface import GrantType
+from oauthd.grants.jwt_bearer import JwtBearer
 from oauthd.grants.password import Password
+from oauthd.grants.presented import PresentedTokens
 from oauthd.grants.refresh_token import Refresh
+from oauthd.grants.token_exchange import TokenExchange
+from oauthd.grants.vouched import Beginning, People
 from oauthd.guessing import Guessing
 from oauthd.keys import Keys
 from oauthd.limits import Limits
@@ -61,7 +66,7 @@ from oauthd.protocol.dpop import Nonces, Rules
 from oauthd.protocol.introspection import active
 from oauthd.protocol.lockout import Policy
 from oauthd.protocol.opaque import new_identifier
-from oauthd.protocol.profile import FAPI2, LATE, PROMPT
+from oauthd.protocol.profile import FAPI2, LATE, PROMPT, SIGNING
 from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
 from oauthd.stores.answers import Answers
@@ -82,6 +87,7 @@ from oauthd.stores.status_sweep import StatusSweep
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
+from oauthd.trusted_jwt import TrustedJwts
 from oauthd.web.client_certificates import Certificates
 from oauthd.web.routes import ROUTES
 
@@ -343,11 +349,54 @@ class Parts:
             ),
             Device(store, tokens, access),
             Ciba(store, tokens, access),
+            *self._grants_for_others(world),
         )
         # FAPI 2.0 Security Profile section 5.3.2.1: nobody's password is given to a client.
         left_out = {Password.grant_type} if profile == FAPI2 else set()
         return {grant.grant_type: grant for grant in found if grant.grant_type not in left_out}
 
+    def _grants_for_others(self, world: World) -> tuple[GrantType, ...]:
+        """Those by which a client that was given somebody's token gets one of its own."""
+        exchange, bearer = world.settings.exchange, world.settings.jwt_bearer
+        people = People(world.store, self.users)
+        beginning = Beginning(world.entropy, world.settings.tokens.refresh_absolute)
+        presented = PresentedTokens(
+            store=world.store,
+            tokens=self.tokens,
+            clients=self.clients,
+            id_token=self.hints.claims,
+            jwts=self._trusted(world, exchange.issuers),
+            people=people,
+            issuer=world.issuer,
+        )
+        exchanging = TokenExchange(
+            presented=presented,
+            clients=self.clients,
+            scopes=self.scopes,
+            subjects=self.subjects,
+            details=self.details,
+            beginning=beginning,
+            issuer=world.issuer,
+        )
+        if not bearer.issuers:
+            return (exchanging,)
+        jwts, leeway = self._trusted(world, bearer.issuers), world.settings.tokens.leeway
+        return exchanging, JwtBearer(
+            jwts, people, beginning, self.clients, self.scopes, self.once, bearer.longest, leeway
+        )
+
+    def _trusted(self, world: World, issuers: tuple[str, ...]) -> TrustedJwts:
+        found = [TrustedIssuer.of(text) for text in issuers]
+        token_paths = next(route.paths for route in ROUTES if "token" in route.endpoints.values())
+        bases = _bases(world)
+        return TrustedJwts(
+            issuers={one.issuer: one for one in found if one.issuer != world.issuer},  # our own are no foreigner's
+            fetch=partial(self.fetcher.get, oldest=60.0),  # an issuer's new key counts within a minute
+            audiences=(world.issuer, *(base + path for base in bases for path in token_paths)),
+            clock=world.clock,
+            leeway=world.settings.tokens.leeway,
+            algorithms=SIGNING if world.settings.server.profile == FAPI2 else jose.ASYMMETRIC,
+        )
 
     def _makers(self) -> Mapping[str, Maker]:
         """What clients are told, by the sort of the message."""

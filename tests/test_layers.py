@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.subjects", 1),
     ("oauthd.nested_jwt", 1),
     ("oauthd.deliveries", 1),
+    ("oauthd.trusted_jwt", 1),
     ("oauthd.grants", 2),
     ("oauthd.proofs", 2),
     ("oauthd.endpoints", 3),

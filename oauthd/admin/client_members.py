@@ -19,6 +19,7 @@ from oauthd.protocol.client_rules import completed
 from oauthd.protocol.grant_types import CONFIDENTIAL_ONLY, DEFAULT_GRANT_TYPES
 from oauthd.protocol.records import Client
 from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Nullable, Problems, Text, Variants, Whole
+from oauthd.protocol.token_exchange import RULES
 
 CLIENT_ID = Text(r"[A-Za-z0-9._~!$&'()*+,=:@/%-]{1,255}", "the id of a client", 1, documents.LONGEST)
 """Any client id, also one that was preset in the settings, or is an address."""
@@ -58,6 +59,8 @@ _WITH_NONE = ("scopes", "unused_until")
 """Members that are None in the record where they are null here; others are empty."""
 _OUR_OWN = "People are not asked for consent, save for public applications on their own devices, and at /device."
 _ROTATES = "Refresh tokens are replaced at use; those of public clients always are."
+
+_EXCHANGES = "Whose tokens it may exchange for its own, and for what (RFC 8693): nothing that no rule says."
 
 _HELD = (
     "What a client that registered itself does not change itself any more: whatever was sent here of it, and "
@@ -127,7 +130,7 @@ class ClientMembers:
 
     def _members(self, grant_types: tuple[str, ...], *, public: bool = False) -> Members:
         """What an administrator says of a client."""
-        own = self._own_members(grant_types)
+        own = [one for one in self._own_members(grant_types) if not (public and one.name == "exchanges")]
         table = [row for row in self.table if not (public and row.name.startswith(CONFIDENTIAL_ALONE))]
         return Members((*own, *map(_member, table)))
 
@@ -185,6 +188,7 @@ class ClientMembers:
             ),
             Member("unused_until", Nullable(Whole(0, 2**53)), _ENDS, default=None),
             Member("held", Listing(Choice(tuple(self._holdable)), distinct=True), _HELD, default=[]),
+            Member("exchanges", RULES, _EXCHANGES, default=[]),
             Member("is_active", Flag(), f"Whether it may use the server at all. {_TAKES}", default=True),
         )
 
@@ -280,6 +284,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "client_uri": client.client_uri or None,
         "profile": client.profile or None,
         "unused_until": client.unused_until,
+        "exchanges": list(client.exchanges),
         "is_active": client.is_active,
         "secrets": [{"created_at": one.created_at, "expires_at": one.expires_at} for one in client.secrets],
         "created_at": client.created_at,

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from oauthd.command.members import cleared, given, options
+from oauthd.command.members import Keys, cleared, given, options
 from oauthd.command.output import done, show, table
 from oauthd.command.server import Server, segment
 from oauthd.protocol.grant_types import DEVICE_CODE
@@ -68,6 +68,7 @@ def show_(server: Server, client_id: str) -> None:
 @click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
 @click.option("--pkce-required/--no-pkce-required", default=None, help="PKCE also for a confidential client.")
 @click.option("--id-token-algorithm", help="What signs its id tokens; the server's setting if not given.")
+@click.option("--exchanges", type=Keys(), help="Whose tokens it may exchange: a JSON list of rules in a file, or -.")
 @click.option("--active/--inactive", "is_active", default=None, help="Inactive: its tokens end.")
 @click.option("--clear", "clear", multiple=True, metavar="MEMBER", help="A member that is to be empty; repeatable.")
 @options

@@ -27,6 +27,7 @@ ROWS: Final = {
 EMPTY: Final[Mapping[str, Any]] = {
     **{name: row.empty for name, row in ROWS.items()},
     **{name: [] for name in ("redirect_uris", "post_logout_redirect_uris", "default_scopes", "resources", "held")},
+    "exchanges": [],
     **dict.fromkeys(("scopes", "access_format", "id_token_algorithm", "client_uri", "profile", "unused_until")),
 }
 """What each member is that can be without a value, then."""
@@ -34,7 +35,7 @@ _Command = Callable[..., Any]
 
 
 class Keys(click.ParamType[Any]):
-    """A JWK Set in a file; `-` for standard input."""
+    """JSON in a file, as a JWK Set is; `-` for standard input."""
 
     name = "file"
 

@@ -37,6 +37,7 @@ from oauthd.config.service import (
 )
 from oauthd.config.status_lists import StatusListSettings
 from oauthd.config.store import CacheSettings, StoreSettings
+from oauthd.config.trust import ExchangeSettings, JwtBearerSettings
 from oauthd.config.writing import reference_markdown, sample_toml, shown
 
 __all__ = [
@@ -49,8 +50,10 @@ __all__ = [
     "ClientSettings",
     "DeviceSettings",
     "DpopSettings",
+    "ExchangeSettings",
     "FetchSettings",
     "Flag",
+    "JwtBearerSettings",
     "KeySettings",
     "LimitSettings",
     "Listener",

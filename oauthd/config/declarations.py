@@ -35,6 +35,7 @@ from oauthd.config.service import (
 )
 from oauthd.config.status_lists import StatusListSettings
 from oauthd.config.store import CacheSettings, StoreSettings
+from oauthd.config.trust import ExchangeSettings, JwtBearerSettings
 
 
 @attrs.frozen
@@ -65,3 +66,5 @@ class Settings:
     log: LogSettings = attrs.Factory(LogSettings)
     status_lists: StatusListSettings = attrs.Factory(StatusListSettings)
     client_documents: ClientDocumentSettings = attrs.Factory(ClientDocumentSettings)
+    exchange: ExchangeSettings = attrs.Factory(ExchangeSettings)
+    jwt_bearer: JwtBearerSettings = attrs.Factory(JwtBearerSettings)

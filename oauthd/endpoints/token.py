@@ -35,7 +35,7 @@ from oauthd.stores.cache import Cache
 from oauthd.stores.interface import IStore, Stored
 
 ROUNDS = 4  # a loser of the commit asks again: once is enough, unless several others are at the same record
-REPEATABLE = ("resource",)  # RFC 8707 section 2
+REPEATABLE = ("resource", "audience")  # RFC 8707 section 2, RFC 8693 section 2.1
 
 
 @frozen
@@ -138,6 +138,8 @@ class Token:
 
     def _detailed(self, ask: Ask, redemption: Redemption) -> Redemption:
         """The decision with the authorization details of its token (RFC 9396 section 6)."""
+        if redemption.on_behalf is not None:
+            return redemption
         parameter, grant = ask.parameters.one(PARAMETER), redemption.grant or redemption.standing
         if parameter is None and (grant is None or not grant.details):
             return redemption
@@ -203,6 +205,7 @@ class Token:
             client_id=access.client_id,
             user_id=access.user_id or None,
             scope=" ".join(access.scope),
+            **({"actor": str(access.act["sub"])} if access.act else {}),
         )
 
 

@@ -11,12 +11,13 @@ from typing import Any
 from attrs import frozen
 from msgspec.structs import replace
 
-from oauthd.grants.interface import Redemption
+from oauthd.grants.interface import OnBehalf, Redemption
 from oauthd.minting import Draft, Minting, Order
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.json_text import text
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Grant
+from oauthd.protocol.token_exchange import JWT
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, Write
 from oauthd.stores.resources import ResourceGenerations
@@ -119,6 +120,8 @@ class TokenAnswers:
             "token_type": "DPoP" if record.binding.jkt else "Bearer",  # RFC 9449 section 5
             "expires_in": record.expires_at - record.issued_at,
         }
+        if redemption.issued:
+            answer["issued_token_type"] = redemption.issued  # RFC 8693 section 2.2.1
         if record.details:
             answer["authorization_details"] = list(record.details)  # RFC 9396 section 7
         writes = list(redemption.commit.writes)
@@ -146,7 +149,7 @@ class TokenAnswers:
 def _finished(wanted: Wanted, body: _Body) -> TokenAnswer:
     """With all that is to be written, under the grant's own conditions."""
     (_, redemption, _), (said, access, writes) = wanted, body
-    if not writes:
+    if not writes and not redemption.commit.alive:
         return TokenAnswer(said, access, None)
     if redemption.keeps is not None:
         writes.append(redemption.keeps(said))
@@ -156,6 +159,8 @@ def _finished(wanted: Wanted, body: _Body) -> TokenAnswer:
 def _told_of(redemption: Redemption) -> Grant | None:
     """The grant that an id token tells of; None for no id token (OpenID Connect Core sections 3.1.3.3 and 12.2)."""
     grant = redemption.grant or redemption.standing
+    if redemption.issued:  # one token is asked for, and is told of by its type
+        return None
     return grant if grant is not None and grant.user_id and "openid" in redemption.scope else None
 
 
@@ -163,7 +168,7 @@ def _order(wanted: Wanted, resource_generations: tuple[int, ...]) -> Order:
     """What the access token is to say."""
     client, redemption, binding = wanted
     grant = redemption.grant or redemption.standing
-    return Order(
+    order = Order(
         client=client,
         scope=redemption.scope,
         generations=redemption.generations,
@@ -177,4 +182,26 @@ def _order(wanted: Wanted, resource_generations: tuple[int, ...]) -> Order:
         binding=binding,
         details=redemption.details,
         resource_generations=resource_generations,
+        act=grant.act if grant else {},
+        may_act=grant.may_act if grant else {},
+        session=grant.session if grant else "",
+        as_jwt=redemption.issued == JWT,
+    )
+    return order if redemption.on_behalf is None else _exchanged(order, redemption.on_behalf)
+
+
+def _exchanged(order: Order, other: OnBehalf) -> Order:
+    """The same where it speaks of whom another token speaks of, whatever its grant says."""
+    return replace(
+        order,
+        user_id=other.user_id,
+        username=other.username,
+        named=other.named,
+        auth_time=other.auth_time,
+        acr=other.acr,
+        ends_at=other.until,
+        session=other.session,
+        act=other.act,
+        may_act=other.may_act,
+        parent=other.parent,
     )

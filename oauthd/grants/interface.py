@@ -40,6 +40,28 @@ class Ask(Frozen, frozen=True):
     binding: Binding = UNBOUND
 
 
+class OnBehalf(Frozen, frozen=True):
+    """Of whom a token speaks that was exchanged for another one (RFC 8693), whose grant it is on, if any.
+
+    :ivar named: the `sub` where it is no user; "" else.
+    :ivar act: who acts, and `may_act`: who may.
+    :ivar session: `sid` of the sign-in behind it.
+    :ivar until: the end of the token that it was exchanged for.
+    :ivar parent: the digest of that one, if it is an access token.
+    """
+
+    until: int
+    user_id: str = ""
+    username: str = ""
+    named: str = ""
+    auth_time: int = 0
+    acr: str = ""
+    session: str = ""
+    act: dict[str, Any] = {}
+    may_act: dict[str, Any] = {}
+    parent: bytes = b""
+
+
 class Redemption(Frozen, frozen=True):
     """What a grant decided, not yet done.
 
@@ -55,6 +77,8 @@ class Redemption(Frozen, frozen=True):
     :ivar nonce: for the id token of this answer.
     :ivar details: authorization details of the access token; the token endpoint settles them.
     :ivar keeps: what is written of the finished answer, too; None for nothing.
+    :ivar issued: `issued_token_type` of the answer (RFC 8693 section 2.2.1); "" where it has none.
+    :ivar on_behalf: in place of a grant, where the token that was presented tells all; its details are settled then.
     """
 
     secret = ("same_refresh", "keeps")
@@ -74,6 +98,8 @@ class Redemption(Frozen, frozen=True):
     nonce: str = ""
     details: Details = ()
     keeps: Callable[[bytes], Write[Any]] | None = None
+    issued: str = ""
+    on_behalf: OnBehalf | None = None
 
 
 class Repeated(Frozen, frozen=True):

@@ -174,7 +174,10 @@ def _others(client: Client) -> Iterator[tuple[str, str]]:
     if hides(client.name):
         yield "client_name", "holds characters that cannot be seen"
     if not client.confidential and CONFIDENTIAL_ONLY & set(client.grant_types):
-        yield "grant_types", "client_credentials and ciba are for confidential clients"  # RFC 6749 section 4.4
+        named = " and ".join(sorted(CONFIDENTIAL_ONLY & set(client.grant_types)))
+        yield "grant_types", f"{named} is for confidential clients"  # RFC 6749 section 4.4
+    if not client.confidential and client.exchanges:
+        yield "exchanges", "is for confidential clients"
     if client.subject_type == PAIRWISE and not _sector(client):
         yield "sector_identifier_uri", "is needed for pairwise subjects, unless all redirect URIs have one host"
 

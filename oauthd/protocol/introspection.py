@@ -47,6 +47,10 @@ def active(token: AccessToken | RefreshToken, issuer: str, told: str = "") -> by
             parts.append(f',"cnf":{text(confirmation(token.binding))}')
         if token.details:
             parts.append(f',"authorization_details":{text(list(token.details))}')  # RFC 9396 section 9.2
+        if token.act:
+            parts.append(f',"act":{text(token.act)}')  # RFC 8693 section 4.1
+        if token.may_act:
+            parts.append(f',"may_act":{text(token.may_act)}')  # RFC 8693 section 4.4
     parts.append("}")
     return "".join(parts).encode()
 

@@ -10,7 +10,7 @@ letter of the grammar: they cannot be misread. What the person consents to is fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from oauthd.protocol.errors import INVALID_SCOPE
 from oauthd.protocol.records import Client, Scope, Scopes
@@ -72,6 +72,14 @@ def narrowed(requested: str | None, held: tuple[str, ...]) -> tuple[str, ...]:
     return tokens or held
 
 
+def allowed(client: Client, known: Scopes, entitled: bool) -> frozenset[str]:
+    """The names of the scopes that a client may ask for.
+
+    :param entitled: may its tokens have `administrators_only` ones?
+    """
+    return frozenset(scope.name for scope in _allowed(client, known) if entitled or not scope.administrators_only)
+
+
 def _allowed(client: Client, known: Scopes) -> Iterable[Scope]:
     for scope in known.scopes:
         if not scope.reserved if client.scopes is None else scope.name in client.scopes:
@@ -79,19 +87,19 @@ def _allowed(client: Client, known: Scopes) -> Iterable[Scope]:
 
 
 def _choose(requested: str | None, client: Client, known: Scopes, entitled: bool) -> tuple[str, ...]:
-    allowed = {scope.name for scope in _allowed(client, known) if entitled or not scope.administrators_only}
+    possible = allowed(client, known, entitled)
     tokens = parse(requested)
     if tokens:
-        _refuse_beyond(tokens, allowed)
+        _refuse_beyond(tokens, possible)
     else:
-        tokens = tuple(dict.fromkeys(name for name in client.default_scopes if name in allowed))
+        tokens = tuple(dict.fromkeys(name for name in client.default_scopes if name in possible))
     if "refresh_token" in client.grant_types:
         return tokens
     # OpenID Connect Core section 11: ignored where no refresh token can come of it.
     return tuple(name for name in tokens if name != OFFLINE_ACCESS)
 
 
-def _refuse_beyond(tokens: tuple[str, ...], allowed: set[str]) -> None:
+def _refuse_beyond(tokens: tuple[str, ...], allowed: Collection[str]) -> None:
     # A scope token cannot hold a quote or a control character, so naming it is safe, and kind to the developer.
     for token in tokens:
         if token not in allowed:

@@ -17,6 +17,8 @@ def _token_lists(record: records.AccessToken | records.RefreshToken) -> Iterable
     yield tokens_of_client(record.client_id)
     if record.user_id:
         yield tokens_of_user(record.user_id)
+    if isinstance(record, records.AccessToken) and record.parent:
+        yield exchanged_for(record.parent)
 
 
 def _client_lists(record: records.Client) -> Iterable[str]:
@@ -56,6 +58,11 @@ def tokens_of_client(client_id: str) -> str:
 def tokens_of_user(user_id: str) -> str:
     """The index of a user's tokens."""
     return f"tu:{user_id}"
+
+
+def exchanged_for(digest: bytes) -> str:
+    """The index of the access tokens that the token of that digest was exchanged for."""
+    return f"tx:{digest.hex()}"
 
 
 ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists, told=Told.REMOVALS)

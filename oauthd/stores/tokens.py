@@ -132,13 +132,28 @@ class Tokens:
         await self.store.confirm()
 
     async def end_access(self, token: str, record: AccessToken | None = None) -> None:
-        """End one access token by its value.
+        """End one access token by its value, and what it was exchanged for.
 
         :param record: its own, where that is known: then its status list tells it at once.
         """
-        await self.store.forget(kinds.access_token(token))
+        await self._end(kinds.access_token(token), record)
+
+    async def _end(self, ref: Ref[AccessToken], record: AccessToken | None) -> None:
+        """End an access token, and then those that were exchanged for it, and for these.
+
+        Afterwards, since an exchange looks last whether its token is still there.
+        """
+        await self.store.forget(ref)
         if record is not None and self.statuses is not None:
             await self.statuses.ended(record)
+        cursor: str | None = None
+        while True:
+            page: Page[AccessToken] = await self.store.scan(kinds.exchanged_for(ref.ident), cursor)
+            for stored in page.items:
+                await self._end(stored.ref, stored.record)
+            cursor = page.cursor
+            if cursor is None:
+                return
 
     async def find_grant(self, grant_id: str) -> Grant | None:
         """The grant of that id, while its record stands."""
@@ -156,9 +171,7 @@ class Tokens:
         if listed is None or ref is None:
             return None
         if ref.kind is kinds.ACCESS_TOKEN:
-            await self.store.forget(ref)
-            if self.statuses is not None and isinstance(listed.token, AccessToken):
-                await self.statuses.ended(listed.token)
+            await self._end(ref, listed.token if isinstance(listed.token, AccessToken) else None)
         else:
             await self.end_grant(ref.slot)
         return listed

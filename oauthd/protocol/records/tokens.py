@@ -70,6 +70,7 @@ class Grant(Record, frozen=True):
     :ivar claims: the `claims` parameter, as it was granted (OpenID Connect Core section 5.5).
     :ivar session: `sid` of the sign-in that it was granted in; "" for none.
     :ivar may_act: who may act for its subject (RFC 8693 section 4.4); {} for nobody in particular.
+    :ivar act: who acts for its subject (section 4.1); {} for nobody.
     """
 
     client_id: str = field(name="c")
@@ -89,6 +90,7 @@ class Grant(Record, frozen=True):
     claims: dict[str, Any] = field(name="cl", default_factory=dict)
     session: str = field(name="se", default="")
     may_act: dict[str, Any] = field(name="ma", default_factory=dict)
+    act: dict[str, Any] = field(name="A", default_factory=dict)
 
 
 class AccessToken(Record, frozen=True):
@@ -105,6 +107,7 @@ class AccessToken(Record, frozen=True):
     :ivar status: its place in the status lists, from 1; 0 for none.
     :ivar extra: claims that the operator has declared for such tokens.
     :ivar resource_generations: of each resource in `audience`, in its order; () where all are 0.
+    :ivar parent: digest of the access token that it was exchanged for, with which it is revoked; empty for none.
     """
 
     client_id: str = field(name="c")
@@ -128,6 +131,7 @@ class AccessToken(Record, frozen=True):
     status: int = field(name="st", default=0)
     extra: dict[str, Any] = field(name="x", default_factory=dict)
     resource_generations: tuple[int, ...] = field(name="rg", default=())
+    parent: bytes = field(name="pt", default=b"")
 
 
 class RefreshToken(Record, frozen=True):

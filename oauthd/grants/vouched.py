@@ -1,0 +1,117 @@
+"""Grants that begin because somebody is vouched for: by a JWT of a trusted issuer, or by an id token of ours.
+
+The person must be one of ours, and active: nobody is made here. What begins so ends with the person's generation, as
+every grant, and with what vouched for it, unless a refresh token is handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+from msgspec.structs import replace
+
+from oauthd.grants.interface import Ask, Redemption
+from oauthd.protocol import opaque
+from oauthd.protocol.records import Grant, User
+from oauthd.stores import kinds
+from oauthd.stores.interface import Commit, IStore
+from oauthd.stores.users import Users
+from oauthd.trusted_jwt import Vouched
+
+LONGEST_ID = 128
+
+
+@frozen
+class Person:
+    """An active user, and the generation in force at the same instant."""
+
+    user: User
+    generation: int
+
+
+@frozen
+class People:
+    """Finds those who are vouched for."""
+
+    store: IStore
+    users: Users
+
+    async def active(self, user_id: str) -> Person | None:
+        """The active user of that id."""
+        if not 0 < len(user_id) <= LONGEST_ID:
+            return None
+        (stored,), (number,) = await self.store.get_with_generations((kinds.user(user_id),), (f"user:{user_id}",))
+        if stored is None or number is None or not stored.record.is_active:
+            return None
+        return Person(stored.record, number)
+
+    async def meant(self, vouched: Vouched) -> Person | None:
+        """The active user whom a trusted issuer means."""
+        if vouched.issuer.sub == "id":
+            return await self.active(vouched.name)
+        user_id = await self.users.id_of(vouched.name)
+        return None if user_id is None else await self.active(user_id)
+
+
+@frozen
+class Beginning:
+    """Makes such grants.
+
+    :ivar refresh_absolute: seconds that one with a refresh token lasts.
+    """
+
+    entropy: Callable[[int], bytes]
+    refresh_absolute: int
+
+    def redemption(
+        self,
+        ask: Ask,
+        person: Person,
+        scope: tuple[str, ...],
+        audience: tuple[str, ...],
+        until: int,
+        *,
+        refresh: bool = False,
+        issued: str = "",
+        **facts: Any,
+    ) -> Redemption:
+        """A token of a new grant.
+
+        :param until: the end of what vouches, wall-clock seconds.
+        :param facts: further fields of the grant.
+        """
+        grant_id = opaque.new_grant_id(self.entropy)
+        last = ask.now + self.refresh_absolute
+        ends_at = last if refresh else min(last, until)
+        generations = replace(ask.generations, user=person.generation)
+        grant = Grant(
+            client_id=ask.client.client_id,
+            user_id=person.user.user_id,
+            username=person.user.username,
+            scope=scope,
+            generations=generations,
+            issued_at=ask.now,
+            ends_at=ends_at,
+            expires_at=ends_at,
+            audience=audience,
+            **facts,
+        )
+        return Redemption(
+            scope=scope,
+            generations=generations,
+            grant_id=grant_id,
+            grant=grant,
+            audience=audience,
+            commit=Commit(absent=(kinds.grant(grant_id),)),
+            refresh=refresh,
+            refresh_scope=scope,
+            refresh_audience=audience,
+            issued=issued,
+        )
+
+
+def end_of(claims: Any) -> int:
+    """The end of a token that was verified, in whole seconds."""
+    return int(claims["exp"])
