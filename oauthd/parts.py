@@ -182,7 +182,7 @@ class Parts:
         self.resources = ResourceGenerations(store, world.cache)
         self.statuses = StatusLists(store, clock, entropy, f"{world.issuer}{_path('status_list').partition('<')[0]}")
         self.status_sweep = StatusSweep(
-            store, clock, world.reactor, new_identifier(entropy), settings.status_lists.ttl
+            store, clock, world.reactor, new_identifier(entropy), settings.status_lists.ttl, world.counts.status_lists
         )
         self.tokens = Tokens(store, world.cache, clock, self.statuses)
         self.outbox = Outbox(store, seals, clock, entropy, settings.outbox)

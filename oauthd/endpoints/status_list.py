@@ -25,7 +25,7 @@ from oauthd.protocol.records import StatusList as Listed
 from oauthd.stores.interface import StoreUnavailable
 from oauthd.stores.status_lists import StatusLists
 
-MOST_KEPT = 64  # signed lists, of at most 25 kB; others are signed each time
+MOST_KEPT = 64  # signed lists, of at most 30 kB; one that was not signed for long is signed again
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,11}")
 
 
@@ -111,8 +111,10 @@ class StatusList:
         tag = f'W/"{hashlib.sha256(data).hexdigest()[:32]}"'
         token = signer.signed(data, signature).encode("ascii")
         made = _Signed(of, token, tag, told.checked_at + ttl, told.checked_at + lifetime)
-        if number in self._kept or len(self._kept) < MOST_KEPT:
-            self._kept[number] = made
+        self._kept.pop(number, None)  # the newest stand at the end
+        self._kept[number] = made
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
         return made
 
 

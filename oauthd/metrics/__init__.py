@@ -17,6 +17,7 @@ from oauthd.metrics.counts import (
     PoolFacts,
     ProofFacts,
     RequestCounts,
+    StatusListCounts,
     StoreCounts,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "PoolFacts",
     "ProofFacts",
     "RequestCounts",
+    "StatusListCounts",
     "StoreCounts",
 ]

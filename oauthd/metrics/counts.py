@@ -248,6 +248,18 @@ class LoopCounts:
     largest: float = 0.0
 
 
+@define(eq=False)
+class StatusListCounts:
+    """What looks at the tokens in status lists, in the process that does it for all.
+
+    :ivar looked: tokens that were looked at.
+    :ivar late: lists that nobody had looked at for longer than `status_lists.ttl` when their turn came.
+    """
+
+    looked: int = 0
+    late: int = 0
+
+
 @frozen
 class PoolFacts:
     """A pool of threads: callables that give the work items waiting for a thread, and those in one."""
@@ -313,6 +325,7 @@ class Counts:
     events: EventCounts = field(factory=EventCounts)
     loop: LoopCounts = field(factory=LoopCounts)
     limits: LimitCounts = field(factory=LimitCounts)
+    status_lists: StatusListCounts = field(factory=StatusListCounts)
     connections: Callable[[], int] = _none
     pools: dict[str, PoolFacts] = field(factory=dict)
     process: Mapping[str, float] = field(factory=dict)

@@ -276,6 +276,15 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _gauge("oauthd_messages_waiting", "Messages in the outbox, which all processes share; as each of them saw it last.",
            lambda counts: one(counts.outbox.waiting)),
+    # status lists
+    _counter(
+        "oauthd_status_list_tokens_looked_at_total", "Listed tokens of which it was looked whether they had ended.",
+        lambda counts: one(counts.status_lists.looked),
+    ),
+    _counter(
+        "oauthd_status_lists_late_total", "Status lists that were looked at later than status_lists.ttl promises.",
+        lambda counts: one(counts.status_lists.late),
+    ),
     # threads and the event loop
     _gauge(
         "oauthd_pool_waiting", "Work that waits for a thread: password hashes and RSA signatures.",

@@ -66,7 +66,7 @@ def listing(access: Write[AccessToken]) -> tuple[Write[StatusEntry], ...]:
         user_id=record.user_id if record.generations.user else "",
         grant=record.grant,
         generations=record.generations,
-        digest=access.ref.ident,
+        digest=access.ref.ident if access.ref.kind is kinds.ACCESS_TOKEN else b"",
         audience=record.audience,
         resource_generations=record.resource_generations,
     )

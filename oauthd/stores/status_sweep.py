@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from oauthd.metrics import StatusListCounts
 from oauthd.protocol import status_list
 from oauthd.protocol.records import Generations, Lease, StatusEntry, StatusList
 from oauthd.protocol.status_list import SIZE, Places
@@ -45,8 +46,6 @@ class StatusSweep:
 
     :ivar holder: what this process calls itself, like no other.
     :ivar ttl: seconds within which whatever was ended must be told.
-    :ivar looked: how many places were looked at, since the beginning.
-    :ivar late: how many lists were older than `ttl` when their turn came.
     """
 
     store: IStore
@@ -54,8 +53,7 @@ class StatusSweep:
     reactor: IReactorTime
     holder: str
     ttl: int
-    looked: int = field(default=0, init=False)
-    late: int = field(default=0, init=False)
+    counts: StatusListCounts = field(factory=StatusListCounts)
     _under_way: bool = field(default=False, init=False)
     _log: ClassVar[Logger] = Logger()
 
@@ -119,7 +117,7 @@ class StatusSweep:
         if stored is None or ranged is None:
             return
         if stored.record.checked_at + self.ttl < began:
-            self.late += 1
+            self.counts.late += 1
             self._log.warn("status list {number} is late: it was not looked at for longer than ttl", number=number)
         places, dead, alive = Places(ranged.record.seed, number), set[int](), 0
         known: _Known = {}
@@ -155,7 +153,7 @@ class StatusSweep:
         """
         found = await self.store.records(kinds.STATUS, [b"%d" % (base + place) for place in places])
         entries = [(place, one) for place, one in zip(places, found, strict=True) if one is not None]
-        self.looked += len(entries)
+        self.counts.looked += len(entries)
         if not entries:
             return set(), 0
         dead = {place for place, one in entries if one.ended}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 from joserfc.jwk import KeySet
 
 from oauthd.config import TokenSettings
 from oauthd.config.status_lists import StatusListSettings
+from oauthd.endpoints.status_list import MOST_KEPT
+from oauthd.endpoints.token_answer import TokenAnswers
+from oauthd.grants.interface import Redemption
 from oauthd.protocol import status_list
 from oauthd.protocol.jose.segments import encode
+from oauthd.protocol.records import UNBOUND
 from oauthd.stores import status_lists
+from oauthd.stores.interface import Write
 from tests.admin.case import CLIENTS, TOKENS, USERS, AdminCase
 from tests.server import CHEAP, ISSUER, App, Server, ServerCase, ok
 from tests.specs import status_reader
@@ -235,6 +241,36 @@ class StatusListTests(ServerCase):
         with_none = await self.server.token(self.app, "client_credentials")
         self.assertEqual(with_none.status, 503)
         self.server = await Server.start()  # for what looks at the database after each test
+
+    async def test_many_lists(self) -> None:
+        """However many lists there have been, those that are asked for now are kept for when the store is away."""
+        token = await machine(self.server, self.app)
+        uri, index = await reference(self.server, token)
+        keys = await published(self.server)
+        stored = await self.server.application.statuses.find(0)
+        assert stored is not None
+        await self.server.store.put(*[Write(status_lists.where(n), stored.record) for n in range(1, 2 * MOST_KEPT)])
+        for number in range(1, 2 * MOST_KEPT):
+            self.assertEqual((await self.server.get(f"{AGGREGATION}/{number}")).status, 200)
+        self.assertEqual(await read(self.server, uri, index, keys), VALID)
+        await self.server.connection.stop()
+        self.assertEqual(await read(self.server, uri, index, keys), VALID)
+        self.assertEqual((await self.server.get(f"{AGGREGATION}/1")).status, 503)
+        self.server = await Server.start()
+
+    async def test_issued_together(self) -> None:
+        """Tokens that are made together have places of their own; where none is in hand they are made one by one."""
+        redemption = Redemption(scope=(), generations=await self.server.store.generations("app"))
+        answers = TokenAnswers(self.server.application.minting, self.server.application.resources)
+        wanted = [(self.app.record, redemption, UNBOUND)] * 3
+        self.assertEqual(answers.make_together(wanted), [None] * 3)
+        await self.server.application.statuses.place()
+        made = [answer for answer in answers.make_together(wanted) if answer is not None]
+        self.assertEqual(len({answer.access.record.status for answer in made} - {0}), 3)
+        for answer in made:
+            self.assertEqual(answer.puts[1].ref, status_lists.entry(answer.access.record.status - 1))
+            await self.server.store.put(*answer.puts)
+            self.assertEqual(await told(self.server, json.loads(answer.body)["access_token"]), VALID)
 
     async def test_section_9_aggregation(self) -> None:
         """Section 9: metadata name the document that names every list there is."""

@@ -252,7 +252,7 @@ class SweepTests(StatusCase):
 
         sweep = StatusSweep(Slow(self.connection, self.clock.seconds), clock.seconds, reactor, "one", TTL)
         await sweep.look(0)
-        self.assertEqual((await self.checked(), sweep.late), (NOW + 1000, 1))
+        self.assertEqual((await self.checked(), sweep.counts.late), (NOW + 1000, 1))
 
     async def test_never_back(self) -> None:
         """A look that began earlier and ends later takes neither bits nor time back."""
@@ -283,15 +283,15 @@ class SweepTests(StatusCase):
             await one.due()
             await two.due()
             self.assertLessEqual(self.clock.seconds() - await self.checked(), TTL / 2)
-        self.assertEqual(two.looked, 0)
-        self.assertTrue(3 <= one.looked <= 5, one.looked)
+        self.assertEqual(two.counts.looked, 0)
+        self.assertTrue(3 <= one.counts.looked <= 5, one.counts.looked)
         await self.store.forget(kinds.access_token("t"))
         for _ in range(8):
             self.clock.advance(two.pause)
             await two.due()
             self.assertLess(self.clock.seconds() - await self.checked(), TTL)
         self.assertEqual(await self.bit(index), 1)
-        self.assertEqual((two.late, one.late), (0, 0))
+        self.assertEqual((two.counts.late, one.counts.late), (0, 0))
 
     async def test_lease_ends(self) -> None:
         """Who holds the lease is known for a quarter of `ttl`."""
