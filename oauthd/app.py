@@ -35,6 +35,7 @@ from oauthd.endpoints.global_token_revocation import GlobalTokenRevocation
 from oauthd.endpoints.health import Live, Ready
 from oauthd.endpoints.interface import Endpoint
 from oauthd.endpoints.introspect import Introspect
+from oauthd.endpoints.introspect_batch import IntrospectBatch
 from oauthd.endpoints.jwks import Jwks
 from oauthd.endpoints.metadata import Metadata
 from oauthd.endpoints.par import Par
@@ -42,6 +43,7 @@ from oauthd.endpoints.register import Quota, Register
 from oauthd.endpoints.register_client import RegisterClient
 from oauthd.endpoints.registration import Registration
 from oauthd.endpoints.revoke import Revoke
+from oauthd.endpoints.signed_introspection import SignedAnswers
 from oauthd.endpoints.status_list import StatusList, StatusListAggregation
 from oauthd.endpoints.token import Token
 from oauthd.endpoints.token_answer import TokenAnswers
@@ -62,6 +64,7 @@ from oauthd.proofs.software_statement import SoftwareStatements
 from oauthd.protocol import acr, ciba, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
+from oauthd.protocol.requirements import Verdicts
 from oauthd.subjects import TYPES
 from oauthd.web.routes import AGGREGATION, GLOBAL_REVOCATION, REGISTRATION, ROUTES
 
@@ -111,6 +114,7 @@ class Application(Parts):
 
     def _protocol_endpoints(self, world: World) -> dict[str, Endpoint]:
         settings, events, issuer = world.settings, world.events, world.issuer
+        introspect = self._introspect(world)
         return {
             "token": Token(
                 store=world.store,
@@ -125,16 +129,8 @@ class Application(Parts):
                 entropy=world.entropy,
                 reactor=world.reactor,
             ),
-            "introspect": Introspect(
-                authentication=self.authentication,
-                tokens=self.tokens,
-                answers=self.answers,
-                cache=world.cache,
-                clock=world.clock,
-                issuer=issuer,
-                counts=world.counts.introspection,
-                subjects=self.subjects,
-            ),
+            "introspect": introspect,
+            "introspect_batch": IntrospectBatch(introspect, settings.introspection.batch_body),
             "revoke": self.revoke,
             "global_token_revocation": GlobalTokenRevocation(
                 settings.users.global_revocation, self.bearer, self.tokens, self.users, events, issuer
@@ -193,6 +189,35 @@ class Application(Parts):
             entropy=world.entropy,
         )
 
+    def _introspect(self, world: World) -> Introspect:
+        return Introspect(
+            authentication=self.authentication,
+            tokens=self.tokens,
+            answers=self.answers,
+            cache=world.cache,
+            clock=world.clock,
+            issuer=world.issuer,
+            counts=world.counts.introspection,
+            subjects=self.subjects,
+            verdicts=Verdicts(),
+            signed=SignedAnswers(
+                nested=self.nested,
+                monotonic=world.cache.monotonic,
+                clock=world.clock,
+                issuer=world.issuer,
+                algorithm=self._usual_signature,
+                profile=world.settings.server.profile,
+                repeat=world.settings.introspection.signed_repeat,
+            ),
+        )
+
+    @property
+    def _usual_signature(self) -> str:
+        """What signs for those who have asked for nothing in particular: RS256, where that can be (OpenID Connect
+        Registration section 2, RFC 9701 section 6)."""
+        available = self.keys.algorithms
+        return "RS256" if "RS256" in available else self.world.settings.tokens.id_token_algorithm
+
     def _metadata(self, world: World) -> Metadata:
         mtls = world.settings.mtls
         on = {
@@ -245,6 +270,7 @@ class Application(Parts):
             id_token_algorithms=algorithms,
             userinfo_algorithms=algorithms,
             response_algorithms=algorithms,
+            introspection_algorithms=algorithms,
             request_algorithms=tuple(requests),
             key_encryption=tuple(jose.KEY_ENCRYPTION),
             content_encryption=tuple(jose.CONTENT_ENCRYPTION),
@@ -257,12 +283,11 @@ class Application(Parts):
     def _registration(self, world: World) -> dict[str, Endpoint]:
         settings, events = world.settings.registration, world.events
         strict, offered, available = world.settings.server.profile == FAPI2, self.offered, self.keys.algorithms
-        # OpenID Connect Registration section 2: RS256, where that can be
-        usual = "RS256" if "RS256" in available else world.settings.tokens.id_token_algorithm
+        usual = self._usual_signature
         if strict:  # FAPI 2.0 Security Profile sections 5.3.2.1 item 6 and 5.4.1
             signing = tuple(name for name in SIGNING if name in available)
             usual = usual if usual in signing else next(iter(signing), usual)
-            names = ("id_token_algorithms", "userinfo_algorithms", "response_algorithms")
+            names = ("id_token_algorithms", "userinfo_algorithms", "response_algorithms", "introspection_algorithms")
             offered = evolve(offered, **dict.fromkeys(names, signing), backchannel_algorithms=SIGNING)
             settings = evolve(settings, auth_methods=settings.auth_methods or CLIENT_AUTHENTICATION)
         registration = Registration(

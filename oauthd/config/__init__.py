@@ -9,6 +9,7 @@ from oauthd.config.commandline import Flag, flags
 from oauthd.config.declarations import Settings
 from oauthd.config.derived import https_only, key_retirement, master_keys
 from oauthd.config.documents import ClientDocumentSettings
+from oauthd.config.introspection import IntrospectionSettings
 from oauthd.config.issuer import issuer_of
 from oauthd.config.limits import LimitSettings
 from oauthd.config.listeners import Listener, listener
@@ -53,6 +54,7 @@ __all__ = [
     "ExchangeSettings",
     "FetchSettings",
     "Flag",
+    "IntrospectionSettings",
     "JwtBearerSettings",
     "KeySettings",
     "LimitSettings",

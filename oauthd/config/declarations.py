@@ -11,6 +11,7 @@ import attrs
 
 from oauthd.config.backchannel import CibaSettings
 from oauthd.config.documents import ClientDocumentSettings
+from oauthd.config.introspection import IntrospectionSettings
 from oauthd.config.limits import LimitSettings
 from oauthd.config.policy import (
     AuthenticationSettings,
@@ -68,3 +69,4 @@ class Settings:
     client_documents: ClientDocumentSettings = attrs.Factory(ClientDocumentSettings)
     exchange: ExchangeSettings = attrs.Factory(ExchangeSettings)
     jwt_bearer: JwtBearerSettings = attrs.Factory(JwtBearerSettings)
+    introspection: IntrospectionSettings = attrs.Factory(IntrospectionSettings)

@@ -1,7 +1,9 @@
 """The introspection endpoint (RFC 7662).
 
 Only authenticated confidential clients that may introspect get an answer; what it says, and to whom, is for
-`oauthd.protocol.introspection`. Answers about access tokens come from memory where that is proven to be fresh.
+`oauthd.protocol.introspection`. Answers about access tokens come from memory where that is proven to be fresh. What a
+caller demands of a token (`oauthd.protocol.requirements`) and signed answers (RFC 9701) are left to others, who judge
+and sign what is found here.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ from hashlib import sha256
 from attrs import frozen
 from twisted.python.failure import Failure
 
+from oauthd.endpoints.signed_introspection import SignedAnswers, SignedLesson, is_asked_for, jwt_response
 from oauthd.metrics import IntrospectionCounts
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.protocol import introspection, opaque
-from oauthd.protocol.errors import INVALID_CLIENT, UNAUTHORIZED_CLIENT
+from oauthd.protocol.errors import INVALID_CLIENT, UNAUTHENTICATED_CALLER, UNAUTHORIZED_CLIENT, OAuthError
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.messages import JSON, Request, Response, Told
+from oauthd.protocol.requirements import Requirements, Verdicts
 from oauthd.stores.answers import Answers
 from oauthd.stores.cache import Cache
 from oauthd.stores.entries import Entry
@@ -40,26 +44,52 @@ class Introspect:
     issuer: str
     counts: IntrospectionCounts
     subjects: Subjects
+    verdicts: Verdicts
+    signed: SignedAnswers
 
     async def __call__(self, request: Request) -> Response:
-        """Answer an introspection request (RFC 7662 section 2.1)."""
+        """Answer an introspection request (RFC 7662 section 2.1), signed where that is asked for (RFC 9701)."""
         request.form.refuse_repeats()
-        caller = await self.authentication.client(request, scope="caller")
-        if not caller.client.confidential:  # it has proved nothing (RFC 7662 section 2.1)
-            raise INVALID_CLIENT("a client must authenticate to introspect tokens")
-        if not caller.client.introspects:
-            raise UNAUTHORIZED_CLIENT("the client may not introspect tokens")
+        is_signed = is_asked_for(request.headers)
+        caller = await self.caller(request, is_signed)
         token = request.form.required("token")  # token_type_hint changes nothing: the token tells what it is
+        required = self.verdicts.required(request.form)
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         kept = self.cache.find(digest)
         body = seen_by(caller, kept) if kept is not None else await self.answer(caller, token, digest)
+        if required is not None:
+            body = self.verdicts.judged(body, required, self.clock())
         if kept is None:
             self.counts.misses += 1
         elif body == INACTIVE:
             self.counts.inactive += 1
         else:
             self.counts.hits += 1
-        return Response(200, JSON, body, caller.limited(IntrospectionLesson(self, caller)) if caller.lasts else None)
+        lesson = IntrospectionLesson(self, caller) if required is None else RequiringLesson(self, caller, required)
+        if is_signed:
+            again = partial(lesson.body, token, digest)
+            taught = caller.limited(SignedLesson(lesson, self.signed, caller)) if caller.lasts else None
+            return jwt_response(await self.signed.answer(caller, body, again), taught)
+        return Response(200, JSON, body, caller.limited(lesson) if caller.lasts else None)
+
+    async def caller(self, request: Request, is_signed: bool = False) -> Caller:
+        """Who asks, and may.
+
+        :param is_signed: a signed answer is asked for.
+        :raises OAuthError: `invalid_client`, `unauthorized_client`, `too_many_requests`.
+        """
+        try:
+            caller = await self.authentication.client(request, scope="caller")
+            if not caller.client.confidential:  # it has proved nothing (RFC 7662 section 2.1)
+                raise INVALID_CLIENT("a client must authenticate to introspect tokens")
+        except OAuthError as error:
+            # RFC 9701 section 5: who does not authenticate at all gets another status than one that fails to.
+            if is_signed and error.kind == INVALID_CLIENT and not _shows_anything(request):
+                raise UNAUTHENTICATED_CALLER("a client must authenticate to introspect tokens") from None
+            raise
+        if not caller.client.introspects:
+            raise UNAUTHORIZED_CLIENT("the client may not introspect tokens")
+        return caller
 
     async def answer(self, caller: Caller, token: str, digest: bytes) -> bytes:
         """What this caller is told of the token, as the store has it."""
@@ -72,6 +102,13 @@ class Introspect:
         if len(token) > LONGEST_TOKEN:
             return INACTIVE
         return seen_by(caller, await self.answers.find(digest))
+
+
+def _shows_anything(request: Request) -> bool:
+    """Does a request hold anything that proves a client?"""
+    return request.headers.one("authorization") is not None or any(
+        name in request.form for name in ("client_secret", "client_assertion")
+    )
 
 
 def seen_by(caller: Caller, entry: Entry) -> bytes:
@@ -145,5 +182,33 @@ class IntrospectionLesson:
 
     async def ask(self, value: bytes) -> Response:
         """The answer about a token of any kind, as the store has it."""
-        body = await self._endpoint.answer(self._caller, value.decode("ascii"), sha256(value).digest())
-        return Response(200, JSON, body)
+        return Response(200, JSON, await self.body(value.decode("ascii"), sha256(value).digest()))
+
+    async def body(self, token: str, digest: bytes) -> bytes:
+        """The same, as it is told."""
+        return await self._endpoint.answer(self._caller, token, digest)
+
+
+class RequiringLesson(IntrospectionLesson):
+    """The same, of who demands something of the tokens: the demands stand in the form, around the token."""
+
+    __slots__ = ("_required", "_verdicts")
+
+    def __init__(self, endpoint: Introspect, caller: Caller, required: Requirements) -> None:
+        super().__init__(endpoint, caller)
+        self._required, self._verdicts = required, endpoint.verdicts
+
+    def recall(self, value: bytes) -> bytes | None:
+        """The answer about a token, from memory; None when it is not there or does not count."""
+        answer = super().recall(value)
+        return None if answer is None else self._verdicts.judged(answer, self._required, self._clock())
+
+    def _pass_on(self, waiter: Told, outcome: Entry | Failure) -> None:
+        if isinstance(outcome, Entry):
+            waiter(self._verdicts.judged(seen_by(self._caller, outcome), self._required, self._clock()))
+        else:
+            waiter(outcome)
+
+    async def body(self, token: str, digest: bytes) -> bytes:
+        """The answer about a token of any kind, as the store has it and as it is demanded."""
+        return self._verdicts.judged(await super().body(token, digest), self._required, self._clock())

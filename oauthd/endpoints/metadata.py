@@ -80,6 +80,10 @@ class Metadata:
             "userinfo_signing_alg_values_supported": list(self.id_token_algorithms),
             "userinfo_encryption_alg_values_supported": list(jose.KEY_ENCRYPTION),
             "userinfo_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
+            # RFC 9701 section 7
+            "introspection_signing_alg_values_supported": list(self.id_token_algorithms),
+            "introspection_encryption_alg_values_supported": list(jose.KEY_ENCRYPTION),
+            "introspection_encryption_enc_values_supported": list(jose.CONTENT_ENCRYPTION),
             **self.authentication,
             **self._revocation(),
             **proofs,

@@ -1,7 +1,7 @@
 """What a client may be registered with: forms that are both checked and published, and the table of all members.
 
 RFC 7591 section 2, OpenID Connect Registration section 2, RFC 8705 sections 2.1.2 and 3.4, RFC 9101 section 10.5,
-RFC 9126 section 6, RFC 9396 section 10, RFC 9449 section 5.2, JARM section 3, CIBA Core section 4,
+RFC 9126 section 6, RFC 9396 section 10, RFC 9449 section 5.2, RFC 9701 section 6, JARM section 3, CIBA Core section 4,
 FAPI 2.0 Message Signing section 5.3.3. A `Row` says how a member is called on
 the wire, in which field of `records.Client` it is kept, and what it may hold; registration, the admin API and the
 command read and tell members by the rows alone. What goes together is in `client_rules`.
@@ -159,6 +159,7 @@ class Offered:
     userinfo_algorithms: tuple[str, ...] = ()
     response_algorithms: tuple[str, ...] = ()
     request_algorithms: tuple[str, ...] = ()
+    introspection_algorithms: tuple[str, ...] = ()
     key_encryption: tuple[str, ...] = ()
     content_encryption: tuple[str, ...] = ()
     subject_types: tuple[str, ...] = ("public",)
@@ -316,6 +317,11 @@ def _rows_of_tokens(offered: Offered) -> Iterator[Row]:
     if offered.details_types:
         help_ = "Types of authorization details that it may ask for (RFC 9396 section 10); null: all that are declared."
         yield Row("authorization_details_types", "details_types", types, help_)
+    help_ = "What signs answers about tokens where it asks for signed ones (RFC 9701 section 6); null for RS256."
+    algorithms = Choice(offered.introspection_algorithms)
+    yield Row("introspection_signed_response_alg", "introspection_algorithm", algorithms, help_)
+    help_ = "What signed answers about tokens are encrypted with to it"
+    yield from _encryption("introspection_encrypted_response", "introspection_encryption", offered, help_)
 
 
 def _rows_of_ciba(offered: Offered) -> Iterator[Row]:

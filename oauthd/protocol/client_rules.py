@@ -50,6 +50,7 @@ def _algorithms(client: Client) -> tuple[str, ...]:
         client.userinfo_algorithm,
         client.request_algorithm,
         client.response_algorithm,
+        client.introspection_algorithm,
     )
 
 
@@ -126,6 +127,7 @@ def _keys(client: Client) -> Iterator[tuple[str, str]]:
         ("id_token_encrypted_response_alg", client.id_token_encryption),
         ("userinfo_encrypted_response_alg", client.userinfo_encryption),
         ("authorization_encrypted_response_alg", client.response_encryption),
+        ("introspection_encrypted_response_alg", client.introspection_encryption),
     ):
         if encryption and not encryption[0]:
             yield name, "is missing beside enc"  # OpenID Connect Registration section 2
@@ -162,6 +164,7 @@ def _secrets(client: Client) -> Iterator[tuple[str, str]]:
         "userinfo_signed_response_alg",
         "request_object_signing_alg",
         "authorization_signed_response_alg",
+        "introspection_signed_response_alg",
     )
     for name, algorithm in zip(names, _algorithms(client), strict=True):
         if is_hmac(algorithm) and not client.confidential:

@@ -50,13 +50,14 @@ def strict(text: str, name: str, depth: int = DEPTH) -> Any:
     :param name: what to call it in errors.
     :raises OAuthError: `invalid_request`.
     """
-    if _depth(text, depth) > depth:  # before parsing: the parser itself recurses
+    # Before parsing: the parser itself recurses. Where little is opened, by its count alone, nothing can be deep.
+    if text.count("[") + text.count("{") > depth and _depth(text, depth) > depth:
         raise INVALID_REQUEST(f"{name} is nested too deeply")
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
     except ValueError:  # JSONDecodeError, and numbers of more digits than Python reads
         raise INVALID_REQUEST(f"{name} is not valid JSON") from None
-    if "\\u" in text:
+    if "\\" in text and "\\u" in text:  # one character is found ten times as fast as two
         _refuse_surrogates(value, name)
     return value
 

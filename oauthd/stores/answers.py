@@ -88,7 +88,7 @@ class Answers:
 
     def find(self, digest: bytes) -> Deferred[Entry]:
         """The entry about the token of that SHA-256: its `value` is the answer, `views` is not None where it has an
-        audience. Not kept, it is good for one use.
+        audience. Not kept, it is good for one use, before its age ends.
 
         Fails with `StoreUnavailable`. Cancelling it cancels nothing that others wait for.
         """
@@ -227,7 +227,7 @@ class Answers:
                     record, ground = known[0], grounds[known[1]]
                     until = min(record.expires_at, ground.until)
                     if ground.alive and now < until:
-                        found.append(self._alive(digest, record, until, aged, ground.cells, touched))
+                        found.append(self._alive(digest, record, until, look, ground.cells, touched))
                         continue
                 entry = Entry(INACTIVE, math.inf, aged, ())
                 if touched is not None and digest in cache.entries:
@@ -239,15 +239,16 @@ class Answers:
         return found
 
     def _alive(
-        self, digest: bytes, record: AccessToken, until: float, aged: float, cells: tuple[Cell, ...] | None,
+        self, digest: bytes, record: AccessToken, until: float, look: _Look, cells: tuple[Cell, ...] | None,
         touched: frozenset[bytes] | None,
     ) -> Entry:  # fmt: skip
         answer = self.write(record)
         if cells is None or (touched and ACCESS_TOKEN_PREFIX + digest in touched):
-            entry = Entry(answer, until, -math.inf, ())  # good for this one use
+            # Good for this one use, and no longer than a proof counts.
+            entry = Entry(answer, until, look.sent + self.cache.max_staleness, ())
             keeps = False
         else:
-            entry = Entry(answer, until, aged, cells)
+            entry = Entry(answer, until, look.sent + self.cache.longest, cells)
             keeps = True
         if record.audience:
             entry.views = {}

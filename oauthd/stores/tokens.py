@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -94,6 +94,18 @@ class Tokens:
         if stored is None or not await self._live([stored], even_spent):
             return None
         return grant_id, stored.record
+
+    async def find_refresh_all(self, tokens: Iterable[str], client_id: str) -> dict[str, RefreshToken]:
+        """The live ones among refresh tokens of one client, by their values: as `find_refresh`, in one read for all."""
+        refs = {}
+        for token in tokens:
+            grant_id = opaque.parse(opaque.REFRESH_TOKEN, token)
+            if grant_id:
+                refs[kinds.refresh_token(grant_id, token)] = token
+        found = await self.store.get(*refs) if refs else ()
+        own = [stored for stored in found if stored is not None and stored.record.client_id == client_id]
+        alive = {listed.token_id for listed in await self._live(own)} if own else set()
+        return {refs[stored.ref]: stored.record for stored in own if token_id(stored.ref) in alive}
 
     async def covers(self, grant: Grant, today: Generations) -> bool:
         """Are the generations that the grant was made under still in force, for all that is known?

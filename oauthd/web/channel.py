@@ -17,11 +17,12 @@ channel is `idle`, and hand everything else to this one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.interfaces import IDelayedCall, ISSLTransport, ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, datetimeToString
@@ -53,6 +54,8 @@ class Limits:
     """What one connection may take; sizes in bytes, times in seconds.
 
     :ivar body: of a request.
+    :ivar larger: paths whose requests may have a larger one, and how large that may be.
+    :ivar most_larger: how many requests with such a body may be under way at once.
     :ivar head: request line and header fields together.
     :ivar fields: how many header fields.
     :ivar connections: how many may be open at once.
@@ -72,11 +75,17 @@ class Limits:
     idle_seconds: float = 60.0
     linger_seconds: float = 2.0
     abort_seconds: float = 15.0
+    larger: Mapping[bytes, int] = field(factory=dict)
+    most_larger: int = 32
 
     @property
     def chunked(self) -> int:
         """Bytes that a chunked body may take on the wire: with chunks of a byte each, six times its size."""
         return 8 * self.body
+
+    def at(self, path: bytes) -> int:
+        """The largest body of a request to that path (the target of its first line)."""
+        return self.larger.get(path.partition(b"?")[0], self.body) if self.larger else self.body
 
 
 class WebRequest(Request):
@@ -97,11 +106,11 @@ class WebRequest(Request):
     def handleContentChunk(self, data: bytes) -> None:
         """Take a part of the body.
 
-        :raises OAuthError: 413 as soon as there is too much.
+        :raises OAuthError: 413 as soon as there is too much, 503 where too many take as much.
         """
         self._size += len(data)
         if self._size > self.channel.site.limits.body:
-            raise CONTENT_TOO_LARGE("the body is too large")
+            self.channel.is_larger(self._size)
         self.content.write(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -200,7 +209,7 @@ class Channel(HTTPChannel):
         try:
             if self._in_body:
                 self._on_the_wire += len(data)
-                if self.length is None and self._on_the_wire > self.site.limits.chunked:
+                if self.length is None and self._on_the_wire > 8 * self.site.limits.at(self._path):
                     raise CONTENT_TOO_LARGE("the chunked body takes too many bytes")
             super().rawDataReceived(data)
         except OAuthError as error:
@@ -227,7 +236,7 @@ class Channel(HTTPChannel):
             case b"content-length":
                 self._once()
                 if not parsing.content_length(value, self.site.limits.body):
-                    raise CONTENT_TOO_LARGE("the body is too large")
+                    self.is_larger(int(value[:18]))
             case b"transfer-encoding":
                 self._once()
                 if self._version == b"HTTP/1.0":
@@ -235,6 +244,23 @@ class Channel(HTTPChannel):
                 if value.lower() != b"chunked":
                     raise NOT_IMPLEMENTED("the transfer coding is not understood")  # RFC 9112 section 6.1
         return bool(super().headerReceived(line))
+
+    def is_larger(self, size: int) -> None:
+        """The body has more octets than most may have: only some paths take that, and only so many at a time.
+
+        :raises OAuthError: 413, 503.
+        """
+        limits = self.site.limits
+        if size > limits.at(self._path):
+            raise CONTENT_TOO_LARGE("the body is too large")
+        if len(self.site.larger) >= limits.most_larger and self not in self.site.larger:
+            raise TEMPORARILY_UNAVAILABLE("too many large requests are under way")
+        self.site.larger.add(self)
+
+    def requestDone(self, request: Any) -> None:
+        """The request is answered: nothing of it is kept."""
+        self.site.larger.discard(self)
+        super().requestDone(request)
 
     def _once(self) -> None:
         if self._transferDecoder is not None:  # RFC 9112 section 6.3
@@ -351,6 +377,7 @@ class Channel(HTTPChannel):
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
         super().connectionLost(reason)
+        self.site.larger.discard(self)
         self.site.closed(self)
 
     def _cancel_deadline(self) -> None:

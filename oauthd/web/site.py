@@ -61,6 +61,7 @@ class Site(TwistedSite):
         self.lane = lane
         self.channel: type[Channel] = Channel if lane is None else LaneChannel
         self.channels: set[Channel] = set()
+        self.larger: set[Channel] = set()  # those whose request has a body beyond the usual limit
         self.draining = False
         self._drained: list[Deferred[None]] = []
         self._grace = 0.0

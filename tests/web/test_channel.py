@@ -12,6 +12,7 @@ from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol, wrap
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import INegotiated
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.protocol.messages import Request, Response
@@ -21,6 +22,61 @@ from tests.web.edge import Built, Listening, Wire, answers, connected, edge, rea
 
 GET = b"GET /things HTTP/1.1\r\nHost: a\r\n\r\n"
 LIMITS = Limits(head_seconds=10, body_seconds=20, idle_seconds=60, linger_seconds=2, abort_seconds=15)
+
+
+class LargerBodies(SynchronousTestCase):
+    """Some paths take larger bodies than others, and few of them at a time."""
+
+    def setUp(self) -> None:
+        """A site on which /things takes a hundred octets, one at a time; other paths take ten."""
+        limits = Limits(body=10, larger={b"/things": 100}, most_larger=1)
+        self.built = edge(Clock(), limits=limits)
+
+    def post(self, target: bytes, body: bytes, announced: int | None = None) -> tuple[Channel, list[int]]:
+        """Send this much of a request; the connection, and the statuses that came."""
+        channel, transport = connected(self.built.site)
+        length = len(body) if announced is None else announced
+        channel.dataReceived(b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (target, length, body))
+        return channel, [answer.status for answer in answers(transport.value())]
+
+    def chunked(self, target: bytes, chunks: int) -> list[int]:
+        """Send chunks of ten octets."""
+        channel, transport = connected(self.built.site)
+        channel.dataReceived(b"POST %b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" % target)
+        channel.dataReceived(b"A\r\n0123456789\r\n" * chunks + b"0\r\n\r\n")
+        return [answer.status for answer in answers(transport.value())]
+
+    def test_by_path(self) -> None:
+        """The limit is that of the path, whatever its query; no other path has it."""
+        for target, size, status in (
+            (b"/things", 100, 200), (b"/things?a=b", 100, 200), (b"/things", 101, 413), (b"/token", 10, 200),
+            (b"/token", 11, 413), (b"/things/x", 11, 413), (b"//things", 11, 413), (b"/things%20", 11, 413),
+        ):  # fmt: skip
+            self.assertEqual(self.post(target, b"x" * size)[1], [status], (target, size))
+            self.assertEqual(self.built.site.larger, set())
+
+    def test_chunks(self) -> None:
+        """The same for a body that does not say how long it is."""
+        for target, chunks, status in (
+            (b"/things", 10, 200), (b"/things", 11, 413), (b"/token", 1, 200), (b"/token", 2, 413),
+        ):  # fmt: skip
+            self.assertEqual(self.chunked(target, chunks), [status], (target, chunks))
+
+    def test_few_at_a_time(self) -> None:
+        """While as many are under way as may be, a further one is 503; a small one is read as ever."""
+        first, told = self.post(b"/things", b"x", 100)
+        self.assertEqual(told, [])
+        self.assertEqual(self.post(b"/things", b"x" * 11)[1], [503])
+        self.assertEqual(self.chunked(b"/things", 2), [503])
+        self.assertEqual(self.post(b"/things", b"x" * 10)[1], [200])
+        first.dataReceived(b"x" * 99)
+        self.assertEqual(self.post(b"/things", b"x" * 11)[1], [200])
+
+    def test_who_hangs_up(self) -> None:
+        """A connection that goes away in the middle makes room for another."""
+        first, _ = self.post(b"/things", b"x", 100)
+        first.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.post(b"/things", b"x" * 11)[1], [200])
 
 
 class Deadlines(SynchronousTestCase):
