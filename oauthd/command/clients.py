@@ -9,7 +9,11 @@ import click
 from oauthd.command.members import Keys, cleared, given, options
 from oauthd.command.output import done, show, table
 from oauthd.command.server import Server, segment
-from oauthd.protocol.grant_types import DEVICE_CODE
+from oauthd.protocol.grant_types import DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
+
+SHORT = {"device_code": DEVICE_CODE, "token_exchange": TOKEN_EXCHANGE, "jwt_bearer": JWT_BEARER}
+GRANTS = f"A grant type; {', '.join(SHORT)} for short; repeatable."
+EXCHANGES = "Whose tokens it may exchange: a JSON list of rules in a file, or -."
 
 
 @click.group()
@@ -22,7 +26,7 @@ def client() -> None:
 @click.option("--public", is_flag=True, help="It can keep no secret: a browser or native application.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where codes may be sent; repeatable.")
 @click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Repeatable.")
-@click.option("--grant", "grants", multiple=True, help="A grant type; `device_code` for short; repeatable.")
+@click.option("--grant", "grants", multiple=True, help=GRANTS)
 @click.option("--scope", "scopes", multiple=True, help="What it may ask for; repeatable; all but reserved if none.")
 @click.option("--default-scope", "default_scopes", multiple=True, help="What a request without scope gets.")
 @click.option("--resource", "resources", multiple=True, help="A resource (URI) that it owns; repeatable.")
@@ -31,6 +35,7 @@ def client() -> None:
 @click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
 @click.option("--pkce-required/--no-pkce-required", default=None, help="PKCE also for a confidential client.")
 @click.option("--id-token-algorithm", help="What signs its id tokens; the server's setting if not given.")
+@click.option("--exchanges", type=Keys(), help=EXCHANGES)
 @click.option("--client-id", help="Chosen instead of made.")
 @options
 @click.pass_obj
@@ -39,7 +44,7 @@ def create(server: Server, /, public: bool, grants: tuple[str, ...], **members: 
     body = given(members)
     body["client_type"] = "public" if public else "confidential"
     if grants:
-        body["grant_types"] = [DEVICE_CODE if grant == "device_code" else grant for grant in grants]
+        body["grant_types"] = [SHORT.get(grant, grant) for grant in grants]
     show(server, server.api("POST", "/oauth/clients", body))
 
 
@@ -68,7 +73,7 @@ def show_(server: Server, client_id: str) -> None:
 @click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
 @click.option("--pkce-required/--no-pkce-required", default=None, help="PKCE also for a confidential client.")
 @click.option("--id-token-algorithm", help="What signs its id tokens; the server's setting if not given.")
-@click.option("--exchanges", type=Keys(), help="Whose tokens it may exchange: a JSON list of rules in a file, or -.")
+@click.option("--exchanges", type=Keys(), help=EXCHANGES)
 @click.option("--active/--inactive", "is_active", default=None, help="Inactive: its tokens end.")
 @click.option("--clear", "clear", multiple=True, metavar="MEMBER", help="A member that is to be empty; repeatable.")
 @options
