@@ -92,8 +92,9 @@ class ActorTests(SynchronousTestCase):
         told = exchange.foreign_act({"sub": "x", "iss": "own", "exp": 1, "act": {"sub": "y", "nbf": 2}}, "i")
         self.assertEqual(told, {"sub": "x", "iss": "own", "act": {"sub": "y", "iss": "i"}})
         self.assertRaises(OAuthError, exchange.foreign_act, {"sub": "x" * 513}, "i")
-        for wrong in ([], {}, {"sub": 1}, {"email": "x"}, {"sub": "x", "exp": 1}):
-            self.assertRaises(OAuthError, exchange.foreign_may_act, wrong)
+        wrong: tuple[Any, ...] = ([], {}, {"sub": 1}, {"email": "x"}, {"sub": "x", "exp": 1})
+        for one in wrong:
+            self.assertRaises(OAuthError, exchange.foreign_may_act, one)
         self.assertEqual(exchange.foreign_may_act(None), {})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from oauthd.protocol.grant_types import CIBA, TOKEN_EXCHANGE
 from tests.server import DEVICE_GRANT, ISSUER, ServerCase, ok
 
 PATHS = (
@@ -58,7 +59,8 @@ class MetadataTests(ServerCase):
         self.assertEqual(document["response_modes_supported"][:3], ["query", "fragment", "form_post"])
         self.assertEqual(
             set(document["grant_types_supported"]),
-            {"authorization_code", "client_credentials", "password", "refresh_token", DEVICE_GRANT},
+            {"authorization_code", "client_credentials", "password", "refresh_token"}
+            | {DEVICE_GRANT, CIBA, TOKEN_EXCHANGE},
         )
         methods = {"client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"}
         self.assertEqual(set(document["token_endpoint_auth_methods_supported"]), methods | {"none"})
