@@ -113,6 +113,7 @@ class Keys:
     :ivar retirement: seconds from a key's last signature until the last thing it signed has ended.
     :ivar algorithms: those that sign.
     :ivar encryption: the kinds of keys that clients may encrypt to, of `jose.DECRYPTION`.
+    :ivar changed: called when this node has learned of other keys, or that some are no more.
     """
 
     store: IStore
@@ -124,6 +125,7 @@ class Keys:
     retirement: int = DAY
     algorithms: tuple[str, ...] = ALGORITHMS
     encryption: tuple[str, ...] = ()
+    changed: list[Callable[[], object]] = field(factory=list, init=False, repr=False)
     _ring: Stored[KeyRing] | None = field(default=None, init=False, repr=False)
     _opened: dict[str, OpenedKey] = field(factory=dict, init=False, repr=False)
     _terms: dict[tuple[str, str], _Term] = field(factory=dict, init=False, repr=False)
@@ -315,6 +317,8 @@ class Keys:
                 self._opened = {key.kid: await self._unsealed(key) for key in known}
                 self._ring = ring
                 self._terms.clear()
+                for listener in self.changed:
+                    listener()
             return world, ring
         finally:
             self._lock.release()

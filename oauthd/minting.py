@@ -1,6 +1,7 @@
 """What the token endpoint hands out: access tokens (RFC 9068 JWT or opaque), refresh tokens and id tokens.
 
-Nothing is stored here: each mint returns the string and the write that makes it real, and the caller commits. ES256 and
+Nothing is stored here: each mint returns the string and the write that makes it real, and the caller commits. Of a JWT
+that is not to be written down that write is of the kind `UNWRITTEN`, which nobody carries out. ES256 and
 EdDSA are signed inline; RSA goes to the signing pool, for it would hold the reactor up.
 """
 
@@ -23,13 +24,14 @@ from oauthd.protocol.confirmation import confirmation
 from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.jose import Signer, at_hash
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken, User
+from oauthd.stateless import TYPE as ACCESS_TOKEN_TYPE
+from oauthd.stateless import StatelessTokens
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
 from oauthd.stores.status_lists import StatusLists
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
 
-ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 section 2.1
 STANDARD_NAMES = frozenset(STANDARD)
 
 
@@ -82,6 +84,7 @@ class Draft(Frozen, frozen=True):
 
     :ivar signer: None for an opaque token.
     :ivar content: what is to be signed; else the token.
+    :ivar written: is it to be written down?
     """
 
     secret = ("content",)
@@ -89,6 +92,7 @@ class Draft(Frozen, frozen=True):
     record: AccessToken
     signer: Signer | None
     content: bytes
+    written: bool = True
 
     def token(self) -> str:
         """The finished token."""
@@ -98,7 +102,7 @@ class Draft(Frozen, frozen=True):
     def finished(self) -> tuple[str, Write[AccessToken]]:
         """The token and the record that makes it live."""
         token = self.token()
-        return token, Write(kinds.access_token(token), self.record)
+        return token, _write(token, self.record, self.written)
 
 
 @frozen
@@ -114,6 +118,7 @@ class Minting:
     users: Users
     subjects: Subjects
     statuses: StatusLists
+    stateless: StatelessTokens
 
     async def access_token(self, order: Order) -> tuple[str, Write[AccessToken]]:
         """An access token and the record that makes it live."""
@@ -123,7 +128,7 @@ class Minting:
         record = self._record(order)
         claims, algorithm = self._access_claims(order, record), self._access_algorithm(order.client)
         token = await self.nested.signed(order.client, claims, algorithm, typ=ACCESS_TOKEN_TYPE)
-        return token, Write(kinds.access_token(token), record)
+        return token, _write(token, record, not _is_stateless(order))
 
     def draft(self, order: Order) -> Draft | None:
         """An access token that is still to be signed; None where a thread must do that."""
@@ -133,7 +138,8 @@ class Minting:
         if signer.slow:
             return None
         record = self._record(order)
-        return Draft(record, signer, signer.unsigned(self._access_claims(order, record)))
+        claims = self._access_claims(order, record)
+        return Draft(record, signer, signer.unsigned(claims), not _is_stateless(order))
 
     def access_token_waits(self, client: Client) -> bool:
         """Must a thread sign the client's access tokens?"""
@@ -274,7 +280,16 @@ class Minting:
             claims["act"] = record.act  # RFC 8693 section 4.1
         if record.may_act:
             claims["may_act"] = record.may_act  # RFC 8693 section 4.4
-        return claims
+        return self.stateless.completed(record, claims) if _is_stateless(order) else claims
+
+
+def _is_stateless(order: Order) -> bool:
+    # What was exchanged for another token ends with that: it is found by its record.
+    return order.client.stateless and not order.parent
+
+
+def _write(token: str, record: AccessToken, written: bool) -> Write[AccessToken]:
+    return Write(kinds.access_token(token) if written else kinds.UNWRITTEN.at(b""), record)
 
 
 def _tells_of_user(grant: Grant) -> bool:

@@ -69,6 +69,7 @@ from oauthd.protocol.opaque import new_identifier
 from oauthd.protocol.profile import FAPI2, LATE, PROMPT, SIGNING
 from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
+from oauthd.stateless import StatelessTokens
 from oauthd.stores.answers import Answers
 from oauthd.stores.cache import Cache
 from oauthd.stores.clients import Clients
@@ -151,12 +152,29 @@ class Parts:
             counts=world.counts.limits,
             shares=world.shares,
         )
+        self._make_keys(world)
         self._make_stores(world)
         self._make_way_out(world)
         self._make_makers(world)
         self._make_proofs(world)
         self.grants = self._grants(world)
         self.deliveries = self._deliveries(world)
+
+    def _make_keys(self, world: World) -> None:
+        """Keys, and what only they vouch for."""
+        settings = world.settings
+        self.keys = Keys(
+            store=world.store,
+            seals=world.seals,
+            clock=world.clock,
+            in_thread=world.signing,
+            period=settings.keys.rotation_period,
+            announce=settings.keys.announce,
+            retirement=key_retirement(settings),
+            algorithms=settings.keys.algorithms,
+            encryption=settings.keys.encryption,
+        )
+        self.stateless = StatelessTokens(self.keys, world.seals, world.issuer, world.clock)
 
     def _make_stores(self, world: World) -> None:
         settings, store, seals = world.settings, world.store, world.seals
@@ -177,14 +195,16 @@ class Parts:
         self.users = Users(store, clock, entropy)
         self.scopes = ScopeCatalogue(store, world.cache)
         self.details = DetailsTypes.of(settings.authorization.details_types)
-        self.answers = Answers(store, world.cache, world.reactor, partial(active, issuer=world.issuer))
+        write = partial(active, issuer=world.issuer)
+        self.answers = Answers(store, world.cache, world.reactor, write, self.stateless.read)
+        self.keys.changed.append(self.answers.keys_changed)
         self.once = Once(store)
         self.resources = ResourceGenerations(store, world.cache)
         self.statuses = StatusLists(store, clock, entropy, f"{world.issuer}{_path('status_list').partition('<')[0]}")
         self.status_sweep = StatusSweep(
             store, clock, world.reactor, new_identifier(entropy), settings.status_lists.ttl, world.counts.status_lists
         )
-        self.tokens = Tokens(store, world.cache, clock, self.statuses)
+        self.tokens = Tokens(store, world.cache, clock, self.statuses, self.stateless.read)
         self.outbox = Outbox(store, seals, clock, entropy, settings.outbox)
         self.consents = Consents(store, clock, sessions.consent_lifetime)
         self.sessions = Sessions(store, clock, entropy, sessions.idle, sessions.absolute)
@@ -201,19 +221,8 @@ class Parts:
         self.client_keys = ClientKeys(self.fetcher, world.cache.monotonic)
 
     def _make_makers(self, world: World) -> None:
-        """Keys, passwords and tokens."""
+        """Passwords and tokens."""
         settings, store, seals, events, clock = world.settings, world.store, world.seals, world.events, world.clock
-        self.keys = Keys(
-            store=store,
-            seals=seals,
-            clock=clock,
-            in_thread=world.signing,
-            period=settings.keys.rotation_period,
-            announce=settings.keys.announce,
-            retirement=key_retirement(settings),
-            algorithms=settings.keys.algorithms,
-            encryption=settings.keys.encryption,
-        )
         self.passwords = Passwords(_hasher(settings), world.hashing)
         policy = Policy(
             delayed_from=settings.users.lock_free_failures + 1,
@@ -245,6 +254,7 @@ class Parts:
             users=self.users,
             subjects=self.subjects,
             statuses=self.statuses,
+            stateless=self.stateless,
         )
 
     def _make_proofs(self, world: World) -> None:

@@ -152,6 +152,10 @@ class Watched:
         """Remove."""
         await self._store.forget(*refs)
 
+    async def bury(self, *writes: Write[Any]) -> None:
+        """Write the end of something."""
+        await self._store.bury(*writes)
+
     async def scan(self, index: str, cursor: str | None = None, limit: int = 100) -> Page[Any]:
         """List."""
         return await self._store.scan(index, cursor, limit)

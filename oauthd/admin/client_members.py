@@ -58,6 +58,7 @@ _ENDS = "When it is deleted unless it is used (seconds since 1970); null for nev
 _WITH_NONE = ("scopes", "unused_until")
 """Members that are None in the record where they are null here; others are empty."""
 _OUR_OWN = "People are not asked for consent, save for public applications on their own devices, and at /device."
+_STATELESS = "Its JWT access tokens are not written down, only their revocations are; they are in no list."
 _ROTATES = "Refresh tokens are replaced at use; those of public clients always are."
 
 _EXCHANGES = "Whose tokens it may exchange for its own, and for what (RFC 8693): nothing that no rule says."
@@ -157,6 +158,7 @@ class ClientMembers:
                 default=[],
             ),
             Member("access_format", Nullable(Choice(("jwt", "opaque"))), formats, default=None),
+            Member("stateless", Flag(), _STATELESS, default=False),
             Member(
                 "id_token_algorithm",
                 Nullable(Choice(self.offered.id_token_algorithms)),
@@ -274,6 +276,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "default_scopes": list(client.default_scopes),
         "resources": list(client.resources),
         "access_format": client.access_format or None,
+        "stateless": client.stateless,
         "id_token_algorithm": client.id_token_algorithm or None,
         "introspects": client.introspects,
         "machine_refresh": client.machine_refresh,

@@ -101,7 +101,7 @@ class Introspect:
             return introspection.active(found[1], self.issuer, self.subjects.of(caller.client, found[1].user_id))
         if len(token) > LONGEST_TOKEN:
             return INACTIVE
-        return seen_by(caller, await self.answers.find(digest))
+        return seen_by(caller, await self.answers.find(digest, token.encode("utf-8", "surrogatepass")))
 
 
 def _shows_anything(request: Request) -> bool:
@@ -174,7 +174,7 @@ class IntrospectionLesson:
         """The answer about an access token, as the store has it."""
         if value.startswith(REFRESH):
             return False
-        self._endpoint.answers.ask(sha256(value).digest(), partial(self._pass_on, waiter))
+        self._endpoint.answers.ask(sha256(value).digest(), partial(self._pass_on, waiter), value)
         return True
 
     def _pass_on(self, waiter: Told, outcome: Entry | Failure) -> None:

@@ -131,7 +131,8 @@ class IntrospectBatch:
         if short:
             reading = _Reading(len(short), told)
             for token in short:
-                self.introspect.answers.ask(sha256(token.encode()).digest(), partial(reading.tell, token))
+                said = token.encode()
+                self.introspect.answers.ask(sha256(said).digest(), partial(reading.tell, token), said)
             await reading.finished
         return told
 

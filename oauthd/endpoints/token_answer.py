@@ -32,7 +32,7 @@ _Body = tuple[bytes, Write[AccessToken], list[Write[Any]]]
 class TokenAnswer(Frozen, frozen=True):
     """A finished answer.
 
-    :ivar access: the access token's record.
+    :ivar access: the access token's record; `puts`: what is to be written of it, nothing where it is not written down.
     :ivar step: what must be carried out, the access token's record in it; None where that record is all there is.
     """
 
@@ -44,8 +44,8 @@ class TokenAnswer(Frozen, frozen=True):
 
     @property
     def puts(self) -> tuple[Write[Any], ...]:
-        """What is to be written for the access token itself."""
-        return (self.access, *listing(self.access))
+        """What is to be written for the access token itself: its record, where it is written down."""
+        return _puts(self.access)
 
 
 @frozen
@@ -149,11 +149,15 @@ class TokenAnswers:
 def _finished(wanted: Wanted, body: _Body) -> TokenAnswer:
     """With all that is to be written, under the grant's own conditions."""
     (_, redemption, _), (said, access, writes) = wanted, body
-    if not writes and not redemption.commit.alive:
+    if not writes and not (redemption.commit.alive or redemption.commit.absent):
         return TokenAnswer(said, access, None)
     if redemption.keeps is not None:
         writes.append(redemption.keeps(said))
-    return TokenAnswer(said, access, redemption.commit.writing(writes, puts=(access, *listing(access))))
+    return TokenAnswer(said, access, redemption.commit.writing(writes, puts=_puts(access)))
+
+
+def _puts(access: Write[AccessToken]) -> tuple[Write[Any], ...]:
+    return (access, *listing(access)) if access.ref.kind is kinds.ACCESS_TOKEN else listing(access)
 
 
 def _told_of(redemption: Redemption) -> Grant | None:

@@ -23,7 +23,7 @@ from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.confirmation import covers
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.introspection import may_see
-from oauthd.protocol.records import AccessToken, Binding, Client, Generations, Grant
+from oauthd.protocol.records import AccessToken, Binding, Client, Generations, Grant, Revoked
 from oauthd.protocol.token_exchange import foreign_act, foreign_may_act
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
@@ -45,6 +45,7 @@ class Presented:
     :ivar grant_id: its grant; "" for none.
     :ivar issued: the generations that it was issued under.
     :ivar ref: an access token, where it must still be when the exchange is done.
+    :ivar revoked: of one that is not written down, what must not be there then.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class Presented:
     grant_id: str = ""
     issued: Generations | None = None
     ref: Ref[AccessToken] | None = None
+    revoked: Ref[Revoked] | None = None
 
 
 @frozen
@@ -116,6 +118,11 @@ class PresentedTokens:
             if more[0] is None:
                 return None
             grant = more[0].record
+        revoked = None
+        if stored is None:
+            if self.tokens.unwritten_of(token) is None:
+                return None  # it was ended meanwhile
+            revoked = kinds.revoked(found.jti)
         return Presented(
             kind="access_token",
             source=found.client_id,
@@ -134,6 +141,7 @@ class PresentedTokens:
             grant_id=found.grant,
             issued=found.generations,
             ref=ref if stored is not None else None,
+            revoked=revoked,
         )
 
     async def _refresh(self, ask: Ask, token: str) -> Presented | None:

@@ -150,13 +150,16 @@ class TokenExchange:
         issued: str,
     ) -> Redemption:
         """A token beside one of ours, in the same grant."""
+        parent = subject.ref or subject.revoked
         return Redemption(
             scope=scope,
             # The subject's own, whatever is in force now: what was ended meanwhile stays so.
             generations=Generations(under.world, ask.generations.client, under.user),
             grant_id=subject.grant_id,
             audience=audience,
-            commit=Commit(alive=(subject.ref,) if subject.ref else ()),
+            commit=Commit(
+                alive=(subject.ref,) if subject.ref else (), absent=(subject.revoked,) if subject.revoked else ()
+            ),
             details=self._details(ask, subject.details),
             issued=issued,
             on_behalf=OnBehalf(
@@ -169,7 +172,7 @@ class TokenExchange:
                 session=subject.session,
                 act=act,
                 may_act=subject.may_act,
-                parent=subject.ref.ident if subject.ref else b"",
+                parent=parent.ident if parent else b"",
             ),
         )
 

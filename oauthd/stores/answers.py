@@ -5,6 +5,9 @@ too), and its grant (if it has one) stands. What is kept of it is the finished a
 on the cells of all of that. A token that was seen alive and is dead now stays as a tombstone: it never comes back, and
 who goes on asking for it costs no read. One that was never seen alive is not kept: it may be issued the next moment.
 
+A token that is not written down has no record, its signature tells the same; and one more name to stand on, the record
+of its revocation, which is read with the rest of what it stands on. An answer about it hears of that by its `grave`.
+
 Nobody is told that a token is alive by a reply that was on its way for longer than a proof counts (this process may
 have stood still), nor by a number from memory that was no more when the reply came: then it is read again.
 """
@@ -25,15 +28,16 @@ from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.records import AccessToken
 from oauthd.stores import kinds, naming
 from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, TOO_LATE, TRIES, Cache, Waiter, Waiters, fire, tell
-from oauthd.stores.entries import ALWAYS, Cell, Entry
+from oauthd.stores.entries import ALWAYS, Cell, Entry, SignedEntry
 from oauthd.stores.interface import IStore, Ref, StoreUnavailable
+from oauthd.stores.tokens import Unwritten, nobody
 
 MOST_UNDER_WAY = 2  # reads; what is asked meanwhile goes together with the next one, and costs less
 LARGEST_BATCH = 256  # keys in one read: a longer one would hold everybody's replies up
 SOON = 10.0  # seconds: a grant that ends sooner is read again, for it may have been given longer
 
 _Standing = tuple[object, ...]
-"""Client, user, grant, audience and generations of a token, which tell all that it stands on."""
+"""Client, user, grant, audience and generations of a token, and is it not written down? All that it stands on."""
 
 NOBODY = -1  # the number of a subject that has no generation today, and of a grant that is gone
 
@@ -43,6 +47,8 @@ class _Look:
     """What one look into the store found.
 
     :ivar records: of the tokens that exist, each with what it stands on.
+    :ivar graves: of those that are not written down, the names of the records that would revoke them.
+    :ivar buried: those of these names that there are.
     :ivar standings: for each thing to stand on, one of the tokens that do: most of a batch stand on the same.
     :ivar numbers: what stands of all that they stand on.
     :ivar remembered: the names whose number is from memory.
@@ -52,6 +58,8 @@ class _Look:
 
     records: dict[bytes, tuple[AccessToken, _Standing]]
     standings: dict[_Standing, AccessToken]
+    graves: dict[bytes, bytes]
+    buried: frozenset[bytes]
     numbers: dict[bytes, float]
     remembered: frozenset[bytes]
     touched: frozenset[bytes] | None
@@ -77,26 +85,35 @@ class Answers:
     """Finds answers about access tokens.
 
     :ivar write: the answer about a live token.
+    :ivar unwritten: finds tokens that are not written down.
     """
 
     store: IStore
     cache: Cache
     reactor: IReactorTime
     write: Callable[[AccessToken], bytes]
+    unwritten: Unwritten = nobody
     _next: dict[bytes, Waiters] = field(factory=dict, init=False, repr=False)
+    _texts: dict[bytes, bytes] = field(factory=dict, init=False, repr=False)
     _under_way: int = field(default=0, init=False)
 
-    def find(self, digest: bytes) -> Deferred[Entry]:
+    def find(self, digest: bytes, token: bytes = b"") -> Deferred[Entry]:
         """The entry about the token of that SHA-256: its `value` is the answer, `views` is not None where it has an
         audience. Not kept, it is good for one use, before its age ends.
+
+        :param token: itself; without it only one that is written down is found.
 
         Fails with `StoreUnavailable`. Cancelling it cancels nothing that others wait for.
         """
         waiting: Deferred[Entry] = Deferred()
-        self.ask(digest, partial(fire, waiting))
+        self.ask(digest, partial(fire, waiting), token)
         return waiting
 
-    def ask(self, digest: bytes, waiter: Waiter) -> None:
+    def keys_changed(self) -> None:
+        """Other keys sign, or some no more: what only a signature vouched for is to be verified again."""
+        self.cache.changed(naming.SIGNED)
+
+    def ask(self, digest: bytes, waiter: Waiter, token: bytes = b"") -> None:
         """As `find`, for who needs no Deferred: the waiter is told, at once or later."""
         cache = self.cache
         kept = cache.entries.get(digest)
@@ -112,31 +129,35 @@ class Answers:
             if not self._next and self._under_way < MOST_UNDER_WAY:
                 self.reactor.callLater(0, self._send)
             self._next[digest] = waiters
+            if token[:3] == b"eyJ":  # a JWT may be one that is not written down
+                self._texts[digest] = token
 
     def _send(self) -> None:
         asked, self._next = list(self._next.items()), {}
         for start in range(0, len(asked), LARGEST_BATCH):
             batch = dict(asked[start : start + LARGEST_BATCH])
+            texts = {one: self._texts.pop(one) for one in batch if one in self._texts} if self._texts else {}
             self._under_way += 1
-            ensureDeferred(self._read(batch)).addErrback(self._failed, batch).addBoth(self._done)
+            ensureDeferred(self._read(batch, texts)).addErrback(self._failed, batch, texts).addBoth(self._done)
 
     def _done(self, nothing: object) -> None:
         self._under_way -= 1
         if self._next and self._under_way < MOST_UNDER_WAY:
             self._send()
 
-    def _failed(self, failure: Failure, batch: dict[bytes, Waiters]) -> None:
+    def _failed(self, failure: Failure, batch: dict[bytes, Waiters], texts: dict[bytes, bytes]) -> None:
         alone = len(batch) == 1 or isinstance(failure.value, StoreUnavailable)
         for digest, waiters in batch.items():
             if alone:
                 self.cache.tell(failure, digest, waiters)
             else:  # a record that nobody can read shall harm nobody else
-                ensureDeferred(self._read({digest: waiters})).addErrback(self._failed, {digest: waiters})
+                one = {digest: waiters}
+                ensureDeferred(self._read(one, texts)).addErrback(self._failed, one, texts)
 
-    async def _read(self, batch: dict[bytes, Waiters]) -> None:
+    async def _read(self, batch: dict[bytes, Waiters], texts: dict[bytes, bytes]) -> None:
         cache = self.cache
         for attempt in range(TRIES):
-            look = await self._look(batch, remembering=not attempt)
+            look = await self._look(batch, texts, remembering=not attempt)
             if self._holds(look):
                 break
         else:
@@ -148,25 +169,32 @@ class Answers:
         for entry, waiters in zip(found, batch.values(), strict=True):
             tell(entry, waiters)
 
-    async def _look(self, batch: dict[bytes, Waiters], remembering: bool) -> _Look:
+    async def _look(self, batch: dict[bytes, Waiters], texts: dict[bytes, bytes], remembering: bool) -> _Look:
         ticket = self.cache.open()
         try:
             records: dict[bytes, tuple[AccessToken, _Standing]] = {}
             standings: dict[_Standing, AccessToken] = {}
-            for digest, record in zip(batch, await self.store.records(kinds.ACCESS_TOKEN, batch), strict=True):
+            graves: dict[bytes, Ref[Any]] = {}
+            for digest, stored in zip(batch, await self.store.records(kinds.ACCESS_TOKEN, batch), strict=True):
+                signed = stored is None and digest in texts
+                record = self.unwritten(texts[digest]) if signed else stored
                 if record is None:
                     continue
                 issued = record.generations
                 standing = (
                     record.client_id, record.user_id, record.grant, issued.world, issued.client, issued.user,
-                    record.audience, record.resource_generations,
+                    record.audience, record.resource_generations, signed,
                 )  # fmt: skip
                 if None not in standing:  # issued under generations of nobody it was dead from the beginning
                     records[digest] = record, standing
                     standings[standing] = record
-            remembered, numbers = await self._numbers(standings.values(), remembering)
+                    if signed:
+                        graves[digest] = kinds.revoked(record.jti)
+            remembered, numbers, buried = await self._numbers(standings, remembering, graves.values())
             touched = self.cache.touched(ticket)
-            return _Look(records, standings, remembered | numbers, frozenset(remembered), touched, ticket.sent)
+            named = {digest: naming.key(ref) for digest, ref in graves.items()} if graves else {}
+            known = remembered | numbers
+            return _Look(records, standings, named, buried, known, frozenset(remembered), touched, ticket.sent)
         finally:
             self.cache.close(ticket)
 
@@ -180,14 +208,17 @@ class Answers:
         return cache.fresh and look.touched is not None and look.touched.isdisjoint(look.remembered)
 
     async def _numbers(
-        self, records: Iterable[AccessToken], remembering: bool
-    ) -> tuple[dict[bytes, float], dict[bytes, float]]:
-        """What stands of all that these tokens stand on: from memory, and read now."""
+        self, standings: dict[_Standing, AccessToken], remembering: bool, graves: Iterable[Ref[Any]]
+    ) -> tuple[dict[bytes, float], dict[bytes, float], frozenset[bytes]]:
+        """What stands of all that these tokens stand on: from memory, and read now; and which of the graves there are.
+
+        These are always read: nobody remembers that there is none.
+        """
         remembered: dict[bytes, float] = {}
         subjects: dict[bytes, str] = {}
         grants: dict[bytes, Ref[Any]] = {}
-        for record in records:
-            for name, subject in _stands_on(record):
+        for standing, record in standings.items():
+            for name, subject in _stands_on(record, bool(standing[-1])):
                 number = self.cache.number(name) if remembering else None
                 if number is None:
                     subjects[name] = subject
@@ -203,13 +234,17 @@ class Answers:
             else:
                 remembered[name] = number
         read: dict[bytes, float] = {}
-        if subjects or grants:
-            found, numbers = await self.store.get_with_generations(list(grants.values()), list(subjects.values()))
-            for name, stored in zip(grants, found, strict=True):
+        buried: frozenset[bytes] = frozenset()
+        refs = [*grants.values(), *graves]
+        if subjects or refs:
+            found, numbers = await self.store.get_with_generations(refs, list(subjects.values()))
+            for name, stored in zip(grants, found, strict=False):
                 read[name] = NOBODY if stored is None else stored.record.expires_at
             for (name, subject), today in zip(subjects.items(), numbers, strict=True):
                 read[name] = today or (0 if subject.startswith("resource:") else NOBODY)
-        return remembered, read
+            if len(refs) > len(grants):
+                buried = frozenset([naming.key(one.ref) for one in found[len(grants) :] if one is not None])
+        return remembered, read, buried
 
     def _entries(self, batch: Iterable[bytes], look: _Look) -> list[Entry]:
         """What is now known of each token of a batch; kept, where it may be. Nothing else happens meanwhile."""
@@ -220,14 +255,15 @@ class Answers:
         grounds: dict[_Standing, _Ground] = {}
         try:
             for standing, record in look.standings.items():
-                grounds[standing] = self._ground(record, look, touched, aged)
+                grounds[standing] = self._ground(record, look, touched, aged, bool(standing[-1]))
             for digest in batch:
                 known = look.records.get(digest)
                 if known is not None:
                     record, ground = known[0], grounds[known[1]]
                     until = min(record.expires_at, ground.until)
-                    if ground.alive and now < until:
-                        found.append(self._alive(digest, record, until, look, ground.cells, touched))
+                    grave = look.graves.get(digest, b"") if look.graves else b""
+                    if ground.alive and now < until and grave not in look.buried:
+                        found.append(self._alive(digest, record, until, look, ground.cells, touched, grave))
                         continue
                 entry = Entry(INACTIVE, math.inf, aged, ())
                 if touched is not None and digest in cache.entries:
@@ -240,25 +276,28 @@ class Answers:
 
     def _alive(
         self, digest: bytes, record: AccessToken, until: float, look: _Look, cells: tuple[Cell, ...] | None,
-        touched: frozenset[bytes] | None,
+        touched: frozenset[bytes] | None, grave: bytes,
     ) -> Entry:  # fmt: skip
-        answer = self.write(record)
-        if cells is None or (touched and ACCESS_TOKEN_PREFIX + digest in touched):
+        answer, aged = self.write(record), look.sent + self.cache.longest
+        keeps = cells is not None and not (touched and (grave or ACCESS_TOKEN_PREFIX + digest) in touched)
+        if cells is None or not keeps:
             # Good for this one use, and no longer than a proof counts.
             entry = Entry(answer, until, look.sent + self.cache.max_staleness, ())
-            keeps = False
+        elif grave:
+            entry = SignedEntry(answer, until, aged, cells, grave)
         else:
-            entry = Entry(answer, until, look.sent + self.cache.longest, cells)
-            keeps = True
+            entry = Entry(answer, until, aged, cells)
         if record.audience:
             entry.views = {}
         if keeps:
             self.cache.keep(digest, entry)
         return entry
 
-    def _ground(self, record: AccessToken, look: _Look, touched: frozenset[bytes] | None, aged: float) -> _Ground:
+    def _ground(
+        self, record: AccessToken, look: _Look, touched: frozenset[bytes] | None, aged: float, signed: bool
+    ) -> _Ground:
         """What a token stands on, as the numbers tell; its cells are held, and know the numbers that were read."""
-        names = [name for name, _ in _issued_under(record)]
+        names = [name for name, _ in _issued_under(record, signed)]
         resources = [name for name, _ in _resources(record.audience)]
         issued = (record.generations.world, record.generations.client, record.generations.user)
         # A machine's token was issued under no user's generation, and none for resources that nobody had revoked yet.
@@ -291,20 +330,23 @@ class Answers:
         return cells
 
 
-def _stands_on(record: AccessToken) -> tuple[tuple[bytes, str], ...]:
+def _stands_on(record: AccessToken, signed: bool) -> tuple[tuple[bytes, str], ...]:
     """The names of the generations that a token stands on, and their subjects."""
-    issued_under = _issued_under(record)
+    issued_under = _issued_under(record, signed)
     return (*issued_under, *_resources(record.audience)) if record.audience else issued_under
 
 
-def _issued_under(record: AccessToken) -> tuple[tuple[bytes, str], ...]:
-    """Those that it was issued under, of the world, its client and its user."""
-    return _subjects(record.client_id, record.user_id if record.generations.user else "")  # 0 for a machine
+def _issued_under(record: AccessToken, signed: bool) -> tuple[tuple[bytes, str], ...]:
+    """Those that it was issued under, of the world, its client and its user.
+
+    :param signed: is it not written down? Then it stands on our keys, too.
+    """
+    return _subjects(record.client_id, record.user_id if record.generations.user else "", signed)  # 0 for a machine
 
 
 @lru_cache(maxsize=4096)
-def _subjects(client_id: str, user_id: str) -> tuple[tuple[bytes, str], ...]:
-    machine = (naming.WORLD, "world"), _subject("client", client_id)
+def _subjects(client_id: str, user_id: str, signed: bool) -> tuple[tuple[bytes, str], ...]:
+    machine = (naming.SIGNED if signed else naming.WORLD, "world"), _subject("client", client_id)
     return (*machine, _subject("user", user_id)) if user_id else machine
 
 

@@ -176,6 +176,9 @@ class IStore(Interface):
     def forget(*refs: Ref[Any]) -> Awaitable[None]:
         """Remove records."""
 
+    def bury(*writes: Write[Any]) -> Awaitable[None]:
+        """Write records of the end of things that are not records themselves; told and confirmed as removals are."""
+
     def scan(index: str, cursor: str | None = None, limit: int = 100) -> Awaitable[Page[Any]]:
         """A page of an index, in the order of its scores; dead members are skipped (a page may be short).
 

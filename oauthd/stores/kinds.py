@@ -68,6 +68,8 @@ def exchanged_for(digest: bytes) -> str:
 ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists, told=Told.REMOVALS)
 REFRESH_TOKEN = Kind("r", records.RefreshToken, _token_lists)
 GRANT = Kind("g", records.Grant, told=Told.REMOVALS)  # a change only lets it live longer
+REVOKED = Kind("v", records.Revoked, told=Told.CHANGES)
+UNWRITTEN = Kind("-", records.AccessToken)  # those that are not written down: there is nothing of this kind
 ANSWER = Kind("n", records.Answer)
 CODE = Kind("c", records.Code)
 PUSHED_REQUEST = Kind("p", records.PushedRequest)
@@ -99,7 +101,7 @@ LEASE = Kind("lease", records.Lease)
 KINDS: tuple[Kind[object], ...] = (
     ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, PUSHED_REQUEST, ONCE, DEVICE_CODE, USER_CODE, SESSION,
     INTERACTION, CONSENT, LOCKOUT, TALLY, INITIAL_ACCESS, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES,
-    KEY_RING, WORLD, SALT, STATUS, STATUS_LIST, STATUS_RANGE, LEASE, OUTBOX, CIBA,
+    KEY_RING, WORLD, SALT, STATUS, STATUS_LIST, STATUS_RANGE, LEASE, OUTBOX, CIBA, REVOKED,
 )  # type: ignore[assignment]  # Kind is invariant; the table only names them
 
 
@@ -111,6 +113,11 @@ def digest(token: str) -> bytes:
 def access_token(token: str) -> Ref[records.AccessToken]:
     """Where an access token of either format stands."""
     return ACCESS_TOKEN.at(digest(token))
+
+
+def revoked(jti: str) -> Ref[records.Revoked]:
+    """Where it stands that a token which was not written down is revoked."""
+    return REVOKED.at(jti)
 
 
 def grant(grant_id: str) -> Ref[records.Grant]:

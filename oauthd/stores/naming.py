@@ -28,6 +28,8 @@ _ESCAPED = str.maketrans({"%": "%25", "{": "%7B", "}": "%7D"})
 _MEMBER = re.compile(rb"([a-z]+)(?::|\{([^{}]+)\})(.*)", re.DOTALL)
 
 WORLD = b"gen:world"
+SIGNED = b"signed"
+"""What stands as long as the world's generation and our keys: what tokens that are not written down stand on."""
 BEAT = b"beat"
 PROCESSES, MEMORY = b"rates:processes", b"rates:memory"
 CHANNEL = b"oauthd:0"

@@ -241,6 +241,22 @@ class RedisStore(Queues):
         if entries:
             await self._connection.call(*entries)
 
+    async def bury(self, *writes: Write[Any]) -> None:
+        """Write the end of something; see `IStore`. Done twice it is the same."""
+        now = self._clock()
+        commands: list[Command] = []
+        for write in writes:
+            words = (self._channel, raw(write), time_to_live(write, now))
+            commands.append(scripts.BURY.on(naming.key(write.ref), args=words))
+        names = [naming.key(write.ref) for write in writes]
+        try:
+            await self._revoke(*commands)
+        finally:
+            self._tell_here(names)
+            if self._memory is not None:
+                for name, command in zip(names, commands, strict=True):  # also where it failed
+                    self._memory.buried(name, command)
+
     async def scan(self, index: str, cursor: str | None = None, limit: int = 100) -> Page[Any]:
         """A page of an index; see `IStore`. `limit` is held between 1 and `LONGEST_PAGE`."""
         position = None if cursor is None else cursors.read(index, cursor)

@@ -96,6 +96,10 @@ class Revocations:
         """A record was removed: the key of a token, a grant or a session, which is never used again."""
         self._keep(key, scripts.FORGET.on(key, args=(self.channel,)))
 
+    def buried(self, key: bytes, command: Command) -> None:
+        """The record of something's end was written, by that command."""
+        self._keep(key, command)
+
     def raised(self, key: bytes, number: int, *unbegun: int) -> None:
         """The generation of that key was raised to a number; `unbegun`: that of a subject that needs no beginning."""
         if number > 0:

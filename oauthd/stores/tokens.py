@@ -1,7 +1,8 @@
 """Issued tokens: found alive, listed, ended.
 
 A token is alive while its record exists, its generations are today's, and its grant (if it has one) stands. Ending is
-constant in cost whatever it covers: one token, a grant, all of a user or client, everything.
+constant in cost whatever it covers: one token, a grant, all of a user or client, everything. One that is not written
+down is alive in the same way, but for its record: there is one only once it is revoked. It is in no list.
 """
 
 from __future__ import annotations
@@ -11,19 +12,26 @@ import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, FirstError, ensureDeferred, gatherResults
 
 from oauthd.protocol import opaque
-from oauthd.protocol.records import AccessToken, Generations, Grant, RefreshToken
+from oauthd.protocol.records import AccessToken, Generations, Grant, RefreshToken, Revoked
 from oauthd.stores import kinds, naming
 from oauthd.stores.cache import Cache
-from oauthd.stores.interface import IStore, Page, Ref, Stored
+from oauthd.stores.interface import IStore, Page, Ref, Stored, Write
 from oauthd.stores.status_lists import StatusLists
 
 Token = AccessToken | RefreshToken
+Unwritten = Callable[[bytes], AccessToken | None]
+"""The record of a token that is not written down, by its signature; None for anything else."""
+CLOCKS = 300  # seconds that nodes' clocks may differ: so long a revocation outlives a token that is not written down
 LONGEST_TOKEN = 16384  # bytes; nothing that we hand out is longer
+
+
+def nobody(token: bytes) -> None:
+    """There are no tokens that are not written down."""
 
 
 @frozen
@@ -71,16 +79,38 @@ class Tokens:
     cache: Cache
     clock: Callable[[], float]
     statuses: StatusLists | None = None
+    unwritten: Unwritten = field(default=nobody)
 
     async def find_access(self, token: str) -> AccessToken | None:
-        """The live access token of that value, of either format; None for anything else."""
+        """The live access token of that value, of either format, written down or not; None for anything else."""
         if not 0 < len(token) <= LONGEST_TOKEN:
             return None
         (stored,) = await self.store.get(kinds.access_token(token))
-        if stored is None or not await self._live([stored]):
+        if stored is None:
+            return await self._standing(self.unwritten_of(token))
+        if not await self._live([stored]):
             return None
         found: AccessToken = stored.record
         return found
+
+    def unwritten_of(self, token: str) -> AccessToken | None:
+        """The record of a token that is not written down, alive or not; None for anything else."""
+        return self.unwritten(token.encode("utf-8", "surrogatepass"))
+
+    async def _standing(self, record: AccessToken | None) -> AccessToken | None:
+        """A token that is not written down, if it is alive: all that it stands on in one read."""
+        if record is None or record.expires_at <= self.clock():
+            return None
+        refs: list[Ref[Any]] = [kinds.revoked(record.jti)]
+        if record.grant:
+            refs.append(kinds.grant(record.grant))
+        users = [f"user:{record.user_id}"] * bool(record.user_id)
+        subjects = ["world", f"client:{record.client_id}", *users, *(f"resource:{uri}" for uri in record.audience)]
+        (revoked, *grant), numbers = await self.store.get_with_generations(refs, subjects)
+        today = Generations(numbers[0], numbers[1], numbers[2] if users else 0)
+        resources = {uri: number or 0 for uri, number in zip(record.audience, numbers[2 + len(users) :], strict=True)}
+        stands = today.covers(record.generations) and _for_resources(record, resources)
+        return record if stands and revoked is None and None not in grant else None
 
     async def find_refresh(self, token: str, even_spent: bool = False) -> tuple[str, RefreshToken] | None:
         """Grant id and record of a live refresh token; None for anything else.
@@ -148,7 +178,11 @@ class Tokens:
 
         :param record: its own, where that is known: then its status list tells it at once.
         """
-        await self._end(kinds.access_token(token), record)
+        unwritten = self.unwritten_of(token)
+        if unwritten is not None:
+            await self._end_unwritten(unwritten)
+        else:
+            await self._end(kinds.access_token(token), record)
 
     async def _end(self, ref: Ref[AccessToken], record: AccessToken | None) -> None:
         """End an access token, and then those that were exchanged for it, and for these.
@@ -158,14 +192,24 @@ class Tokens:
         await self.store.forget(ref)
         if record is not None and self.statuses is not None:
             await self.statuses.ended(record)
+        await self._end_exchanged(ref.ident)
+
+    async def _end_exchanged(self, ident: bytes) -> None:
         cursor: str | None = None
         while True:
-            page: Page[AccessToken] = await self.store.scan(kinds.exchanged_for(ref.ident), cursor)
+            page: Page[AccessToken] = await self.store.scan(kinds.exchanged_for(ident), cursor)
             for stored in page.items:
                 await self._end(stored.ref, stored.record)
             cursor = page.cursor
             if cursor is None:
                 return
+
+    async def _end_unwritten(self, record: AccessToken) -> None:
+        """By its jti: the same token may be written in other ways."""
+        await self.store.bury(Write(kinds.revoked(record.jti), Revoked(expires_at=record.expires_at + CLOCKS)))
+        if record.status and self.statuses is not None:
+            await self.statuses.end(record.status, record.expires_at)
+        await self._end_exchanged(kinds.revoked(record.jti).ident)
 
     async def find_grant(self, grant_id: str) -> Grant | None:
         """The grant of that id, while its record stands."""

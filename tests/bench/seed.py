@@ -27,6 +27,7 @@ from oauthd.nested_jwt import NestedJwts
 from oauthd.protocol import opaque
 from oauthd.protocol.records import UNBOUND, Binding, Client, Generations, Grant
 from oauthd.protocol.seals import Seals
+from oauthd.stateless import StatelessTokens
 from oauthd.stores import kinds
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import Write
@@ -146,7 +147,10 @@ async def sower(seeds: Seeds, store: RedisStore) -> Sower:
     users = Users(store, time.time, secrets.token_bytes)
     nested = NestedJwts(keys, no_keys, lambda client: (), in_place)
     statuses = StatusLists(store, time.time, secrets.token_bytes, f"{seeds.issuer}/oauth2/status-lists/")
-    minting = Minting(seeds.issuer, settings, keys, time.time, secrets.token_bytes, nested, users, subjects, statuses)
+    stateless = StatelessTokens(keys, keys.seals, seeds.issuer, time.time)
+    minting = Minting(
+        seeds.issuer, settings, keys, time.time, secrets.token_bytes, nested, users, subjects, statuses, stateless
+    )
     return Sower(seeds, store, minting, client, generations)
 
 

@@ -613,3 +613,32 @@ class MetadataTests(ExchangeCase):
         """RFC 8414: the grant type is among those that are supported."""
         told = ok(await self.server.get("/.well-known/oauth-authorization-server"))
         self.assertIn(GRANT, told["grant_types_supported"])
+
+
+class StatelessTests(ExchangeCase):
+    """Tokens that are not written down, as subject tokens and as what is got."""
+
+    async def test_of_one(self) -> None:
+        """Such a token is exchanged like others, until it is revoked; what was got ends with it, however it is spelled."""
+        app = await self.server.client("signed", stateless=True)
+        rule = {"from": "signed", "act": "both", "audience": ["files", "mail"]}
+        gateway = await self.exchanger("by", rule, stateless=True)
+        for subject in (
+            (await self.server.signed_in(app, self.alice, scope="openid read"))["access_token"],
+            ok(await self.server.token(app, "client_credentials", scope="read"))["access_token"],
+        ):
+            answer = await self.exchange(subject, gateway)
+            got = ok(answer)["access_token"]
+            self.assertTrue((await self.told(answer))["active"])
+            revoked = await self.server.post("/oauth2/revoke", {"token": subject}, basic=app.basic)
+            self.assertEqual(revoked.status, 200)
+            self.assertFalse((await self.server.introspect(got, self.files))["active"])
+            self.refused(await self.exchange(subject, gateway), "invalid_request")
+
+    async def test_revoked_meanwhile(self) -> None:
+        """One that is revoked while it is exchanged gives nothing."""
+        app = await self.server.client("signed", stateless=True)
+        gateway = await self.exchanger("by", {"from": "signed", "act": "both", "audience": ["files"]})
+        subject = ok(await self.server.token(app, "client_credentials", scope="read"))["access_token"]
+        self.overtaken_by(lambda: self.server.application.tokens.end_access(subject))
+        self.refused(await self.exchange(subject, gateway), "invalid_request")

@@ -21,7 +21,7 @@ from oauthd.protocol.jose.encryption import (
 from oauthd.protocol.jose.pairs import DECRYPTION, KeyPair, generate, load, private_jwk, public_jwk
 from oauthd.protocol.jose.public_keys import MOST_RSA_BITS, fits, public_key, read_key, thumbprint
 from oauthd.protocol.jose.segments import LONGEST, KeyUnknown, TokenRefused, decode, encode, peek
-from oauthd.protocol.jose.signing import Signer, at_hash, sign_hmac
+from oauthd.protocol.jose.signing import Signer, at_hash, head, sign_hmac
 from oauthd.protocol.jose.verifying import verify, verify_embedded, verify_hmac, verify_with
 
 ASYMMETRIC: Final = tuple(ALGORITHMS)
@@ -55,6 +55,7 @@ __all__ = [
     "encrypts_with",
     "fits",
     "generate",
+    "head",
     "is_encrypted",
     "judge_encrypted",
     "load",

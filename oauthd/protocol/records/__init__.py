@@ -29,6 +29,7 @@ from oauthd.protocol.records.tokens import (
     Once,
     PushedRequest,
     RefreshToken,
+    Revoked,
     Spent,
     UserCode,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "Record",
     "RefreshToken",
     "Resources",
+    "Revoked",
     "Salt",
     "Scope",
     "Scopes",

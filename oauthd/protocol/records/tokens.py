@@ -199,6 +199,12 @@ class Once(Record, frozen=True):
     expires_at: int = field(name="e")
 
 
+class Revoked(Record, frozen=True):
+    """A token that was not written down is revoked, known by its `jti`; kept until nobody would believe it anyway."""
+
+    expires_at: int = field(name="e")
+
+
 class DeviceCode(Record, frozen=True):
     """A device authorization (RFC 8628) on its way: `pending`, then `approved` or `denied`, both of them for good.
 
