@@ -10,6 +10,7 @@ from oauthd.config import TokenSettings
 from oauthd.minting import Order
 from oauthd.protocol import jose
 from oauthd.protocol.records import Generations
+from oauthd.stores.status_lists import entry
 from tests.server import App, ServerCase, ok
 from tests.web.lane import listening
 
@@ -322,3 +323,21 @@ class SlowTests(StatelessCase):
         await self.revoke(token)
         self.assertFalse(await self.server.active(token))
         self.assertEqual(await self.kept(), [b"v:" + jose.peek(token)[1]["jti"].encode()])
+
+
+class ListedTests(ServerCase):
+    """Tokens that are not written down and stand in a status list."""
+
+    async def test_revoked(self) -> None:
+        """Only their place is written; it is told there, and by introspection, that one was ended."""
+        app = await self.server.client("app", stateless=True, status_listed=True)
+        token = str(ok(await self.server.token(app, "client_credentials"))["access_token"])
+        index = jose.peek(token)[1]["status"]["status_list"]["idx"]
+        self.assertTrue(await self.server.active(token))
+        self.assertFalse([key for key in await self.server.keys() if key[:2] == b"a:"])
+        revoked = await self.server.post("/oauth2/revoke", {"token": token}, basic=app.basic)
+        self.assertEqual(revoked.status, 200)
+        self.assertFalse(await self.server.active(token))
+        (stored,) = await self.server.store.get(entry(index))
+        assert stored is not None
+        self.assertTrue(stored.record.ended)
