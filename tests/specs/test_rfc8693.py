@@ -619,7 +619,7 @@ class StatelessTests(ExchangeCase):
     """Tokens that are not written down, as subject tokens and as what is got."""
 
     async def test_of_one(self) -> None:
-        """Such a token is exchanged like others, until it is revoked; what was got ends with it, however it is spelled."""
+        """Such a token is exchanged like others, until it is revoked; what was got ends with it."""
         app = await self.server.client("signed", stateless=True)
         rule = {"from": "signed", "act": "both", "audience": ["files", "mail"]}
         gateway = await self.exchanger("by", rule, stateless=True)
