@@ -159,6 +159,16 @@ class IntrospectionTests(StatelessCase):
         self.assertEqual((await self.server.get("/api/v1/oauth/scopes", bearer=bearer)).status, 401)
         self.assertEqual((await self.server.userinfo(tokens["access_token"])).status, 401)
 
+    async def test_many_at_once(self) -> None:
+        """In a batch they are told like alone."""
+        server = await self.server.client("rs")
+        tokens = [await self.machine() for _ in range(3)]
+        await self.revoke(mirrored(tokens[1]))
+        answer = await self.server.http.request(
+            "POST", "/oauth2/introspect/batch", json_body={"tokens": tokens}, basic_auth=server.basic
+        )
+        self.assertEqual([one["active"] for one in ok(answer)["results"]], [True, False, True])
+
     async def test_the_fast_lane(self) -> None:
         """The lane learns of them and forgets them like others."""
         listening(self, self.server)
