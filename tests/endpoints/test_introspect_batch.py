@@ -243,7 +243,7 @@ class FreshnessTests(BatchCase):
         await self.store("late")
         ask = self.endpoint.answers.ask
         held: list[Any] = []
-        self.patch(type(self.endpoint.answers), "ask", lambda _, digest, waiter: held.append((digest, waiter)))
+        self.patch(type(self.endpoint.answers), "ask", lambda _, digest, waiter, token: held.append((digest, waiter)))
         batch = Deferred.fromCoroutine(self.told([*self.names, "late"]))
         for _ in range(50):
             await deferLater(reactor, 0)
@@ -251,7 +251,7 @@ class FreshnessTests(BatchCase):
         for end in (self.names[2], self.names[7]):
             await self.server.application.tokens.end_access(end)
         patched, held = held, []
-        self.patch(type(self.endpoint.answers), "ask", lambda _, digest, waiter: ask(digest, waiter))
+        self.patch(type(self.endpoint.answers), "ask", lambda _, digest, waiter, token: ask(digest, waiter))
         for digest, waiter in patched:
             ask(digest, waiter)
         told = [one["active"] for one in await batch]
@@ -292,7 +292,7 @@ class FreshnessTests(BatchCase):
         await self.active(self.names)
         ask = self.endpoint.answers.ask
 
-        def failing(_: Any, digest: bytes, waiter: Any) -> None:
+        def failing(_: Any, digest: bytes, waiter: Any, token: bytes) -> None:
             if len(seen) == 1:
                 waiter(Failure(StoreUnavailable("away")))
             else:
