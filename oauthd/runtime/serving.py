@@ -103,7 +103,7 @@ class Serving:
         application = self.application = Application(self._world(reach))
         await application.keys.open()
         await application.subjects.open()
-        reach.connection.on_new_server.append(application.statuses.give_up)
+        reach.connection.on_new_server.append(application.statuses.another_server)
         reach.invalidation.watchers[naming.key(RING)] = lambda: ensureDeferred(self._tend(application))
         if self.first:
             await self._found(application)

@@ -9,9 +9,9 @@ that is needed to judge it: a token without a record of its own can be listed to
 Bits only ever go from valid to invalid. One token's end is entered here at once (`mark`); what ends many, and what went
 past here, is found by `status_sweep`, which looks at every place regularly. Signing a list is for the endpoint.
 
-What a failover forgets may be given out twice, as it may forget tokens: with `store.revocation_wait` or
-`store.revocation_fsync` a block counts only when it is confirmed. A process that meets another server gives up what it
-has in hand.
+A failover may forget that blocks were given out. So a process that meets another server gives up what it has in hand,
+and leaves out more blocks than can have been forgotten before it takes one; and with `store.revocation_wait` or
+`store.revocation_fsync` a block counts only when it is confirmed.
 """
 
 # mypy: allow-untyped-calls
@@ -39,6 +39,7 @@ BLOCKS = SIZE // BLOCK  # of a list
 AHEAD = 16  # blocks that are noted at once, for who asks next has nothing to note then
 LOW = 256  # places in hand, from which on the next block is asked for before it is needed
 HOLD = 3600  # seconds for which places in hand may be used
+SKIP = 64  # blocks that another server may have forgotten: those of a second, at 65,000 tokens a second
 SLOW = 60  # seconds: a block that took longer to get is not used
 KEEP = 30 * 86400  # seconds for which a list outlives the last look at it
 _SEQUENCE = "status blocks"
@@ -91,6 +92,7 @@ class StatusLists:
     _drawing: bool = field(default=False, init=False)
     _waiting: list[Deferred[None]] = field(factory=list, init=False, repr=False)
     _epoch: int = field(default=0, init=False)
+    _skips: int = field(default=0, init=False)
     _marks: dict[int, set[int]] = field(factory=dict, init=False, repr=False)
     _lock: DeferredLock = field(factory=DeferredLock, init=False, repr=False)
 
@@ -118,9 +120,14 @@ class StatusLists:
         return found
 
     def give_up(self) -> None:
-        """Another server may have given these places to others: use none of them any more."""
+        """Use none of the places in hand any more."""
         self._epoch += 1
         self._hand.clear()
+
+    def another_server(self) -> None:
+        """The store is another server, which may not know what the last one gave out, to this process or to others."""
+        self.give_up()
+        self._skips = SKIP
 
     def reference(self, index: int) -> Any:
         """The `status` claim of a token in that place."""
@@ -147,6 +154,9 @@ class StatusLists:
     async def _drawn(self) -> None:
         """Take another block; those who wait are told then, and look for themselves."""
         began, epoch = self.clock(), self._epoch
+        while self._skips:
+            await self.store.next_number(_SEQUENCE)
+            self._skips -= 1
         block = await self.store.next_number(_SEQUENCE) - 1
         number, part = divmod(block, BLOCKS)
         given = await self._given(number, part, int(began))

@@ -120,10 +120,16 @@ class PlacesTests(StatusCase):
         self.assertEqual(await self.command("GET", "sequence:status blocks"), b"2")
 
     async def test_another_server(self) -> None:
-        """What was in hand when another server was met is used no more."""
-        await self.lists.place()
-        self.lists.give_up()
-        self.assertIsNone(self.lists.at_hand())
+        """What was in hand when another server was met is used no more; nor what that one does not know of."""
+        processes = [self.process() for _ in range(10)]
+        used = {await process.place() for process in processes}
+        await self.command("SET", "sequence:status blocks", 2)
+        for process in processes:
+            process.another_server()
+            self.assertIsNone(process.at_hand())
+        for process in processes:
+            used |= {await process.place() for _ in range(BLOCK)}
+        self.assertEqual(len(used), 10 + 10 * BLOCK)
 
     async def test_store_away(self) -> None:
         """Without a store nobody waits for ever for a place, and the next one asks again."""
