@@ -39,6 +39,7 @@ from oauthd.endpoints.introspect_batch import IntrospectBatch
 from oauthd.endpoints.jwks import Jwks
 from oauthd.endpoints.metadata import Metadata
 from oauthd.endpoints.par import Par
+from oauthd.endpoints.protected_resource import ProtectedResources
 from oauthd.endpoints.register import Quota, Register
 from oauthd.endpoints.register_client import RegisterClient
 from oauthd.endpoints.registration import Registration
@@ -65,6 +66,7 @@ from oauthd.protocol import acr, ciba, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
 from oauthd.protocol.requirements import Verdicts
+from oauthd.protocol.resource_metadata import Resource
 from oauthd.subjects import TYPES
 from oauthd.web.routes import AGGREGATION, GLOBAL_REVOCATION, REGISTRATION, ROUTES
 
@@ -103,6 +105,7 @@ class Application(Parts):
             self.initial_access, self.administrator, world.settings.registration.allow, self.loopback
         )
         self.offered = self._offered()
+        self.declared = tuple(map(Resource.of, world.settings.protected_resources.declared))
         self.endpoints: Mapping[str, Endpoint] = {
             **self._protocol_endpoints(world),
             **self._public(world),
@@ -159,6 +162,14 @@ class Application(Parts):
         return {
             "jwks": Jwks(self.keys),
             "metadata": self._metadata(world),
+            "protected_resource": ProtectedResources(
+                issuer=world.issuer,
+                resources=self.declared,
+                keys=self.keys,
+                algorithm=settings.protected_resources.signed or "",
+                proof_algorithms=_proof_algorithms(settings),
+                clock=world.clock,
+            ),
             "health.live": Live(),
             "health.ready": Ready(world.condition, world.counts.proof),
             "status_list": StatusList(
@@ -240,6 +251,7 @@ class Application(Parts):
             requests=self.requests.metadata(),
             backchannel=self.backchannel_authentication.metadata(self._delivery_modes),
             documents=world.settings.client_documents.allow != "off",
+            resources=tuple(one.resource for one in self.declared),
         )
 
     @property

@@ -8,7 +8,7 @@ from oauthd.config.backchannel import CibaSettings
 from oauthd.config.commandline import Flag, flags
 from oauthd.config.declarations import Settings
 from oauthd.config.derived import https_only, key_retirement, master_keys
-from oauthd.config.documents import ClientDocumentSettings
+from oauthd.config.documents import ClientDocumentSettings, ResourceSettings
 from oauthd.config.introspection import IntrospectionSettings
 from oauthd.config.issuer import issuer_of
 from oauthd.config.limits import LimitSettings
@@ -65,6 +65,7 @@ __all__ = [
     "OutboxSettings",
     "RedisAddress",
     "RegistrationSettings",
+    "ResourceSettings",
     "ServerSettings",
     "SessionSettings",
     "Settings",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import attrs
 
 from oauthd.config.backchannel import CibaSettings
-from oauthd.config.documents import ClientDocumentSettings
+from oauthd.config.documents import ClientDocumentSettings, ResourceSettings
 from oauthd.config.introspection import IntrospectionSettings
 from oauthd.config.limits import LimitSettings
 from oauthd.config.policy import (
@@ -70,3 +70,4 @@ class Settings:
     exchange: ExchangeSettings = attrs.Factory(ExchangeSettings)
     jwt_bearer: JwtBearerSettings = attrs.Factory(JwtBearerSettings)
     introspection: IntrospectionSettings = attrs.Factory(IntrospectionSettings)
+    protected_resources: ResourceSettings = attrs.Factory(ResourceSettings)

@@ -7,8 +7,10 @@ from typing import Literal
 import attrs
 
 from oauthd.config import checks
+from oauthd.config.algorithms import Signature
 from oauthd.config.setting import setting
 from oauthd.protocol.client_documents import is_pattern
+from oauthd.protocol.resource_metadata import Resource
 
 
 def _hosts(value: tuple[str, ...]) -> None:
@@ -75,4 +77,29 @@ class ClientDocumentSettings:
         help="For how many such clients that were not kept before one person may sign in.",
         unit="clients an hour",
         between=(1, 1_000_000),
+    )
+
+
+def _resources(value: tuple[str, ...]) -> None:
+    checks.different(tuple(Resource.of(text).resource for text in value))
+
+
+@attrs.frozen
+class ResourceSettings:
+    """Metadata of protected resources (RFC 9728), which resource servers point to or copy."""
+
+    declared: tuple[str, ...] = setting(
+        (),
+        help="The resources, each as JSON: resource, its identifier, and whatever else RFC 9728 section 2 has, such as "
+        "scopes_supported and resource_name. This server is added to authorization_servers. Told at "
+        "/.well-known/oauth-protected-resource?resource=..., and where RFC 9728 section 3.1 says for those that are at "
+        "this server's host; the metadata list them as protected_resources.",
+        spec="RFC 9728 section 2",
+        check=_resources,
+    )
+    signed: Signature | None = setting(
+        None,
+        help="The algorithm that signs them, as signed_metadata; one of keys.algorithms. When not set they are not "
+        "signed.",
+        spec="RFC 9728 section 2.2",
     )

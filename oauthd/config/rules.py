@@ -83,6 +83,12 @@ def _has_key(key: str) -> Rule:
     return Rule((key, "keys.algorithms"), check)
 
 
+def _signed_resources(settings: Settings) -> None:
+    name = settings.protected_resources.signed
+    if name is not None and name not in settings.keys.algorithms:
+        raise ValueError(f"protected_resources.signed ({name}) must be one of keys.algorithms")
+
+
 def _administrator(settings: Settings) -> None:
     given = attrs.astuple(settings.administrator)
     names = [field.name for field in attrs.fields(type(settings.administrator))]
@@ -127,6 +133,7 @@ RULES: tuple[Rule, ...] = (
     not_above("status_lists.ttl", "status_lists.lifetime", equal=False),
     _has_key("tokens.access_algorithm"),
     _has_key("tokens.id_token_algorithm"),
+    Rule(("protected_resources.signed", "keys.algorithms"), _signed_resources),
     not_above("users.lock_free_failures", "users.lock_after", equal=False),
     not_above("users.password_min_length", "users.password_max_length"),
     Rule(

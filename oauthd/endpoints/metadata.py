@@ -31,6 +31,7 @@ class Metadata:
     :ivar aliases: members of `endpoints`, and where clients with certificates find them; empty where they find them at
         the same place.
     :ivar documents: may clients be described at the address that is their id?
+    :ivar resources: those that are declared.
     :ivar proof_algorithms: those of DPoP proofs; () where there is no DPoP.
     """
 
@@ -46,6 +47,7 @@ class Metadata:
     certificates: bool = False
     aliases: Mapping[str, str] = field(factory=dict)
     documents: bool = False
+    resources: Sequence[str] = ()
     prompts: Sequence[str] = ("none", "login", "consent", "select_account")
     body: bytes = field(init=False, repr=False)
 
@@ -103,6 +105,7 @@ class Metadata:
             **self.backchannel,
             "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
             # draft-ietf-oauth-client-id-metadata-document section 5
+            **({"protected_resources": list(self.resources)} if self.resources else {}),  # RFC 9728 section 4
             **({"client_id_metadata_document_supported": True} if self.documents else {}),
         }
 

@@ -105,6 +105,11 @@ ROUTES: tuple[Route, ...] = (
     _row("/.well-known/oauth-authorization-server", cors=True, GET="metadata"),
     _row("/oauth2/status-lists", cors=True, member=AGGREGATION, GET="status_list_aggregation"),
     _row("/oauth2/status-lists/<number>", cors=True, GET="status_list"),
+    _row(
+        "/.well-known/oauth-protected-resource /.well-known/oauth-protected-resource/<path:place>",
+        cors=True,
+        GET="protected_resource",
+    ),
     # health
     _row("/health/live", GET="health.live"),
     _row("/health/ready", GET="health.ready"),

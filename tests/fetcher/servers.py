@@ -76,13 +76,17 @@ class Authority:
 
         :param days: how long ago its time began, and how long it will last.
         """
+        file = self.vouches_as_text(*names, days=days, called=called)
+        options: CertificateOptions = PrivateCertificate.loadPEM(file).options()
+        return options
+
+    def vouches_as_text(self, *names: str, days: tuple[int, int] = (1, 1), called: str = "host") -> bytes:
+        """The same, key and certificate, as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         made = builder(common(called), self.certificate.subject, key, *days)
         if names:
             made = made.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
-        file = pem(key, made.sign(self.key, hashes.SHA256()))
-        options: CertificateOptions = PrivateCertificate.loadPEM(file).options()
-        return options
+        return pem(key, made.sign(self.key, hashes.SHA256()))
 
 
 def _general(name: str) -> x509.GeneralName:
