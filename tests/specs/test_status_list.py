@@ -422,6 +422,19 @@ class EndTests(AdminCase):
         await self.done("DELETE", TOKENS, status=204, all="true")
         await self.ends(one, (await self.sign_in())["access_token"])
 
+    async def test_not_written_down(self) -> None:
+        """Tokens that are not written down: valid as long as they live, ended one by one and with their client."""
+        app = await self.server.client("stateless", status_listed=True, stateless=True)
+        one, two = await machine(self.server, app), await machine(self.server, app)
+        other = await machine(self.server, self.app)
+        await self.pass_ttl()
+        self.assertEqual([await told(self.server, token) for token in (one, two)], [VALID, VALID])
+        await self.server.post("/oauth2/revoke", {"token": one}, basic=app.basic)
+        self.assertEqual(await told(self.server, one), INVALID)
+        await self.ends(one, two)
+        await self.done("DELETE", TOKENS, status=204, client_id="stateless")
+        await self.ends(two, other)
+
     async def test_stays(self) -> None:
         """An ended token stays invalid while more looks pass, and until it has expired."""
         one = await machine(self.server, self.app)
