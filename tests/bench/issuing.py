@@ -9,7 +9,10 @@ from tests.bench.comparing import Bench
 from tests.bench.introspection import first
 from tests.bench.results import Goal, Result
 from tests.bench.stage import PASSWORD, SCOPE, Ask
+from tests.wire import encoded
 
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 CHAINS = 96  # of refresh tokens: some more than connections
 
 
@@ -40,3 +43,18 @@ def refresh(bench: Bench) -> Iterator[Result]:
             klein=False,
             warming=0,
         )
+
+
+def exchange(bench: Bench) -> Iterator[Result]:
+    """A gateway gets a token of its own for somebody's, again and again (RFC 8693)."""
+    stage = bench.stage
+    user_id = stage.visitor.user("exchanged", PASSWORD)
+    for name, of in (("opaque", stage.opaque), ("JWT ES256", stage.jwt)):
+        kind = "opaque" if of is stage.opaque else "jwt"
+        token = first(stage.tokens(kind, 1, of, user_id, "exchanged"))
+        gateway = stage.visitor.client(
+            f"Gateway {name}", grant_types=[EXCHANGE], access_format=kind, exchanges=[{"from": of.client_id}]
+        )
+        asked = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN}
+        ask = Ask("/oauth2/token", gateway.auth, encoded(asked))
+        yield bench.compare(f"token exchange, {name}", Goal(), ask, "", klein=False)

@@ -47,6 +47,7 @@ ROWS: tuple[Row, ...] = (
         issuing.client_credentials,
     ),
     Row("refresh", "refresh rotation, each connection along its own chain", "at most 25 x nginx", issuing.refresh),
+    Row("exchange", "token exchange by Basic, stored before the answer", "reported", issuing.exchange),
     Row("dpop", "client_credentials with Basic and a DPoP proof, each proof once", "reported", proving.dpop),
     Row(
         "private_key_jwt",
