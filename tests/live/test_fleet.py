@@ -5,6 +5,7 @@ which is not, and nobody ever that one is dead which lives.
 
 from __future__ import annotations
 
+import contextlib  # whole: a test module's own `suppress` would be trial's
 import math
 import random
 import signal
@@ -12,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any
 
 from attrs import define, field
@@ -25,6 +26,9 @@ from tests.wire import Answer
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 RESOURCES = ("https://orders.example", "https://stock.example")
+WAYS = ("token", "", "subject", "user", "grant", "token", "resource")
+"""How things end, in turn; a number of them that the nodes do not divide."""
+EXCHANGES = 4  # of one token
 TOGETHER = 300  # tokens in a request
 KNOWN = 1500  # tokens that are asked about; the oldest are left alone
 WHILE = 2.5  # seconds that each state of things lasts
@@ -104,8 +108,8 @@ class FleetTests(OutageCase):
 
     def test_under_load(self) -> None:
         """Through cut, silent and late subscriptions, a node that stands still, and a store that stops and starts."""
-        work = [threading.Thread(target=self.serving, args=(server,)) for server in self.servers]
-        work.append(threading.Thread(target=self.issuing))
+        work = [threading.Thread(target=self.working, args=(self.serving, server)) for server in self.servers]
+        work.append(threading.Thread(target=self.working, args=(self.issuing,)))
         for thread in work:
             thread.start()
         try:
@@ -117,7 +121,7 @@ class FleetTests(OutageCase):
         counts = self.fleet.counts
         print(f"{', '.join(f'{name}: {count}' for name, count in sorted(counts.items()))}")
         self.assertEqual(self.fleet.faults, [])
-        for name in ("batches", "batches refused", "exchange", "token", "grant", "subject", "user", "resource"):
+        for name in ("batches", "batches refused", "exchange", *filter(None, WAYS)):
             self.assertGreater(counts[name], 0, name)
 
     def happenings(self) -> None:
@@ -142,11 +146,18 @@ class FleetTests(OutageCase):
         self.redis.begin()
         time.sleep(2 * WHILE)
 
+    def working(self, work: Callable[..., None], *words: Any) -> None:
+        """What a thread does; an error of the test itself is a fault, too."""
+        try:
+            work(*words)
+        except Exception as error:
+            self.fleet.faults.append(repr(error))
+
     def serving(self, caller: App) -> None:
         """A resource server: batch after batch, at one node and the other."""
         while not self.fleet.over.is_set():
             for node in self.fleet.nodes:
-                with suppress(Unreachable), closing(node.http.line()) as line:
+                with contextlib.suppress(Unreachable), closing(node.http.line()) as line:
                     for _ in range(10):
                         self.fleet.asking(line, node, caller)
 
@@ -156,7 +167,7 @@ class FleetTests(OutageCase):
         while not self.fleet.over.is_set():
             number += 1
             node = self.fleet.nodes[number % 2]
-            with suppress(Unreachable):
+            with contextlib.suppress(Unreachable):
                 self.family(node, number)
 
     def family(self, node: Daemon, number: int) -> None:
@@ -164,25 +175,25 @@ class FleetTests(OutageCase):
         person, resource = random.randrange(len(self.people)), random.choice(RESOURCES)
         user_id = self.people[person]
         asked = {"grant_type": "password", "username": f"person{person}", "password": PASSWORD}
-        given = self.given(node, self.app, user_id, "", number, **asked)
+        given = self.given(node, self.app, asked, Known("", user_id, "", number))
         if given is None:
             return
         subject = {"subject_token": given["access_token"], "subject_token_type": ACCESS_TOKEN}
-        if self.given(node, self.gateway, user_id, resource, number, grant_type=EXCHANGE, resource=resource, **subject):
-            self.fleet.counts["exchange"] += 1
-        ways = ["none", "none", "token", "subject", "grant"] * 8 + ["user", "resource"]
-        self.ended(random.choice(ways), node, number, given, user_id, resource)
+        asked = {"grant_type": EXCHANGE, "resource": resource, **subject}
+        for _ in range(EXCHANGES):
+            if self.given(node, self.gateway, asked, Known("", user_id, resource, number)):
+                self.fleet.counts["exchange"] += 1
+        self.ended(WAYS[number % len(WAYS)], node, number, given, user_id, resource)
 
-    def given(
-        self, node: Daemon, app: App, user_id: str, resource: str, number: int, **form: str
-    ) -> dict[str, Any] | None:
+    def given(self, node: Daemon, app: App, form: dict[str, str], known: Known) -> dict[str, Any] | None:
         """A token answer; None where there is none now."""
         answer = node.http.post("/oauth2/token", form, basic_auth=app.auth)
         if answer.status != 200:
             self.fleet.counts[f"token requests answered {answer.status}"] += 1
             return None
         found: dict[str, Any] = answer.json()
-        self.fleet.tokens.append(Known(found["access_token"], user_id, resource, number))
+        known.value = found["access_token"]
+        self.fleet.tokens.append(known)
         return found
 
     def ended(
