@@ -23,10 +23,12 @@ from oauthd.admin.scopes import ScopesResource
 from oauthd.admin.tokens import TokensResource
 from oauthd.admin.users import PasswordRule, UsersResource
 from oauthd.config import RegistrationSettings, Settings
+from oauthd.deliveries import Maker
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
 from oauthd.endpoints.backchannel_authentication import BackchannelAuthentication
+from oauthd.endpoints.backchannel_notification import Ping, Push
 from oauthd.endpoints.client_configuration import ClientConfiguration
 from oauthd.endpoints.described_clients import DescribedClients
 from oauthd.endpoints.device_authorization import DeviceAuthorization
@@ -257,7 +259,18 @@ class Application(Parts):
     @property
     def _delivery_modes(self) -> tuple[str, ...]:
         """How clients learn of the outcome of backchannel authentication."""
-        return (ciba.POLL,)
+        strict = self.world.settings.server.profile == FAPI2  # FAPI-CIBA section 5.2.2 item 4
+        return (ciba.POLL, ciba.PING) if strict else ciba.MODES
+
+    def _makers(self) -> Mapping[str, Maker]:
+        push = Push(
+            backchannel=self.backchannel,
+            answers=TokenAnswers(self.minting, self.resources),
+            tokens=self.tokens,
+            access_lifetime=self.world.settings.tokens.access_lifetime,
+            clock=self.world.clock,
+        )
+        return {**super()._makers(), "ciba_ping": Ping(self.backchannel), "ciba_push": push}
 
     @property
     def _signatures(self) -> tuple[str, ...]:

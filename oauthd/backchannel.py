@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from attrs import frozen
 from msgspec.structs import replace
@@ -30,6 +31,7 @@ from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, tallies
 from oauthd.stores.clients import Clients
 from oauthd.stores.interface import IStore, Page, Ref, Stored, Write
+from oauthd.stores.outbox import Note, Outbox
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.swap import readings, swap
 from oauthd.stores.users import is_administrator
@@ -69,6 +71,7 @@ class BackchannelRequests:
     scopes: ScopeCatalogue
     details: DetailsTypes
     seals: Seals
+    outbox: Outbox
     events: Events
     settings: Settings
     clock: Callable[[], float]
@@ -195,8 +198,34 @@ class BackchannelRequests:
                 about = {"request": request_id(found.ref), "user_id": settled.user_id, **facts}
                 told = "ciba.approved" if status == "approved" else "ciba.denied"
                 self.events.tell(told, client_id=settled.client_id, **about)
+                await self.tell(found.ref, settled)
                 return True
         return False
+
+    async def tell(self, ref: Ref[BackchannelRequest], settled: BackchannelRequest) -> None:
+        """Have the client told of a decision, where it wants to be; it may be told twice."""
+        if settled.notify:
+            facts = {"family": ref.slot, "digest": ref.ident.hex()}
+            await self.outbox.add(Note(f"ciba_{settled.mode}", settled.client_id, facts, settled.usable_until))
+
+    def opened(self, request: BackchannelRequest) -> tuple[str, str]:
+        """The auth_req_id, and the token that its client has given to be told with.
+
+        :raises SealBroken: when the master key that sealed them is gone.
+        """
+        auth_req_id, token, *_ = self._sealed(request).decode().split(" ", 2)
+        return auth_req_id, token
+
+    def keeping(self, request: BackchannelRequest, answer: bytes) -> BackchannelRequest:
+        """The request with the answer that is pushed for it: what is sent again is to be the same."""
+        return replace(request, notify=self.seals.seal(PURPOSE, b"%b %b" % (self._sealed(request), answer)))
+
+    def kept(self, request: BackchannelRequest) -> bytes:
+        """That answer."""
+        return self._sealed(request).split(b" ", 2)[2]
+
+    def _sealed(self, request: BackchannelRequest) -> bytes:
+        return self.seals.open(PURPOSE, request.notify)
 
     async def _count(self, client_id: str, person: str, now: int) -> None:
         counted: list[Ref[Tally]] = []
@@ -232,6 +261,11 @@ class BackchannelRequests:
 def request_id(ref: Ref[BackchannelRequest]) -> str:
     """What a request is called: its family and the digest of its auth_req_id."""
     return f"{ref.slot}.{base64.urlsafe_b64encode(ref.ident).rstrip(b'=').decode()}"
+
+
+def ref_of(facts: Mapping[str, Any]) -> Ref[BackchannelRequest]:
+    """The request that a message is about."""
+    return kinds.CIBA.at(bytes.fromhex(facts["digest"]), facts["family"])
 
 
 def _ref_of(called: str) -> Ref[BackchannelRequest] | None:

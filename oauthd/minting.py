@@ -8,6 +8,7 @@ EdDSA are signed inline; RSA goes to the signing pool, for it would hold the rea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
@@ -15,7 +16,7 @@ from attrs import frozen
 from oauthd.config import Settings
 from oauthd.keys import Keys
 from oauthd.nested_jwt import NestedJwts
-from oauthd.protocol import opaque, profile
+from oauthd.protocol import ciba, opaque, profile
 from oauthd.protocol.acr import AMR, PASSWORD
 from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.claims import STANDARD
@@ -32,6 +33,7 @@ from oauthd.stores.status_lists import StatusLists
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 STANDARD_NAMES = frozenset(STANDARD)
 
 
@@ -207,11 +209,21 @@ class Minting:
         )
         return token, Write(kinds.refresh_token(grant_id, token), record)
 
-    async def id_token(self, client: Client, grant: Grant, access_token: str, nonce: str) -> str:
-        """An id token (OpenID Connect Core section 2) for the grant's user."""
+    async def id_token(
+        self, client: Client, grant: Grant, access_token: str, nonce: str, more: Mapping[str, str] = NOTHING
+    ) -> str:
+        """An id token (OpenID Connect Core section 2) for the grant's user.
+
+        :param more: claims besides.
+        """
         user = await self.users.find(grant.user_id) if _tells_of_user(grant) else None
-        claims = self._id_claims(client, grant, access_token, nonce, user)
+        claims = {**self._id_claims(client, grant, access_token, nonce, user), **more}
         return await self.nested.signed(client, claims, self._id_algorithm(client), client.id_token_encryption)
+
+    def vouching(self, client: Client, auth_req_id: str, refresh_token: str) -> Mapping[str, str]:
+        """What the id token of a pushed answer says besides (CIBA Core section 10.3.1)."""
+        hashed = at_hash(refresh_token, self._id_algorithm(client)) if refresh_token else None
+        return {ciba.AUTH_REQ_ID: auth_req_id, **({ciba.RT_HASH: hashed} if hashed else {})}
 
     def id_token_waits(self, client: Client, grant: Grant) -> bool:
         """Is there something to wait for: a look at the user, a thread, the client's keys?"""

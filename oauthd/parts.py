@@ -238,6 +238,7 @@ class Parts:
             scopes=self.scopes,
             details=self.details,
             seals=seals,
+            outbox=self.outbox,
             events=events,
             settings=settings,
             clock=clock,

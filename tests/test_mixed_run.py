@@ -94,12 +94,14 @@ class MixedRunTests(ServerCase):
         await self.server.application.status_sweep.due()
 
     async def backchannel(self, browser: Browser) -> None:
-        """Requests for authentication: one allowed, one denied, one still waiting, each polled for."""
+        """Requests for authentication: one allowed, one denied, one still waiting; the client is to be told of each."""
         server = self.server
-        caller = await server.client("caller", grant_types=(CIBA, "refresh_token"), ciba_mode="poll")
-        self.secrets.add(caller.secret)
+        told: dict[str, Any] = {"ciba_mode": "ping", "ciba_notification_uri": "https://app.example/ciba"}
+        caller = await server.client("caller", grant_types=(CIBA, "refresh_token"), **told)
+        token = "8d67dc78-7faa-4d41-aabd-67707b374255"
+        self.secrets |= {caller.secret, token}
         for decision in ("allow", "deny", ""):
-            form = {"scope": "openid", "login_hint": "alice", "binding_message": "W4SCT"}
+            form = {"scope": "openid", "login_hint": "alice", "client_notification_token": token}
             asked = ok(await server.post("/oauth2/bc-authorize", form, basic=caller.basic))
             page = await browser.open("/requests")
             if decision:

@@ -157,6 +157,7 @@ class BackchannelResource:
         found = await self._found(call)
         if found.record.status != status:
             raise CONFLICT(f"the request was {found.record.status} before")
+        await self.backchannel.tell(found.ref, found.record)  # the first time may have ended before that
         return NO_CONTENT
 
     async def _found(self, call: Call) -> Waiting:

@@ -5,6 +5,7 @@ Everything is minted before anything is written: the step that spends what was r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,9 +65,26 @@ class TokenAnswers:
             order = replace(order, status=await self.minting.statuses.place() + 1)
         token, access = await self.minting.access_token(order)
         grant, id_token = _told_of(redemption), ""
+        if redemption.auth_req_id:
+            return _finished(wanted, await self._pushed(wanted, token, access))
         if grant is not None:
             id_token = await self.minting.id_token(client, grant, token, redemption.nonce)
         return _finished(wanted, self._body(wanted, token, access, id_token))
+
+    async def _pushed(self, wanted: Wanted, token: str, access: Write[AccessToken]) -> _Body:
+        """An answer that its client has not asked for just now: its id token vouches for all of it.
+
+        CIBA Core section 10.3.1: `at_hash`, which is there in any case, `rt_hash` and `auth_req_id`.
+        """
+        client, redemption, _ = wanted
+        said, access, writes = self._body(wanted, token, access, "")
+        answer: dict[str, Any] = {"auth_req_id": redemption.auth_req_id, **json.loads(said)}
+        grant = _told_of(redemption)
+        if grant is not None:
+            refresh = answer.get("refresh_token", "")
+            more = self.minting.vouching(client, redemption.auth_req_id, refresh)
+            answer["id_token"] = await self.minting.id_token(client, grant, token, redemption.nonce, more)
+        return text(answer).encode(), access, writes
 
     def waits(self, client: Client) -> bool:
         """Must a thread sign the client's access tokens?"""

@@ -79,9 +79,10 @@ class Redemption(Frozen, frozen=True):
     :ivar keeps: what is written of the finished answer, too; None for nothing.
     :ivar issued: `issued_token_type` of the answer (RFC 8693 section 2.2.1); "" where it has none.
     :ivar on_behalf: in place of a grant, where the token that was presented tells all; its details are settled then.
+    :ivar auth_req_id: of an answer that is pushed, which says what it answers (CIBA Core section 10.3.1).
     """
 
-    secret = ("same_refresh", "keeps")
+    secret = ("same_refresh", "keeps", "auth_req_id")
 
     scope: tuple[str, ...]
     generations: Generations
@@ -100,6 +101,7 @@ class Redemption(Frozen, frozen=True):
     keeps: Callable[[bytes], Write[Any]] | None = None
     issued: str = ""
     on_behalf: OnBehalf | None = None
+    auth_req_id: str = ""
 
 
 class Repeated(Frozen, frozen=True):

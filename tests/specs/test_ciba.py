@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from typing import Any
 
 from msgspec.structs import replace
+from twisted.internet.task import Clock
 
 from oauthd.config import CibaSettings, RegistrationSettings
+from oauthd.fetcher import Posting
 from oauthd.protocol import jose, opaque
 from oauthd.protocol.grant_types import CIBA
 from oauthd.protocol.records import User
+from tests.receivers import Heard, Receiver
 from tests.server import CHEAP, ISSUER, App, Browser, Person, ServerCase, form_of, ok, together
 from tests.specs.holders import Holder
 from tests.specs.registering import RegisteringCase
@@ -21,6 +27,8 @@ RS256 = Holder("RS256", "three")
 ASK = "/oauth2/bc-authorize"
 PAGE = "/requests"
 QUOTE = '"'
+NOTIFIED = "https://app.example/ciba"
+TOLD_BY = "8d67dc78-7faa-4d41-aabd-67707b374255"
 EXAMPLE = "https://api.example/things"
 
 
@@ -226,7 +234,7 @@ class RequestTests(CibaCase):
         document = ok(await self.server.get("/.well-known/openid-configuration"))
         self.assertEqual(document["backchannel_authentication_endpoint"], ISSUER + ASK)
         self.assertIn(CIBA, document["grant_types_supported"])
-        self.assertIn("poll", document["backchannel_token_delivery_modes_supported"])
+        self.assertEqual(document["backchannel_token_delivery_modes_supported"], ["poll", "ping", "push"])
         algorithms = document["backchannel_authentication_request_signing_alg_values_supported"]
         self.assertLessEqual({"PS256", "ES256"}, set(algorithms))
         self.assertNotIn("none", algorithms)
@@ -648,6 +656,213 @@ class BoundTests(CibaCase):
         self.refused_plainly(await self.asked(), "too_many_requests", 429)
         self.server.clock.advance(1800)
         await self.begun()
+
+
+class ToldCase(CibaCase):
+    """A client that is told, and the address where it is."""
+
+    mode = "ping"
+
+    async def prepare(self) -> None:
+        """Register it, and let nothing be sent but by `deliver`."""
+        await super().prepare()
+        await self.change(ciba_mode=self.mode, ciba_notification_uri=NOTIFIED)
+        self.receiver = Receiver()
+        deliveries = self.server.application.deliveries
+        self.patch(deliveries, "posting", Posting(self.receiver, Clock(), self.server.settings.fetch))
+
+    async def asked(self, app: App | None = None, /, **form: str | None) -> Answer:
+        """A request with a token for the notification."""
+        return await super().asked(app, **{"client_notification_token": TOLD_BY, **form})
+
+    async def deliver(self) -> list[Heard]:
+        """What the client hears now."""
+        before = len(self.receiver.heard)
+        await self.server.application.deliveries.turn()
+        return self.receiver.heard[before:]
+
+
+class PingTests(ToldCase):
+    """Sections 9 and 10.2: the client is told that there is something to ask for."""
+
+    async def test_section_10_2_ping(self) -> None:
+        """Section 10.2: a POST of JSON with the auth_req_id alone, authenticated by the client's token."""
+        for decision, status in (("allow", 200), ("deny", 400)):
+            auth_req_id = await self.begun()
+            self.assertEqual(await self.deliver(), [])
+            await self.decide(decision)
+            (heard,) = await self.deliver()
+            self.assertEqual(heard.url, NOTIFIED)
+            self.assertEqual(json.loads(heard.body), {"auth_req_id": auth_req_id})
+            self.assertEqual(heard.headers["authorization"], f"Bearer {TOLD_BY}")
+            self.assertEqual(heard.headers["content-type"], "application/json")
+            self.assertEqual((await self.poll(auth_req_id)).status, status)
+            self.assertEqual(await self.deliver(), [])
+
+    async def test_section_7_1_notification_token(self) -> None:
+        """Section 7.1: a client that is told must send what it is told with: a bearer token."""
+        for wrong in (None, "", "a b", "x" * 1025, "a\u00e9"):
+            self.refused_plainly(await self.asked(client_notification_token=wrong), "invalid_request")
+
+    async def test_section_10_1_polling(self) -> None:
+        """Section 10.1: such a client may poll, too, and is not told when it has its tokens already."""
+        auth_req_id = await self.begun()
+        self.refused(await self.poll(auth_req_id), "authorization_pending")
+        await self.decide()
+        ok(await self.poll(auth_req_id))
+        self.assertEqual(await self.deliver(), [])
+
+    async def test_section_10_2_answers(self) -> None:
+        """Section 10.2: whatever the endpoint answers, no redirect is followed, and there are tokens all the same."""
+        for status in (204, 301, 401, 403, 404):
+            self.receiver.answers = [status]
+            auth_req_id = await self.begun()
+            await self.decide()
+            self.assertEqual(len(await self.deliver()), 1)
+            self.server.clock.advance(60)
+            self.assertEqual(await self.deliver(), [], status)
+            ok(await self.poll(auth_req_id))
+
+    async def test_tried_again(self) -> None:
+        """An endpoint that is busy is tried again; once the request has ended it is not."""
+        self.receiver.answers = [503, 204]
+        await self.begun()
+        await self.decide()
+        heard = []
+        for _ in range(5):
+            heard += await self.deliver()
+            self.server.clock.advance(50)
+        self.assertEqual(len(heard), 2)
+        self.receiver.answers = [503]
+        await self.begun()
+        await self.decide()
+        self.assertEqual(len(await self.deliver()), 1)
+        self.server.clock.advance(300)
+        self.assertEqual(await self.deliver(), [])
+
+    async def test_at_rest(self) -> None:
+        """Neither the client's token nor the auth_req_id lies in the store as it is."""
+        auth_req_id = await self.begun()
+        await self.decide()
+        held = b"".join((await self.server.dump()).values())
+        for secret in (auth_req_id, TOLD_BY):
+            self.assertNotIn(secret.encode(), held)
+
+    async def test_a_client_that_changed(self) -> None:
+        """A client that polls by now, or is switched off, is told nothing."""
+        for fields in ({"ciba_mode": "poll"}, {"is_active": False}):
+            await self.begun()
+            await self.decide()
+            await self.change(**fields)
+            self.assertEqual(await self.deliver(), [])
+            await self.change(ciba_mode="ping", is_active=True)
+
+    async def test_inside_a_signed_request(self) -> None:
+        """Section 7.1.1: a token outside of a signed request does not stand for one inside."""
+        await self.change(jwks=HOLDER.jwks)
+        now = int(self.server.clock.seconds())
+        claims = {"iss": "app", "aud": ISSUER, "exp": now + 300, "nbf": now, "iat": now, "jti": "one"}
+        token = HOLDER.sign(claims | {"scope": "openid", "login_hint": "alice"})
+        self.refused_plainly(await self.asked(request=token, scope=None, login_hint=None), "invalid_request")
+
+
+class PushTests(ToldCase):
+    """Sections 10.3 and 12: the outcome itself is brought to the client."""
+
+    mode = "push"
+
+    async def test_section_7_3_no_interval(self) -> None:
+        """Section 7.3: who does not poll is told no interval."""
+        self.assertEqual(set(ok(await self.asked())), {"auth_req_id", "expires_in"})
+
+    async def test_section_10_3_1_tokens(self) -> None:
+        """Section 10.3.1: the tokens, with an id token that vouches for them and for the request."""
+        auth_req_id = await self.begun(scope="openid email offline_access")
+        await self.decide()
+        (heard,) = await self.deliver()
+        told = json.loads(heard.body)
+        self.assertEqual(heard.headers["authorization"], f"Bearer {TOLD_BY}")
+        expected = {"auth_req_id", "access_token", "token_type", "expires_in", "refresh_token", "id_token", "scope"}
+        self.assertEqual(set(told), expected)
+        self.assertEqual(told["auth_req_id"], auth_req_id)
+        claims = (await verified(self.server, told["id_token"], "RS256")).claims
+        self.assertEqual(claims["urn:openid:params:jwt:claim:auth_req_id"], auth_req_id)
+        for name, token in (("at_hash", "access_token"), ("urn:openid:params:jwt:claim:rt_hash", "refresh_token")):
+            half = hashlib.sha256(told[token].encode()).digest()[:16]
+            self.assertEqual(claims[name], base64.urlsafe_b64encode(half).rstrip(b"=").decode())
+        self.assertEqual(claims["sub"], self.alice.user_id)
+        self.assertTrue(await self.server.active(told["access_token"]))
+        ok(await self.server.refresh(self.app, told["refresh_token"]))
+        self.refused(await self.poll(auth_req_id), "unauthorized_client")
+
+    async def test_no_refresh_token_no_hash(self) -> None:
+        """Section 10.3.1: without a refresh token there is no rt_hash."""
+        await self.change(grant_types=(CIBA,))
+        await self.begun()
+        await self.decide()
+        (heard,) = await self.deliver()
+        told = json.loads(heard.body)
+        self.assertNotIn("refresh_token", told)
+        self.assertNotIn("urn:openid:params:jwt:claim:rt_hash", jose.peek(told["id_token"])[1])
+
+    async def test_section_12_denied(self) -> None:
+        """Section 12: a denial is brought as an error, with the auth_req_id."""
+        auth_req_id = await self.begun()
+        await self.decide("deny")
+        (heard,) = await self.deliver()
+        told = json.loads(heard.body)
+        self.assertEqual((told["auth_req_id"], told["error"]), (auth_req_id, "access_denied"))
+        self.assertEqual(set(told), {"auth_req_id", "error", "error_description"})
+
+    async def test_the_same_again(self) -> None:
+        """What is sent again is the same, byte for byte; nothing is minted twice."""
+        self.receiver.answers = [503, 503, 200]
+        await self.begun()
+        await self.decide()
+        heard = []
+        for _ in range(6):
+            heard += await self.deliver()
+            self.server.clock.advance(40)
+        self.assertEqual(len(heard), 3)
+        self.assertEqual(len({one.body for one in heard}), 1)
+
+    async def test_a_lost_reply(self) -> None:
+        """When nobody knows whether the tokens were stored, they are pushed later, once minted."""
+        for lost in ("crash_before", "crash_after"):
+            auth_req_id = await self.begun()
+            await self.decide()
+            setattr(self.server.store, lost, 1)
+            heard = []
+            for _ in range(4):
+                heard += await self.deliver()
+                self.server.clock.advance(45)
+            self.assertEqual([json.loads(one.body)["auth_req_id"] for one in heard], [auth_req_id])
+            self.assertTrue(await self.server.active(json.loads(heard[0].body)["access_token"]))
+
+    async def test_taken_back(self) -> None:
+        """What was taken back since the approval is not pushed."""
+        await self.begun()
+        await self.decide()
+        await self.server.store.raise_generation(f"user:{self.alice.user_id}")
+        self.assertEqual(await self.deliver(), [])
+
+    async def test_at_rest(self) -> None:
+        """What was pushed lies in the store for no one to read, while it is sent."""
+        self.receiver.answers = [503]
+        await self.begun()
+        await self.decide()
+        (heard,) = await self.deliver()
+        held = b"".join((await self.server.dump()).values())
+        for name in ("access_token", "refresh_token", "id_token"):
+            self.assertNotIn(json.loads(heard.body)[name].encode(), held)
+
+    async def test_section_5_bound_tokens(self) -> None:
+        """Section 5: nothing is pushed to who would have to prove a key at the token endpoint, or is held to FAPI."""
+        for fields in ({"dpop_bound": True}, {"profile": "fapi1"}, {"profile": "fapi2"}):
+            await self.change(**fields)
+            answer = await self.asked()
+            self.assertIn(answer.error, ("unauthorized_client", "invalid_client"), fields)
+            await self.change(dpop_bound=False, profile="")
 
 
 class RegistrationTests(RegisteringCase):
