@@ -272,7 +272,8 @@ class Parts:
         self.proofs = Proofs(self._proof_rules(world), self.once, world.clock)
         self.bindings = Bindings(self.proofs, profile=world.settings.server.profile)
         self.bearer = Bearer(self.tokens, world.cache, self.proofs, world.issuer)
-        self.administrator = Administrator(self.bearer, self.users)
+        recent = world.settings.sessions.administrator_max_age
+        self.administrator = Administrator(self.bearer, self.users, world.clock, recent)
         self.hints = IdTokenHint(self.keys, world.issuer, self.clients.open_secrets)
         self.request_objects = RequestObjects(
             keys=self.client_keys,

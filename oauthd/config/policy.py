@@ -230,6 +230,15 @@ class SessionSettings:
         unit="seconds",
         between=(0, 10 * YEAR),
     )
+    administrator_max_age: int = setting(
+        0,
+        help="How long ago an administrator may have signed in whose token is used at the admin API. Later the answer "
+        "is 401 with insufficient_user_authentication, upon which the application asks for a new sign-in. Clients that "
+        "act for themselves are not asked. With 0 it may be any time ago.",
+        unit="seconds",
+        spec="RFC 9470 section 3",
+        between=(0, 1 * YEAR),
+    )
 
 
 @attrs.frozen

@@ -33,9 +33,10 @@ class ErrorKind:
         headers: Mapping[str, str] | None = None,
         fields: Mapping[str, str] | None = None,
         scope: str = "",
+        challenge: Mapping[str, str] | None = None,
     ) -> OAuthError:
         """Make the exception; see `OAuthError` for the arguments."""
-        return OAuthError(self, description, log, dict(headers or {}), dict(fields or {}), scope)
+        return OAuthError(self, description, log, dict(headers or {}), dict(fields or {}), scope, dict(challenge or {}))
 
 
 @frozen(str=True)
@@ -48,6 +49,7 @@ class OAuthError(Exception):
     :ivar headers: further response headers (`Retry-After`, `Allow`).
     :ivar fields: for validation errors, field name to what is wrong with it (the admin API's `errors`).
     :ivar scope: for `insufficient_scope`, the scope that would do (RFC 6750 section 3).
+    :ivar challenge: further parameters of the challenge that goes with it (RFC 9470 section 3).
     """
 
     kind: ErrorKind
@@ -56,6 +58,7 @@ class OAuthError(Exception):
     headers: dict[str, str] = field(factory=dict)
     fields: dict[str, str] = field(factory=dict)
     scope: str = ""
+    challenge: dict[str, str] = field(factory=dict)
 
 
 INVALID_REQUEST = ErrorKind("invalid_request", 400, "RFC 6749 section 5.2")
@@ -70,6 +73,7 @@ SERVER_ERROR = ErrorKind("server_error", 500, "RFC 6749 section 4.1.2.1")
 TEMPORARILY_UNAVAILABLE = ErrorKind("temporarily_unavailable", 503, "RFC 6749 section 4.1.2.1")
 INVALID_TOKEN = ErrorKind("invalid_token", 401, "RFC 6750 section 3.1")
 INSUFFICIENT_SCOPE = ErrorKind("insufficient_scope", 403, "RFC 6750 section 3.1")
+INSUFFICIENT_USER_AUTHENTICATION = ErrorKind("insufficient_user_authentication", 401, "RFC 9470 section 3")
 INVALID_REDIRECT_URI = ErrorKind("invalid_redirect_uri", 400, "RFC 7591 section 3.2.2")
 INVALID_CLIENT_METADATA = ErrorKind("invalid_client_metadata", 400, "RFC 7591 section 3.2.2")
 INVALID_SOFTWARE_STATEMENT = ErrorKind("invalid_software_statement", 400, "RFC 7591 section 3.2.2")

@@ -1,7 +1,7 @@
 """What becomes of an exception: the one place that turns it into JSON with its challenge, or into a page.
 
-RFC 6749 section 5.2 (JSON, Basic challenge), RFC 6750 section 3 and RFC 9449 section 7 (Bearer and DPoP challenge), RFC
-9110 section 15 (statuses).
+RFC 6749 section 5.2 (JSON, Basic challenge), RFC 6750 section 3, RFC 9449 section 7 and RFC 9470 section 3 (Bearer and
+DPoP challenge), RFC 9110 section 15 (statuses).
 Every JSON error has `error`, `error_description` and `detail`, the last two saying the same, and `errors` where single
 fields are wrong. A failure that nobody declared is `server_error`: logged once, and its trace never told. Errors that
 are redirected are made by the authorization endpoint, which alone knows a validated redirect URI.
@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from oauthd.protocol import basic
 from oauthd.protocol.errors import (
     INSUFFICIENT_SCOPE,
+    INSUFFICIENT_USER_AUTHENTICATION,
     INVALID_CLIENT,
     INVALID_DPOP_PROOF_OF_ACCESS,
     INVALID_TOKEN,
@@ -36,7 +37,13 @@ ErrorPage = Callable[[int, str, str], Response]
 
 REALM = "oauthd"
 
-_CHALLENGED = (INVALID_TOKEN, INSUFFICIENT_SCOPE, INVALID_DPOP_PROOF_OF_ACCESS, USE_DPOP_NONCE_FOR_ACCESS)
+_CHALLENGED = (
+    INVALID_TOKEN,
+    INSUFFICIENT_SCOPE,
+    INSUFFICIENT_USER_AUTHENTICATION,
+    INVALID_DPOP_PROOF_OF_ACCESS,
+    USE_DPOP_NONCE_FOR_ACCESS,
+)
 
 _log = Logger(namespace="oauthd.web")
 _NOT_QUOTABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")  # RFC 6750 section 3
@@ -131,6 +138,7 @@ def _challenge(error: OAuthError, presented: str, algorithms: tuple[str, ...]) -
         parts += [f'error="{error.kind.code}"', f'error_description="{_NOT_QUOTABLE.sub("?", error.description)}"']
     if error.scope:
         parts.append(f'scope="{_NOT_QUOTABLE.sub("", error.scope)}"')
+    parts += [f'{name}="{_NOT_QUOTABLE.sub("", value)}"' for name, value in error.challenge.items()]
     accepted = [f'algs="{" ".join(algorithms)}"'] if algorithms else []
     if presented == basic.DPOP:
         return {"WWW-Authenticate": f"DPoP {', '.join((*parts, *accepted))}"}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from tests.bench.comparing import Bench
 from tests.bench.load import Reading
 from tests.bench.results import Figure, Goal, Rate, Result, quietest
-from tests.bench.stage import Ask, Stage
+from tests.bench.stage import Ask, Stage, answer_to
 
 ORDER = 1 << 18  # numbers in an order of tokens, after which it begins again
 MISSES = 50_000  # tokens for each second of misses: more than goals ask for
@@ -162,3 +164,46 @@ def formats(bench: Bench) -> Iterator[Result]:
     yield Figure("hit: JWT against opaque, CPU", f"{ratio:.2f} x", "within 20 %", 0.8 <= ratio <= 1.2)
     misses = missing(bench, "jwt")
     yield misses
+
+
+SENDERS = 8  # connections that send batches: fewer than the large ones that a process takes at once
+
+
+def batch(bench: Bench) -> Iterator[Result]:
+    """Many tokens in one request, all of them asked about before: what each of them costs."""
+    for kind, goal in (("opaque", 4.0), ("jwt", 8.0)):
+        tokens = tokens_of(bench, kind, 1000).read_text().split()
+        for count in (100, 1000):
+            ask = Ask(
+                "/oauth2/introspect/batch",
+                bench.stage.resource_server.auth,
+                json.dumps({"tokens": tokens[:count]}),
+                content_type="application/json",
+            )
+            words = ("same", str(bench.stage.file("request", ask.text)))
+            told = json.loads(answer_to(bench.stage.main.port, ask).body)["results"]
+            if not all(one["active"] for one in told):
+                raise RuntimeError("a token of the batch is not active")
+            drive = partial(bench.stage.drive, bench.stage.main, *words, connections=SENDERS)
+            drive(seconds=1)
+            reading = quietest([drive(seconds=bench.seconds) for _ in range(bench.rounds)])
+            each = reading.cpu / count * 1e6
+            found = f"{each:.2f} us a token, {reading.rate * count:,.0f} tokens/s"
+            met = each <= goal and not reading.found.failed
+            yield Figure(f"batch of {count:,} {'JWT' if kind == 'jwt' else kind} tokens", found, f"<= {goal:g} us", met)
+
+
+def signed_hit(bench: Bench) -> Iterator[Result]:
+    """One token that is asked about again and again, by a resource server that wants signed answers."""
+    token = first(tokens_of(bench, "jwt", 1))
+    api = bench.stage.visitor.client("Signed", introspection_signed_response_alg="ES256")
+    ask = Ask("/oauth2/introspect", api.auth, "token=%s", accept="application/token-introspection+jwt")
+    yield bench.compare("hit, signed by ES256 (RFC 9701)", Goal(nginx=1.9), ask, token, klein=False)
+
+
+def demands(bench: Bench) -> Iterator[Result]:
+    """One token that is asked about again and again, with a demand."""
+    token = first(tokens_of(bench, "jwt", 1))
+    body = f"required_audience={bench.stage.issuer}&token=%s"
+    ask = Ask("/oauth2/introspect", bench.stage.resource_server.auth, body)
+    yield bench.compare("hit, with a demand", Goal(nginx=1.9), ask, token, klein=False)

@@ -53,20 +53,23 @@ class Ask:
     :ivar auth: Basic credentials; None for a client that authenticates otherwise.
     :ivar body: with %s where a token goes.
     :ivar fields: further header fields; %s in them is the same.
+    :ivar accept: what is wanted; `content_type`: what is sent.
     """
 
     path: str
     auth: tuple[str, str] | None
     body: str
     fields: tuple[tuple[str, str], ...] = ()
+    accept: str = "application/json"
+    content_type: str = "application/x-www-form-urlencoded"
 
     @property
     def text(self) -> str:
         """What stands in its file."""
         fields = (
             *([("Authorization", basic(*self.auth))] if self.auth else []),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-            ("Accept", "application/json"),
+            ("Content-Type", self.content_type),
+            ("Accept", self.accept),
             ("User-Agent", "resource-server/1.0"),
             *self.fields,
         )
