@@ -248,6 +248,8 @@ FORMS = (
     *("token=%(token)s",) * 20,
     "token=%(token)s&token_type_hint=access_token",
     "token_type_hint=refresh_token&token=%(token)s",
+    *("required_scope=read&token=%(token)s",) * 3,
+    *("token=%(token)s&max_age=30&acr_values=urn:oauthd:pwd",) * 3,
     "token=%(first)s",
     "token=%(token)s&token=%(token)s",
     "token=%(token)sx",
