@@ -13,6 +13,7 @@ from twisted.web.resource import Resource
 
 from oauthd.config import FetchSettings
 from oauthd.fetcher import Fetcher, FetchRefused
+from oauthd.fetcher.fetching import _is_of
 from oauthd.fetcher.refusal import BUSY
 from tests.fetcher.servers import Recording
 
@@ -71,6 +72,31 @@ class FetchingCase(SynchronousTestCase):
 
 class MemoryTests(FetchingCase):
     """What was fetched is not fetched again."""
+
+    def test_failures_that_count_not(self) -> None:
+        """Who wants no failure from memory makes a call each time, and still has documents from memory."""
+        self.page.code = 500
+        for number in (1, 2):
+            self.refused(self.get(failures=False))
+            self.assertEqual(self.page.asked, number)
+        self.refused(self.get())
+        self.assertEqual(self.page.asked, 2)
+        self.page.code = 200
+        self.assertEqual([self.got(failures=False), self.got(failures=False)], [b'{"number":3}'] * 2)
+
+    def test_suffix(self) -> None:
+        """`application/*+json` is every type of that suffix, and no other; the field Accept has other words for it."""
+        agent = Recording()
+        fetcher = self.over(agent)
+        waiting = ensureDeferred(fetcher.get(URL, ("application/json", "application/*+json")))
+        self.assertEqual(agent.headers[0].getRawHeaders("accept"), ["application/*;q=0.5, application/json"])
+        waiting.addErrback(lambda _: None)
+        for media_type, good in (
+            ("application/client+json", True), ("application/json", True), ("text/x+json", False),
+            ("application/json+x", False), ("application/*+json+xml", False),
+        ):  # fmt: skip
+            self.assertEqual(_is_of(media_type, ("application/json", "application/*+json")), good, media_type)
+        self.assertFalse(_is_of("application/client+json", JSON))
 
     def test_kept(self) -> None:
         """A document is used as long as it counts, and fetched again afterwards."""

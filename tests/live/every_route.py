@@ -173,6 +173,9 @@ class Scene:
             yield Ask("GET", path, 200, NONE, path)
         for path in ("/.well-known/openid-configuration", "/oauth2/.well-known/openid-configuration"):
             yield Ask("GET", path, 200, NONE, path)
+        resources = "/.well-known/oauth-protected-resource"
+        yield Ask("GET", resources, 404, NONE, resources)
+        yield Ask("GET", f"{resources}/<path:place>", 404, NONE, f"{resources}/api")
         yield Ask("GET", "/oauth2/status-lists", 200, READS, "/oauth2/status-lists")
         # One that was told before is told on for a while without a store.
         yield Ask("GET", "/oauth2/status-lists/<number>", 404, READS, "/oauth2/status-lists/99")
