@@ -102,6 +102,7 @@ class Application(Parts):
             hints=self.hints,
             details=self.details,
             settings=world.settings,
+            limits=self.limits,
         )
         self.registrants = Registrants(
             self.initial_access, self.administrator, world.settings.registration.allow, self.loopback

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from oauthd.config import LimitSettings, RegistrationSettings
 from oauthd.limits import Limits
-from tests.server import ServerCase
+from tests.server import GRANTS, ServerCase
 from tests.wire import Answer
 
+CIBA = "urn:openid:params:grant-type:ciba"
+BEGUN = [303, 201, 200, 200]
 AWAY = "203.0.113.7"
 
 
@@ -17,7 +19,7 @@ class ShedCase(ServerCase):
 
     async def prepare(self) -> None:
         """An application, and a person who has signed in."""
-        self.app = await self.server.client("app")
+        self.app = await self.server.client("app", grant_types=(*GRANTS, CIBA), ciba_mode="poll")
         self.alice = await self.server.user()
         self.browser = self.server.browser()
         self.tokens = await self.server.signed_in(self.app, self.alice, browser=self.browser)
@@ -41,6 +43,9 @@ class ShedCase(ServerCase):
             await self.server.browser().get("/oauth2/authorize", asked),
             await self.server.post("/oauth2/par", asked, basic=self.app.basic),
             await self.server.post("/oauth2/device_authorize", {"scope": "read"}, basic=self.app.basic),
+            await self.server.post(
+                "/oauth2/bc-authorize", {"scope": "openid", "login_hint": "alice"}, basic=self.app.basic
+            ),
         ]
         return [self.status(one) for one in answers]
 
@@ -71,7 +76,7 @@ class StoreTests(ShedCase):
 
     async def test_marks(self) -> None:
         """From the first mark on nothing is begun, from the second nobody registers; tokens go on to the end."""
-        for percent, begun, registered in ((79, [303, 201, 200], 201), (80, [503] * 3, 201), (90, [503] * 3, 503)):
+        for percent, begun, registered in ((79, BEGUN, 201), (80, [503] * 4, 201), (90, [503] * 4, 503)):
             self.limits.room.know(percent, 100)
             self.assertEqual(await self.begun(), begun, percent)
             self.assertEqual(await self.registered(), registered, percent)
@@ -100,31 +105,31 @@ class StoreTests(ShedCase):
         self.assertEqual(self.server.told("shedding.ended"), [{"reason": "store"}])
         self.limits.room.know(85, 100)
         await self.begun()
-        self.assertEqual(self.limits.counts.shed["store"] - before, 3)
+        self.assertEqual(self.limits.counts.shed["store"] - before, 4)
         self.assertEqual((self.limits.counts.used, self.limits.counts.most), (85, 100))
 
     async def test_bound_of_ours(self) -> None:
         """Where the server has no bound the setting is one; without either nothing is refused."""
         self.limits.room.know(10**15, 0)
-        self.assertEqual(await self.begun(), [303, 201, 200])
+        self.assertEqual(await self.begun(), BEGUN)
         self.limits.room.settings = LimitSettings(store_bytes=1000)
         self.addCleanup(setattr, self.limits.room, "settings", self.limits.room.settings)
         self.limits.room.know(900, 0)
-        self.assertEqual(await self.begun(), [503] * 3)
+        self.assertEqual(await self.begun(), [503] * 4)
         self.limits.room.know(900, 2000)
-        self.assertEqual(await self.begun(), [303, 201, 200])
+        self.assertEqual(await self.begun(), BEGUN)
 
     async def test_full(self) -> None:
         """A server that is full says so itself, to whoever writes."""
         self.limits.room.know(100, 100)
-        self.assertEqual(await self.begun(), [303, 201, 200])
+        self.assertEqual(await self.begun(), BEGUN)
 
     async def test_off(self) -> None:
         """With a mark of 0 nothing is refused."""
         self.limits.room.settings = LimitSettings(shed_unfinished_at=0, shed_registration_at=0)
         self.addCleanup(setattr, self.limits.room, "settings", LimitSettings())
         self.limits.room.know(99, 100)
-        self.assertEqual(await self.begun(), [303, 201, 200])
+        self.assertEqual(await self.begun(), BEGUN)
 
     async def test_pages(self) -> None:
         """A person is told by a page."""
@@ -140,13 +145,13 @@ class LoopTests(ShedCase):
     async def test_dear_ones_first(self) -> None:
         """After a whole second of it what is dear is refused; introspection, tokens and revocation are not."""
         self.late(1.5, 3)
-        self.assertEqual(await self.begun(), [303, 201, 200])
+        self.assertEqual(await self.begun(), BEGUN)
         self.late(1.5, 1)
-        self.assertEqual(await self.begun(), [503] * 3)
+        self.assertEqual(await self.begun(), [503] * 4)
         self.assertEqual(await self.registered(), 503)
         await self.goes_on()
         self.late(0.2, 1)
-        self.assertEqual(await self.begun(), [303, 201, 200])
+        self.assertEqual(await self.begun(), BEGUN)
         self.assertEqual(self.server.told("shedding.began"), [{"reason": "loop"}])
         self.assertEqual(self.server.told("shedding.ended"), [{"reason": "loop"}])
 

@@ -59,8 +59,8 @@ class LimitSettings:
     )
     unfinished: int = setting(
         100_000,
-        help="How many pushed authorization requests, and how many device codes, a client with a proof of its own may "
-        "have open at a time. For other clients they are counted by source address: 1000 a minute.",
+        help="How many pushed authorization requests a client with a proof of its own may have open at a time; as many "
+        "device codes, and backchannel requests. For other clients they are counted by source address: 1000 a minute.",
         unit="requests",
         between=(0, _MOST),
     )

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from oauthd.backchannel import BackchannelRequests
 from oauthd.config import Settings
+from oauthd.limits import Limits
 from oauthd.proofs.authentication_request import AuthenticationRequests
 from oauthd.proofs.binding import Bindings
 from oauthd.proofs.client_authentication import ClientAuthentication
@@ -45,12 +46,14 @@ class BackchannelAuthentication:
     hints: IdTokenHint
     details: DetailsTypes
     settings: Settings
+    limits: Limits
 
     async def __call__(self, request: Request) -> Response:
         """Answer an authentication request (section 7.3)."""
         form = request.form
         form.refuse_repeats(authorization.REPEATABLE)
         client = (await self.authentication.client(request)).client
+        self.limits.begin("backchannel", client, self.settings.ciba.longest)
         authorization.backchannel_grant(Context(form, client, await self.scopes.all()))  # before anything is fetched
         ciba.check_mode(client, self.settings.server.profile)
         stated = await self.requests.stated(form, client)
