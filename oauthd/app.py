@@ -56,6 +56,7 @@ from oauthd.pages.ciba import CibaPage
 from oauthd.pages.consent import ConsentPage
 from oauthd.pages.device import DevicePage
 from oauthd.pages.form_post import FormPost
+from oauthd.pages.frontchannel_logout import FrontChannelLogout
 from oauthd.pages.home import Home
 from oauthd.pages.login import Login
 from oauthd.pages.logout import LogoutPage
@@ -79,6 +80,7 @@ class Application(Parts):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.pages = Pages()
+        self.front_channel = FrontChannelLogout(self.pages)
         self.session_cookie = Cookie.named("oauthd_session", self.secure)
         self.revoke = Revoke(self.authentication, self.tokens, world.events)
         self.requests = AuthorizationRequests(
@@ -423,7 +425,8 @@ class Application(Parts):
                 self.interactions,
                 self.hints,
                 self.subjects,
-                world.events,
+                self.sign_out,
+                self.front_channel,
                 self.session_cookie,
             ),
         }
@@ -437,7 +440,9 @@ class Application(Parts):
         named = settings.userinfo.identity_with_openid
         return {
             "home": Home(browser, world.issuer),
-            "login": Login(browser, self.described.shown, self.sign_in, authorize, known_cookie, world.clock),
+            "login": Login(
+                browser, self.described.shown, self.sign_in, authorize, known_cookie, world.clock, self.sign_out
+            ),
             "consent": ConsentPage(
                 browser, self.clients, self.scopes, self.consents, self.details, events, authorize, named
             ),
@@ -453,7 +458,7 @@ class Application(Parts):
                 clock=world.clock,
             ),
             "requests": CibaPage(browser, self.backchannel, self.scopes, settings, world.clock),
-            "logout": LogoutPage(browser, self.clients, events),
+            "logout": LogoutPage(browser, self.clients, self.sign_out, self.front_channel),
             "static": Static(self.pages),
         }
 

@@ -24,6 +24,7 @@ from oauthd.protocol.claims_request import requested
 from oauthd.protocol.confirmation import confirmation
 from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.jose import Signer, at_hash
+from oauthd.protocol.logout import sid
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken, User
 from oauthd.stateless import TYPE as ACCESS_TOKEN_TYPE
 from oauthd.stateless import StatelessTokens
@@ -262,6 +263,9 @@ class Minting:
             claims |= {"auth_time": grant.auth_time, "acr": context, "amr": list(AMR.get(context, ()))}
         if nonce:
             claims["nonce"] = nonce
+        if grant.session:
+            # Back-Channel Logout section 2.1: all id tokens have it, where logout tokens can
+            claims["sid"] = sid(grant.session, client.client_id)
         return claims
 
     def _access_claims(self, order: Order, record: AccessToken) -> Mapping[str, Any]:

@@ -45,10 +45,12 @@ class NestedJwts:
         algorithm: str,
         encryption: Sequence[str] = (),
         typ: str = "JWT",
+        issuer: str = "",
     ) -> str:
         """The claims, signed; and encrypted then, if there is an encryption.
 
         :param encryption: `alg` and `enc`, () for none.
+        :param issuer: is said outside of what is encrypted, too (RFC 7519 section 5.3).
         :raises OAuthError: `invalid_request` when there is no key or secret to sign with, or none to encrypt to.
         """
         if self._in_thread(algorithm):
@@ -58,7 +60,7 @@ class NestedJwts:
             token = signer.signed(data, await self.in_thread(signer.signature, data))
         else:
             token = self.signed_at_once(client, claims, algorithm, typ)
-        return await self.encrypted(client, token, encryption, "JWT") if encryption else token
+        return await self.encrypted(client, token, encryption, "JWT", issuer) if encryption else token
 
     def waits(self, algorithm: str, encryption: Sequence[str] = ()) -> bool:
         """Is there something to wait for, a thread or the client's keys?
@@ -89,7 +91,9 @@ class NestedJwts:
                     return jose.sign_hmac(claims, secret, algorithm, typ)
         raise INVALID_REQUEST("the client has no secret that its tokens can be signed with")
 
-    async def encrypted(self, client: Client, content: str, encryption: Sequence[str], cty: str = "") -> str:
+    async def encrypted(
+        self, client: Client, content: str, encryption: Sequence[str], cty: str = "", issuer: str = ""
+    ) -> str:
         """The content, encrypted.
 
         :param cty: what the content is, `JWT` for a token.
@@ -104,7 +108,7 @@ class NestedJwts:
             if jose.encrypts_with(key, alg):
                 try:
                     # A tenth of a millisecond: with a public key, RSA is the quick one.
-                    return jose.encrypt(content.encode(), key, alg, enc, cty=cty)
+                    return jose.encrypt(content.encode(), key, alg, enc, cty=cty, iss=issuer)
                 except jose.TokenRefused:
                     continue
         raise INVALID_REQUEST("the client has no public key for the encryption that it is registered with")

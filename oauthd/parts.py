@@ -69,6 +69,8 @@ from oauthd.protocol.opaque import new_identifier
 from oauthd.protocol.profile import FAPI2, LATE, PROMPT, SIGNING
 from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
+from oauthd.sign_out import SORT as LOGOUT
+from oauthd.sign_out import LogoutTokens, SignOut
 from oauthd.stateless import StatelessTokens
 from oauthd.stores.answers import Answers
 from oauthd.stores.cache import Cache
@@ -159,6 +161,8 @@ class Parts:
         self._make_proofs(world)
         self.grants = self._grants(world)
         self.deliveries = self._deliveries(world)
+        self.sign_out = SignOut(world.store, self.sessions, self.clients, self.outbox, world.events, world.issuer)
+        world.events.observers.append(self.sign_out.heard)
 
     def _make_keys(self, world: World) -> None:
         """Keys, and what only they vouch for."""
@@ -412,7 +416,17 @@ class Parts:
 
     def _makers(self) -> Mapping[str, Maker]:
         """What clients are told, by the sort of the message."""
-        return {}
+        world = self.world
+        tokens = LogoutTokens(
+            issuer=world.issuer,
+            settings=world.settings,
+            keys=self.keys,
+            nested=self.nested,
+            subjects=self.subjects,
+            clock=world.clock,
+            entropy=world.entropy,
+        )
+        return {LOGOUT: tokens}
 
     def _deliveries(self, world: World) -> Deliveries:
         settings = world.settings

@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.passwords", 1),
     ("oauthd.sign_in", 1),
     ("oauthd.backchannel", 1),
+    ("oauthd.sign_out", 1),
     ("oauthd.guessing", 1),
     ("oauthd.limits", 1),
     ("oauthd.shedding", 1),

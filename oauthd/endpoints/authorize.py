@@ -178,7 +178,7 @@ class Authorize:
             asked, flow.client, flow.redirect, session, flow.interaction, remembered, self.clock(), told
         )
         if step is Step.ANSWER and session is not None and user is not None:
-            return await self._answer(flow, asked, session, user)
+            return await self._answer(request, flow, asked, session, user)
         return await self._page(request, flow, asked, step)
 
     async def _refuse_what_was_answered(self, flow: Flow) -> None:
@@ -226,7 +226,7 @@ class Authorize:
         known = keep(flow.parameters, {**flow.notes, HINTED: asked.subject, CHOSEN: flow.chosen})
         return await self.interactions.begin(request, "authorize", known, page)
 
-    async def _answer(self, flow: Flow, asked: Asked, session: Session, user: User) -> Response:
+    async def _answer(self, request: Request, flow: Flow, asked: Asked, session: Session, user: User) -> Response:
         if flow.stored is not None and not await self.interactions.finish(flow.stored):
             raise REQUEST_ANSWERED(SPENT)
         now = int(self.clock())
@@ -253,6 +253,9 @@ class Authorize:
             acr=acr.reached(session.amr),
             claims=dict(asked.claims),
             details=asked.details,
+            session=session.sid,
+            # OpenID Connect Back-Channel Logout section 2.7
+            ends_with_session=flow.client.logout_ends_tokens and scopes.OFFLINE_ACCESS not in asked.scope,
         )
         code = Code(
             client_id=flow.client.client_id,
@@ -261,6 +264,8 @@ class Authorize:
             expires_at=ends,
             jkt=asked.jkt,
         )
+        # Before the code is there: of whoever gets tokens it is known that they are to be told of the session's end.
+        await self.sessions.joined(self.session_cookie.read(request), session, flow.client.client_id)
         writes = (Write(kinds.grant(grant_id), grant), Write(kinds.code(grant_id, value), code))
         if not await self.requests.count(flow.notes):
             raise REQUEST_ANSWERED(SPENT)

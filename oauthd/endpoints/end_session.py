@@ -1,23 +1,25 @@
 """The end-session endpoint (OpenID Connect RP-Initiated Logout section 2).
 
-A valid `id_token_hint` of the person who is signed in signs out at once; anything else asks first, since a GET may come
-from anywhere. The browser is sent on only to an address that the client registered for this (section 3).
+A valid `id_token_hint` of the person who is signed in, and of this session, signs out at once; anything else asks
+first, since a GET may come from anywhere. The browser is sent on only to an address that the client registered for this
+(section 3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlencode
 
 from attrs import frozen
 
-from oauthd.events import Events
 from oauthd.proofs.id_token_hint import IdTokenHint
+from oauthd.protocol import logout
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Parameters, Request, Response, see_other
 from oauthd.protocol.records import Client, Session
 from oauthd.protocol.redirects import RedirectUri
+from oauthd.sign_out import SignOut
 from oauthd.stores.clients import Clients
 from oauthd.stores.sessions import Interactions, Sessions
 from oauthd.subjects import Subjects
@@ -27,14 +29,18 @@ LONGEST_QUERY = 12000  # characters
 
 @frozen
 class EndSession:
-    """Ends a browser session for a client that asks for it."""
+    """Ends a browser session for a client that asks for it.
+
+    :ivar page: signs out in frames of these addresses, and leads to that one then.
+    """
 
     clients: Clients
     sessions: Sessions
     interactions: Interactions
     hints: IdTokenHint
     subjects: Subjects
-    events: Events
+    sign_out: SignOut
+    page: Callable[[Sequence[str], str], Response]
     session_cookie: Cookie
 
     async def __call__(self, request: Request) -> Response:
@@ -48,15 +54,13 @@ class EndSession:
         target = self._target(parameters, client)
         value = self.session_cookie.read(request)
         session = await self.sessions.find(value)
-        if session is not None and not (client and hint and hint.get("sub") == self._told(client, session)):
+        if session is not None and not (client and hint and self._means(hint, client, session)):
             return await self._ask(request, client, target)
         if session is None and client and client.registered_itself and not hint:
             # Section 3: nothing shows that this is where the person wants to go (RFC 9700 section 4.11.2).
             return see_other("/logout").adding(self.session_cookie.drop())
-        if session is not None:
-            await self.sessions.end(value)
-            self.events.tell("sign_out", user_id=session.user_id, client_id=client.client_id if client else None)
-        return see_other(target or "/logout").adding(self.session_cookie.drop())
+        frames = await self.sign_out.end(value, client.client_id if client else None)
+        return self.page(frames, target).adding(self.session_cookie.drop())
 
     def _again(self, request: Request) -> Response:
         """Turn a POST into a GET: from another site it comes without our cookies (SameSite=Lax), as if signed out."""
@@ -85,9 +89,10 @@ class EndSession:
             raise INVALID_REQUEST("the client_id is unknown")
         return client
 
-    def _told(self, client: Client, session: Session) -> str:
-        """What the client knows the signed-in person by."""
-        return self.subjects.of(client, session.user_id)
+    def _means(self, hint: Mapping[str, object], client: Client, session: Session) -> bool:
+        """Is it about the person who is signed in, and about this session (section 2, with Back-Channel Logout 2.1)?"""
+        told = self.subjects.of(client, session.user_id)
+        return hint.get("sub") == told and logout.is_of_session(hint.get("sid"), session, client)
 
     def _target(self, parameters: Parameters, client: Client | None) -> str:
         """Where the browser goes afterwards, with `state`; "" for our own page."""

@@ -93,7 +93,7 @@ class Metadata:
             "code_challenge_methods_supported": ["S256"],  # RFC 8414 section 2
             "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
             "claims_supported": [
-                "iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", *claims,
+                "iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "sid", *claims,
             ],
             "acr_values_supported": list(self.acr_values),
             "claim_types_supported": ["normal"],
@@ -103,6 +103,11 @@ class Metadata:
             "ui_locales_supported": ["en"],
             **self.requests,
             **self.backchannel,
+            # Back-Channel Logout section 2.1, Front-Channel Logout section 3
+            "backchannel_logout_supported": True,
+            "backchannel_logout_session_supported": True,
+            "frontchannel_logout_supported": True,
+            "frontchannel_logout_session_supported": True,
             "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
             # draft-ietf-oauth-client-id-metadata-document section 5
             **({"protected_resources": list(self.resources)} if self.resources else {}),  # RFC 9728 section 4

@@ -164,6 +164,7 @@ class Registration:
         named = [("jwks_uri", client.jwks_uri), ("sector_identifier_uri", client.sector_identifier_uri)]
         named.append(("backchannel_client_notification_endpoint", client.ciba_notification_uri))
         named += [("request_uris", uri) for uri in client.request_uris]
+        named += [("backchannel_logout_uri", client.backchannel_logout_uri)]
         return {name: why for name, uri in named if uri and (why := self.uncalled(uri))}
 
     def uncalled(self, uri: str) -> str:

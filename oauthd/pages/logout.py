@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from oauthd.events import Events
 from oauthd.pages.browser import Browser, Flow
+from oauthd.pages.frontchannel_logout import FrontChannelLogout
 from oauthd.protocol.messages import Request, Response, see_other
+from oauthd.sign_out import SignOut
 from oauthd.stores.clients import Clients
 
 
@@ -16,7 +17,8 @@ class LogoutPage:
 
     browser: Browser
     clients: Clients
-    events: Events
+    sign_out: SignOut
+    front_channel: FrontChannelLogout
 
     async def __call__(self, request: Request) -> Response:
         """Show or answer the question; without a session there is nothing to ask."""
@@ -37,12 +39,9 @@ class LogoutPage:
         if request.form.one("decision") != "yes":
             return see_other("/")
         value = self.browser.session_cookie.read(request)
-        session = await self.browser.sessions.find(value)
-        await self.browser.sessions.end(value)
-        if session is not None:
-            self.events.tell("sign_out", user_id=session.user_id)
-        target = flow.state.parameters["target"] or "/logout"
-        return see_other(target).adding(self.browser.session_cookie.drop())
+        frames = await self.sign_out.end(value, flow.state.parameters["client_id"] or None)
+        answer = self.front_channel(frames, flow.state.parameters["target"])
+        return answer.adding(self.browser.session_cookie.drop())
 
     async def _form(self, flow: Flow, username: str) -> Response:
         client_id = flow.state.parameters["client_id"]

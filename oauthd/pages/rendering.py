@@ -21,6 +21,7 @@ ciba_confirm     action, hidden, client_name, person, scopes, details, message (
 ciba_done        approved (a bool), client_name
 logout           action, hidden, client_name (who asks, or None), person (or None)
 signed_out       nothing
+signing_out      frames (their addresses), target (where it leads), destination (or None), seconds, script
 form_post        action, fields (mapping of names to values for hidden fields), destination, script
 error            message (a plain sentence), advice (what the person can do, or None), error (its code or None),
                  description (or None), reference (to find it in the log, or None)
@@ -107,11 +108,13 @@ def destination(redirect_uri: str) -> Destination:
 
 
 def content_security_policy(
-    form_targets: Iterable[str] = (), script: str = "", images: Iterable[str] = ()
+    form_targets: Iterable[str] = (), script: str = "", images: Iterable[str] = (), frames: Iterable[str] = ()
 ) -> str:
     """Return the value of Content-Security-Policy for a page.
 
     images are the sources, as the policy spells them, of pictures that come from elsewhere.
+
+    frames are the addresses that the page shows in frames: their origins alone may be.
 
     script is the only one that may run, exactly as it stands in the page; by default there is none.
 
@@ -122,10 +125,18 @@ def content_security_policy(
     pictures = ["'self'", *images]
     sources = dict.fromkeys(["'self'", *filter(None, map(_form_source, form_targets))])
     allowed = f"script-src 'sha256-{_digest(script)}'; " if script else ""  # CSP Level 3 section 2.3.1, hash-source
+    shown = dict.fromkeys(filter(None, map(_origin, frames)))
+    allowed += f"frame-src {' '.join(shown)}; " if shown else ""
     return (
         f"default-src 'none'; {allowed}style-src 'self'; img-src {' '.join(pictures)}; "
         f"form-action {' '.join(sources)}; frame-ancestors 'none'; base-uri 'none'"
     )
+
+
+def _origin(uri: str) -> str | None:
+    """Return the CSP source of whatever stands at the host and port of a URI, or None."""
+    web = _web(uri)
+    return f"{web[0]}://{web[1]}:{web[2]}" if web else None
 
 
 def _digest(script: str) -> str:
@@ -133,12 +144,12 @@ def _digest(script: str) -> str:
 
 
 def page_headers(
-    form_targets: Iterable[str] = (), script: str = "", images: Iterable[str] = ()
+    form_targets: Iterable[str] = (), script: str = "", images: Iterable[str] = (), frames: Iterable[str] = ()
 ) -> tuple[tuple[str, str], ...]:
     """Return names and values of the headers of every HTML page; arguments as in ``content_security_policy``."""
     return (
         ("Content-Type", "text/html; charset=utf-8"),
-        ("Content-Security-Policy", content_security_policy(form_targets, script, images)),
+        ("Content-Security-Policy", content_security_policy(form_targets, script, images, frames)),
         ("X-Frame-Options", "DENY"),  # RFC 9700 section 4.16; for browsers that do not know frame-ancestors
         ("Referrer-Policy", "no-referrer"),  # RFC 9700 section 4.2.4
         ("X-Content-Type-Options", "nosniff"),

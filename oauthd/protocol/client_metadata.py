@@ -135,6 +135,7 @@ NAME_TEXT: Final = Text(
     CLIENT_NAME, "one line of text that can be seen, without blanks at its ends", 1, LONGEST_NAME, example="Example"
 )
 _https = Text(HTTPS_URI, "an https address without fragment", 1, LONGEST_URI)
+_frame = Text(WEB_URI, "an https address without fragment", 1, LONGEST_URI)
 _line = Text(LINE, "one line of text", 1, 256)
 _word = Text(_WORD, "visible ASCII", 1, 256)
 
@@ -218,6 +219,7 @@ def rows(offered: Offered) -> tuple[Row, ...]:
         *_rows_of_proofs(offered),
         *_rows_of_tokens(offered),
         *_rows_of_ciba(offered),
+        *_rows_of_logout(),
     )
 
 
@@ -333,6 +335,20 @@ def _rows_of_ciba(offered: Offered) -> Iterator[Row]:
         yield Row("backchannel_client_notification_endpoint", "ciba_notification_uri", _https, help_)
         algorithms, help_ = Choice(offered.backchannel_algorithms), "What signs all its authentication requests."
         yield Row("backchannel_authentication_request_signing_alg", "ciba_algorithm", algorithms, help_)
+
+
+def _rows_of_logout() -> Iterator[Row]:
+    """How it hears that somebody has signed out (OpenID Connect Back-Channel Logout 2.2, Front-Channel Logout 2)."""
+    help_ = "Where it is sent a logout token when a session ends in which it got tokens."
+    yield Row("backchannel_logout_uri", "backchannel_logout_uri", _https, help_)
+    name, help_ = "backchannel_logout_session_required", "Logout tokens must have `sid`. They always do."
+    yield Row(name, "backchannel_logout_session", Flag(), help_)
+    help_ = "Shown in a frame when a session ends; scheme, host and port are those of a redirect URI."
+    yield Row("frontchannel_logout_uri", "frontchannel_logout_uri", _frame, help_)
+    name, help_ = "frontchannel_logout_session_required", "That address must get `iss` and `sid`. It always does."
+    yield Row(name, "frontchannel_logout_session", Flag(), help_)
+    help_ = "Its tokens of a session end with it, but for those with the scope `offline_access`."
+    yield Row("logout_ends_tokens", "logout_ends_tokens", Flag(), help_)
 
 
 def _encryption(name: str, field: str, offered: Offered, what: str) -> Iterator[Row]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from oauthd.protocol import auth_methods, key_sets
+from oauthd.protocol import auth_methods, key_sets, logout
 from oauthd.protocol.ciba import PING, PUSH
 from oauthd.protocol.client_metadata import hides
 from oauthd.protocol.grant_types import CIBA, CONFIDENTIAL_ONLY
@@ -181,6 +181,9 @@ def _others(client: Client) -> Iterator[tuple[str, str]]:
         yield "grant_types", f"{named} is for confidential clients"  # RFC 6749 section 4.4
     if not client.confidential and client.exchanges:
         yield "exchanges", "is for confidential clients"
+    uri = client.frontchannel_logout_uri
+    if uri and not logout.fits(uri, client.redirect_uris):  # Front-Channel Logout section 2
+        yield "frontchannel_logout_uri", "must have the scheme, host and port of a redirect URI"
     if client.subject_type == PAIRWISE and not _sector(client):
         yield "sector_identifier_uri", "is needed for pairwise subjects, unless all redirect URIs have one host"
 

@@ -50,6 +50,26 @@ def waiting_for(user_id: str) -> str:
     return f"wu:{user_id}"
 
 
+def _session_lists(record: records.Session) -> Iterable[str]:
+    """A session is listed under its user as soon as there is a client to be told of its end."""
+    return (sessions_of_user(record.user_id),) if record.clients else ()
+
+
+def _grant_lists(record: records.Grant) -> Iterable[str]:
+    """A grant is listed under its session if it ends with it; others, and there are many, cost no list."""
+    return (grants_of_session(record.session),) if record.ends_with_session and record.session else ()
+
+
+def sessions_of_user(user_id: str) -> str:
+    """The index of a user's sessions in which clients got tokens."""
+    return f"su:{user_id}"
+
+
+def grants_of_session(session: str) -> str:
+    """The index of the grants that end with a session."""
+    return f"gs:{session}"
+
+
 def tokens_of_client(client_id: str) -> str:
     """The index of a client's tokens; short, since each user with a token pays for such a name."""
     return f"tc:{client_id}"
@@ -67,7 +87,7 @@ def exchanged_for(digest: bytes) -> str:
 
 ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists, told=Told.REMOVALS)
 REFRESH_TOKEN = Kind("r", records.RefreshToken, _token_lists)
-GRANT = Kind("g", records.Grant, told=Told.REMOVALS)  # a change only lets it live longer
+GRANT = Kind("g", records.Grant, _grant_lists, told=Told.REMOVALS)  # a change only lets it live longer
 REVOKED = Kind("v", records.Revoked, told=Told.CHANGES)
 UNWRITTEN = Kind("-", records.AccessToken)  # those that are not written down: there is nothing of this kind
 ANSWER = Kind("n", records.Answer)
@@ -77,7 +97,7 @@ ONCE = Kind("j", records.Once)
 DEVICE_CODE = Kind("d", records.DeviceCode)
 USER_CODE = Kind("u", records.UserCode)
 CIBA = Kind("b", records.BackchannelRequest, _waiting_lists)
-SESSION = Kind("s", records.Session)
+SESSION = Kind("s", records.Session, _session_lists)
 INTERACTION = Kind("i", records.Interaction)
 CONSENT = Kind("o", records.Consent)
 LOCKOUT = Kind("l", records.Lockout)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from attrs import frozen
 from msgspec.structs import replace
 
+from oauthd.protocol import opaque
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Interaction, Session
@@ -21,10 +22,11 @@ from oauthd.protocol.seals import Seals
 from oauthd.shedding import Room
 from oauthd.stores import kinds, tallies
 from oauthd.stores.interface import IStore, Stored, Write
-from oauthd.stores.swap import swap
+from oauthd.stores.swap import readings, swap
 
 LONGEST_VALUE = 128  # characters of a cookie or an id in an address; ours have 43
 TOUCH_AFTER = 60  # seconds: an idle end is not rewritten more often than this
+MOST_CLIENTS = 100  # of a session; the latest are remembered
 MOST_BEGUN = 1000  # flows that one source may begin in a minute
 UNDER_WAY = ("authorize", "device", "requests", "logout", "home")
 ANSWERED = "answered"
@@ -52,13 +54,19 @@ class Sessions:
     async def start(self, user_id: str, former: str, generation: int) -> tuple[str, Session]:
         """Sign a browser in; the cookie it had before (`former`) is worth nothing afterwards.
 
+        Where the same person signs in once more, clients know the session as they did: its name stays.
+
         :param generation: the user's, read before the password was checked: a deactivation since then leaves a
             session that is dead.
         """
         now = int(self.clock())
         value = _random(self.entropy)
+        before = await self.find(former)
+        same = before is not None and before.user_id == user_id and before.sid
         session = Session(
             user_id=user_id,
+            sid=before.sid if before and same else opaque.new_identifier(self.entropy),
+            clients=before.clients if before and same else (),
             auth_time=now,
             user_generation=generation,
             ends_at=now + self.absolute,
@@ -84,6 +92,18 @@ class Sessions:
             # A swap, so that a session ended meanwhile is not written back.
             await swap(self.store, stored.ref, stored, replace(session, expires_at=until))
         return session
+
+    async def joined(self, value: str, session: Session, client_id: str) -> None:
+        """A client got something in a session; written down the first time alone."""
+        if client_id in session.clients or not 0 < len(value) <= LONGEST_VALUE:
+            return
+        ref = kinds.SESSION.at(kinds.digest(value))
+        async for stored in readings(self.store, ref):
+            if stored is None or client_id in stored.record.clients:
+                return
+            clients = (*stored.record.clients, client_id)[-MOST_CLIENTS:]
+            if await swap(self.store, ref, stored, replace(stored.record, clients=clients)):
+                return
 
     async def end(self, value: str) -> None:
         """Sign the browser out."""

@@ -119,3 +119,58 @@ class LogoutTests(BrowsingCase):
             person.open(self.leaving(id_token_hint=hint, post_logout_redirect_uri=f"{self.site.origin}/elsewhere"))
             self.assertEqual(person.heading, "Error")
             self.assertIn(SESSION, person.cookies)
+
+
+class FramesTests(BrowsingCase):
+    """OpenID Connect Front-Channel Logout: the browser tells the applications."""
+
+    def setUp(self) -> None:
+        """Register two applications, at sites of their own, that are told in frames."""
+        super().setUp()
+        self.other = self.site_at("127.0.0.1")
+        self.after = f"{self.site.origin}/after"
+        self.printer = self.app(
+            post_logout_redirect_uris=[self.after], frontchannel_logout_uri=f"{self.site.origin}/out?x=1"
+        )
+        self.album = self.app(
+            redirect_uris=[f"{self.other.origin}/callback"], frontchannel_logout_uri=f"{self.other.origin}/out"
+        )
+
+    def leaving(self, person: Person) -> None:
+        """Get tokens at both, and ask to go."""
+        person.open(self.asking(self.printer, prompt="consent"))
+        person.sign_in(self.user())
+        person.press("allow")
+        token = self.tokens(self.printer, self.site.called()["code"])["id_token"]
+        person.open(self.asking(self.album, prompt="consent"))
+        person.press("allow")
+        self.site.calls.clear()
+        self.other.calls.clear()
+        query = {"post_logout_redirect_uri": self.after, "state": "x&y", "id_token_hint": token}
+        person.open(f"/oauth2/logout?{urlencode(query)}")
+
+    def test_both_are_told(self) -> None:
+        """Each application's address is loaded once, with issuer and a session of its own; then the browser goes on."""
+        for way in WAYS:
+            with self.person(way) as person:
+                self.leaving(person)
+                person.tab.page.wait_for_url(f"{self.after}*")
+                own = [call for call in self.site.calls if call.path == "/out"]
+                others = [call for call in self.other.calls if call.path == "/out"]
+                self.assertEqual((len(own), len(others)), (1, 1))
+                self.assertEqual((own[0].parameters["iss"], own[0].parameters["x"]), (self.issuer, "1"))
+                self.assertNotEqual(own[0].parameters["sid"], others[0].parameters["sid"])
+                (after,) = [call for call in self.site.calls if call.path == "/after"]
+                self.assertEqual(after.parameters, {"state": "x&y"})
+                self.assertLess(self.site.calls.index(own[0]), self.site.calls.index(after))
+                self.assertNotIn(SESSION, person.cookies)
+
+    def test_a_frame_that_would_lead_away(self) -> None:
+        """No application can lead the page elsewhere from its frame, nor see what is in it."""
+        evil = "<script>try { top.location = '/evil' } catch (e) {} try { top.document.title } catch (e) {}</script>"
+        self.other.pages["/out"] = evil
+        with self.person() as person:
+            self.leaving(person)
+            person.tab.page.wait_for_url(f"{self.after}*")
+            self.assertEqual([call for call in self.other.calls if call.path == "/evil"], [])
+            person.console.clear() if hasattr(person, "console") else None

@@ -250,6 +250,26 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "logout_unasked": ("logout", {"action": "/logout", "hidden": HIDDEN, "client_name": None, "person": None}),
     "signed_out": ("signed_out", {}),
+    "signing_out": (
+        "signing_out",
+        {
+            "frames": ["https://photos.example/out?iss=a&sid=b", "https://mail.example/out"],
+            "target": "https://photos.example/after?state=s",
+            "destination": destination("https://photos.example/after?state=s"),
+            "seconds": 5,
+            "script": "(function () { })()",
+        },
+    ),
+    "signing_out_home": (
+        "signing_out",
+        {
+            "frames": ["https://photos.example/out"],
+            "target": "/logout",
+            "destination": None,
+            "seconds": 5,
+            "script": "(function () { })()",
+        },
+    ),
     "form_post": (
         "form_post",
         {

@@ -196,6 +196,8 @@ class TemplateTests(SynchronousTestCase):
         forbidden = re.compile(r"<script|<style|\sstyle=|\son\w+=|\|\s*safe|autoescape|https?://|<iframe|<base", re.I)
         for entry in files("oauthd.pages").joinpath("templates").iterdir():
             text = entry.read_text().replace("<script>{{ script }}</script>", "")  # which the policy names by its hash
+            if entry.name == "signing_out.html":  # frames whose origins the policy names
+                text = text.replace("<iframe hidden", "")
             self.assertIsNone(forbidden.search(text), entry.name)
 
     def test_missing_variable_is_an_error(self) -> None:

@@ -46,7 +46,7 @@ class LogoutTests(ServerCase):
     async def test_section_2_hint_by_a_secret(self) -> None:
         """Section 2: an id token that the client's secret signed is as good a hint as any, here and when it asks."""
         app = await self.server.client("hmac", id_token_algorithm="HS256", post_logout_redirect_uris=(AFTER,))
-        hint: str = (await self.server.signed_in(app, self.alice))["id_token"]
+        hint: str = (await self.server.signed_in(app, self.alice, browser=self.browser))["id_token"]
         self.assertIn("code", await self.server.authorize(app, self.alice, id_token_hint=hint))
         answer = await self.ask(id_token_hint=hint, post_logout_redirect_uri=AFTER)
         self.assertEqual(answer.location, AFTER)

@@ -43,11 +43,12 @@ _IV_LENGTHS = {"A128CBC-HS256": 16, "A128GCM": 12, "A256GCM": 12}
 _MOST_KEYS = 4
 
 
-def encrypt(payload: bytes, key: Mapping[str, Any], alg: str, enc: str, *, cty: str = "") -> str:
+def encrypt(payload: bytes, key: Mapping[str, Any], alg: str, enc: str, *, cty: str = "", iss: str = "") -> str:
     """A compact JWE for whoever holds the private part of that key.
 
     :param key: a public JWK that somebody else gave us; it is judged as `encrypts_with` does.
     :param cty: type of the content, `JWT` for a signed token inside (RFC 7519 section 5.2).
+    :param iss: who made it, for all to read (RFC 7519 section 5.3).
     :raises ValueError: for algorithms that are none of ours.
     :raises TokenRefused: when the key is not one for the algorithm.
     """
@@ -58,6 +59,8 @@ def encrypt(payload: bytes, key: Mapping[str, Any], alg: str, enc: str, *, cty: 
     header = {"alg": alg, "enc": enc}
     if cty:
         header["cty"] = cty
+    if iss:
+        header["iss"] = iss
     if isinstance(key.get("kid"), str):
         header["kid"] = key["kid"]
     try:

@@ -46,7 +46,7 @@ class Session(Record, frozen=True):
     """A signed-in browser. It ends with its user's generation, so a changed password signs out everywhere.
 
     :ivar ends_at: absolute end, which use does not extend.
-    :ivar sid: what clients know it by (OpenID Connect Front-Channel Logout section 3); it opens nothing.
+    :ivar sid: its name, of which what each client knows it by is made (`protocol.logout.sid`); it opens nothing.
     :ivar clients: who got tokens in it.
     """
 

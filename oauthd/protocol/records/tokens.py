@@ -71,6 +71,7 @@ class Grant(Record, frozen=True):
     :ivar session: `sid` of the sign-in that it was granted in; "" for none.
     :ivar may_act: who may act for its subject (RFC 8693 section 4.4); {} for nobody in particular.
     :ivar act: who acts for its subject (section 4.1); {} for nobody.
+    :ivar ends_with_session: it ends when that sign-in does.
     """
 
     client_id: str = field(name="c")
@@ -91,6 +92,7 @@ class Grant(Record, frozen=True):
     session: str = field(name="se", default="")
     may_act: dict[str, Any] = field(name="ma", default_factory=dict)
     act: dict[str, Any] = field(name="A", default_factory=dict)
+    ends_with_session: bool = field(name="es", default=False)
 
 
 class AccessToken(Record, frozen=True):

@@ -1,0 +1,164 @@
+"""Signing out: the session ends, and with it what clients have of it.
+
+OpenID Connect Back-Channel Logout 1.0: clients that registered an address are sent a logout token, by the outbox; it is
+written down before the session ends, and nobody waits until it is sent. Front-Channel Logout 1.0: those that are to be
+told by the browser are named to whoever shows the page. Clients that asked for it lose their tokens (Back-Channel
+Logout section 2.7), but for those that were given for use without the person, by the scope `offline_access`.
+
+A changed password, a deactivation and a revocation of all that a user has end sessions of browsers that are not here:
+these sign out by the back channel alone.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from attrs import frozen
+from twisted.internet.defer import ensureDeferred
+from twisted.logger import Logger
+
+from oauthd.config import Settings
+from oauthd.deliveries import Post
+from oauthd.events import Event, Events
+from oauthd.keys import Keys
+from oauthd.nested_jwt import NestedJwts
+from oauthd.protocol import logout, opaque, profile
+from oauthd.protocol.records import Client, Session
+from oauthd.stores import kinds
+from oauthd.stores.clients import Clients
+from oauthd.stores.interface import IStore
+from oauthd.stores.outbox import Note, Outbox
+from oauthd.stores.sessions import Sessions
+from oauthd.subjects import Subjects
+
+SORT = "logout"
+ENDED = frozenset({"user.deactivated", "user.password_changed", "revoked.user"})
+"""Events that have ended all sessions of a user."""
+FORM = "application/x-www-form-urlencoded"
+PAGE = 200  # sessions or grants that are looked at in one step
+
+log = Logger()
+
+
+@frozen
+class LogoutTokens:
+    """Makes the messages of back-channel logout: a maker of `oauthd.deliveries`."""
+
+    issuer: str
+    settings: Settings
+    keys: Keys
+    nested: NestedJwts
+    subjects: Subjects
+    clock: Callable[[], float]
+    entropy: Callable[[int], bytes]
+
+    async def __call__(self, client: Client, facts: Mapping[str, Any]) -> Post | None:
+        """The logout request for one client (Back-Channel Logout section 2.5)."""
+        if not client.backchannel_logout_uri:
+            return None
+        said = logout.claims(
+            issuer=self.issuer,
+            audience=client.client_id,
+            subject=self.subjects.of(client, facts["user_id"]),
+            session=logout.sid(facts["session"], client.client_id),
+            now=int(self.clock()),
+            identifier=opaque.new_identifier(self.entropy),
+        )
+        token = await self.nested.signed(
+            client,
+            said,
+            self._algorithm(client),
+            client.id_token_encryption,  # section 2.6: as id tokens are
+            logout.TYPE,
+            issuer=self.issuer,  # section 2.4: told outside, too, where nobody else can read it inside
+        )
+        return Post(client.backchannel_logout_uri, urlencode({"logout_token": token}).encode(), FORM)
+
+    def _algorithm(self, client: Client) -> str:
+        wanted = client.id_token_algorithm or self.settings.tokens.id_token_algorithm
+        return profile.signs(client, wanted, self.keys.algorithms, self.settings.server.profile)
+
+
+@frozen
+class SignOut:
+    """Ends sessions."""
+
+    store: IStore
+    sessions: Sessions
+    clients: Clients
+    outbox: Outbox
+    events: Events
+    issuer: str
+
+    async def end(self, value: str, client_id: str | None = None) -> tuple[str, ...]:
+        """End the session of a cookie.
+
+        :param client_id: who asked for it.
+        :return: the addresses that the browser is to show in frames.
+        """
+        session = await self.sessions.find(value)
+        if session is None:
+            await self.sessions.end(value)
+            return ()
+        known = await self._clients(session)
+        # First, for whoever asks again after a failure finds the session, and everybody is told then.
+        await self.outbox.add(*_notes(session, known))
+        await self.sessions.end(value)
+        await self._end_grants(session)
+        self.events.tell("sign_out", user_id=session.user_id, client_id=client_id)
+        return tuple(
+            logout.frame(client, self.issuer, session.sid) for client in known if client.frontchannel_logout_uri
+        )
+
+    def heard(self, event: Event) -> None:
+        """Something happened: an observer of `Events`."""
+        user_id = event.facts.get("user_id")
+        if event.name in ENDED and isinstance(user_id, str):
+            ensureDeferred(self.of_user(user_id)).addErrback(
+                lambda failure: log.failure("the clients of an ended session were not told", failure)
+            )
+
+    async def of_user(self, user_id: str) -> None:
+        """Tell the clients of all sessions of a user that its generation has ended."""
+        today = (await self.store.generations("", user_id)).user
+        cursor: str | None = None
+        while True:
+            page = await self.store.scan(kinds.sessions_of_user(user_id), cursor, PAGE)
+            # Not of those that began since.
+            dead = [one for one in page.items if today is None or one.record.user_generation < today]
+            for stored in dead:
+                session: Session = stored.record
+                await self.outbox.add(*_notes(session, await self._clients(session)))
+                await self._end_grants(session)
+            await self.store.forget(*(stored.ref for stored in dead))
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def _clients(self, session: Session) -> Sequence[Client]:
+        found = [await self.clients.find(client_id) for client_id in session.clients]
+        return [client for client in found if client is not None and client.is_active]
+
+    async def _end_grants(self, session: Session) -> None:
+        """End the grants that are to end with a session."""
+        if not session.sid or not session.clients:
+            return
+        cursor: str | None = None
+        while True:
+            page = await self.store.scan(kinds.grants_of_session(session.sid), cursor, PAGE)
+            await self.store.forget(*(stored.ref for stored in page.items))
+            for stored in page.items:
+                grant = stored.record
+                self.events.tell("grant.ended", client_id=grant.client_id, user_id=grant.user_id)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+
+def _notes(session: Session, known: Iterable[Client]) -> Sequence[Note]:
+    facts = {"user_id": session.user_id, "session": session.sid}
+    return [Note(SORT, client.client_id, facts) for client in known if client.backchannel_logout_uri]
