@@ -173,4 +173,5 @@ class FramesTests(BrowsingCase):
             self.leaving(person)
             person.tab.page.wait_for_url(f"{self.after}*")
             self.assertEqual([call for call in self.other.calls if call.path == "/evil"], [])
-            person.console.clear() if hasattr(person, "console") else None
+            self.assertTrue(any("sandboxed" in one for one in person.tab.complaints), person.tab.complaints)
+            person.tab.complaints.clear()

@@ -71,7 +71,7 @@ class MetadataTests(RegisteringCase):
         await self.server.client("app", redirect_uris=("https://app.example/cb",), frontchannel_logout_uri=FRAMED)
         path, body = "/api/v1/oauth/clients/app", {"redirect_uris": ["https://other.example/cb"]}
         answer = await self.server.http.request("PUT", path, json_body=body, bearer=admin)
-        self.assertEqual(answer.status, 400, answer.body)
+        self.assertEqual(answer.status, 409, answer.body)
         self.assertIn("frontchannel_logout_uri", answer.text)
         body |= {"frontchannel_logout_uri": None}  # type: ignore[dict-item]
         answer = await self.server.http.request("PUT", path, json_body=body, bearer=admin)
