@@ -420,14 +420,8 @@ class Application(Parts):
                 self.limits,
             ),
             "end_session": EndSession(
-                self.clients,
-                self.sessions,
-                self.interactions,
-                self.hints,
-                self.subjects,
-                self.sign_out,
-                self.front_channel,
-                self.session_cookie,
+                self.clients, self.sessions, self.interactions, self.hints, self.subjects, self.sign_out,
+                self.front_channel, self.session_cookie,
             ),
         }
 
