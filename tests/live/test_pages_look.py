@@ -41,6 +41,7 @@ KEYBOARD = {
     "device_code_error": ["user_code", "submit"],
     "device_confirm": ["switch", "allow", "deny"],
     "device_confirm_long": ["switch", "allow", "deny"],
+    "ciba_list": ["switch", "request-1", "request-2", "request-3"],
     "ciba_list_empty": ["switch"],
     "ciba_confirm": ["switch", "allow", "deny"],
     "ciba_confirm_long": ["switch", "policy", "terms", "allow", "deny"],
