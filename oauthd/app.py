@@ -22,7 +22,7 @@ from oauthd.admin.profile import ProfileResource
 from oauthd.admin.scopes import ScopesResource
 from oauthd.admin.tokens import TokensResource
 from oauthd.admin.users import PasswordRule, UsersResource
-from oauthd.config import RegistrationSettings, Settings
+from oauthd.config import RegistrationSettings, Settings, longest_access
 from oauthd.deliveries import Maker
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
@@ -461,14 +461,17 @@ class Application(Parts):
         owner_scopes = ("account", "read_write") if settings.userinfo.account_by_read_write else ("account",)
         access = Access(self.administrator, self.bearer, self.users, owner_scopes)
         rule = PasswordRule(settings.users.password_min_length, settings.users.password_max_length)
-        knows = self.sign_in.knows_password
+        knows, machine = self.sign_in.knows_password, settings.clients.machine_refresh
+        longest = longest_access(settings)
         resources = (
             ClientsResource(
                 clients=self.clients,
                 scopes=self.scopes,
                 tokens=self.tokens,
                 events=events,
-                members=ClientMembers(self.offered, settings.clients.machine_refresh),
+                members=ClientMembers(
+                    self.offered, machine, tuple(self.minting.policy.claims), self.keys.algorithms, longest
+                ),
                 issuer=issuer,
             ),
             UsersResource(self.users, self.tokens, self.passwords, events, rule),

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
+from msgspec.structs import replace
 
-from oauthd.config import Settings
+from oauthd.config import Settings, longest_access
 from oauthd.keys import Keys
 from oauthd.nested_jwt import NestedJwts
 from oauthd.protocol import ciba, opaque, profile
@@ -26,6 +27,7 @@ from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.jose import Signer, at_hash
 from oauthd.protocol.logout import sid
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken, User
+from oauthd.protocol.token_policy import TokenPolicy, told
 from oauthd.stateless import TYPE as ACCESS_TOKEN_TYPE
 from oauthd.stateless import StatelessTokens
 from oauthd.stores import kinds
@@ -34,7 +36,7 @@ from oauthd.stores.status_lists import StatusLists
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 STANDARD_NAMES = frozenset(STANDARD)
 
 
@@ -53,6 +55,7 @@ class Order(Frozen, frozen=True):
     :ivar session: `sid` of the sign-in behind it; "" for none.
     :ivar parent: digest of the access token that it is exchanged for.
     :ivar as_jwt: whatever the client's format is.
+    :ivar extra: the claims that are declared for it.
     """
 
     client: Client
@@ -75,6 +78,7 @@ class Order(Frozen, frozen=True):
     session: str = ""
     parent: bytes = b""
     as_jwt: bool = False
+    extra: dict[str, Any] = {}
 
     @property
     def subject(self) -> str:
@@ -122,22 +126,30 @@ class Minting:
     subjects: Subjects
     statuses: StatusLists
     stateless: StatelessTokens
+    policy: TokenPolicy = TokenPolicy()
 
     async def access_token(self, order: Order) -> tuple[str, Write[AccessToken]]:
         """An access token and the record that makes it live."""
-        draft = self.draft(order)
+        declared = self.policy.claims_for(order.client, order.audience)
+        if declared:  # as the user is now: what changes is so from the next token on
+            user = await self.users.find(order.user_id) if order.user_id else None
+            order = replace(order, extra=told(declared, user))
+        draft = self._drafted(order)
         if draft is not None:
             return draft.finished()
         record = self._record(order)
-        claims, algorithm = self._access_claims(order, record), self._access_algorithm(order.client)
+        claims, algorithm = self._access_claims(order, record), self._access_algorithm(order.client, order.audience)
         token = await self.nested.signed(order.client, claims, algorithm, typ=ACCESS_TOKEN_TYPE)
         return token, _write(token, record, not _is_stateless(order))
 
     def draft(self, order: Order) -> Draft | None:
-        """An access token that is still to be signed; None where a thread must do that."""
-        if self._is_opaque(order.client) and not order.as_jwt:
+        """An access token that is still to be signed; None where a thread must do that, or the user is looked at."""
+        return None if self.policy.claims_for(order.client, order.audience) else self._drafted(order)
+
+    def _drafted(self, order: Order) -> Draft | None:
+        if self._is_opaque(order.client, order.audience) and not order.as_jwt:
             return Draft(self._record(order), None, opaque.make(opaque.ACCESS_TOKEN, self.entropy).encode())
-        signer = self._access_signer(order.client)
+        signer = self._access_signer(order.client, order.audience)
         if signer.slow:
             return None
         record = self._record(order)
@@ -145,22 +157,29 @@ class Minting:
         return Draft(record, signer, signer.unsigned(claims), not _is_stateless(order))
 
     def access_token_waits(self, client: Client) -> bool:
-        """Must a thread sign the client's access tokens?"""
-        return not self._is_opaque(client) and self._access_signer(client).slow
+        """Must a thread sign the client's access tokens, or are their users looked at?"""
+        return bool(client.token_claims) or (not self._is_opaque(client) and self._access_signer(client).slow)
 
-    def lists(self, client: Client) -> bool:
+    def lists(self, client: Client, audience: tuple[str, ...] = ()) -> bool:
         """Do the client's access tokens stand in a status list? Opaque ones nobody reads without us."""
-        return client.status_listed and not self._is_opaque(client)
+        return client.status_listed and not self._is_opaque(client, audience)
 
-    def _is_opaque(self, client: Client) -> bool:
-        return (client.access_format or self.settings.tokens.access_format) == "opaque"
+    def _is_opaque(self, client: Client, audience: tuple[str, ...] = ()) -> bool:
+        usual = client.access_format or self.settings.tokens.access_format
+        return self.policy.format(usual, audience) == "opaque"
 
-    def _access_signer(self, client: Client) -> Signer:
-        return self.keys.signer(self._access_algorithm(client), ACCESS_TOKEN_TYPE)
+    def _access_signer(self, client: Client, audience: tuple[str, ...] = ()) -> Signer:
+        return self.keys.signer(self._access_algorithm(client, audience), ACCESS_TOKEN_TYPE)
+
+    def _lifetime(self, order: Order) -> int:
+        usual, own = self.settings.tokens.access_lifetime, order.client.access_lifetime
+        if own is not None:
+            usual = min(own, longest_access(self.settings))  # what signed it must still be published then
+        return self.policy.lifetime(usual, order.audience) if order.audience else usual
 
     def _record(self, order: Order) -> AccessToken:
         now = int(self.clock())
-        expires_at = now + self.settings.tokens.access_lifetime
+        expires_at = now + self._lifetime(order)
         told = self.subjects.of(order.client, order.user_id)
         return AccessToken(
             client_id=order.client.client_id,
@@ -185,6 +204,7 @@ class Minting:
             may_act=order.may_act,
             session=order.session,
             parent=order.parent,
+            extra=order.extra,
         )
 
     def refresh_token(
@@ -194,8 +214,9 @@ class Minting:
         scope: tuple[str, ...],
         audience: tuple[str, ...],
         binding: Binding = UNBOUND,
+        idle: int | None = None,
     ) -> tuple[str, Write[RefreshToken]]:
-        """A refresh token of a grant: idle lifetime, never past the grant's absolute end."""
+        """A refresh token of a grant: idle lifetime (None for the server's), never past the grant's absolute end."""
         now = int(self.clock())
         token = opaque.make(opaque.REFRESH_TOKEN, self.entropy, grant_id)
         record = RefreshToken(
@@ -203,7 +224,7 @@ class Minting:
             user_id=grant.user_id,
             scope=scope,
             issued_at=now,
-            expires_at=min(now + self.settings.tokens.refresh_idle, grant.ends_at),
+            expires_at=min(now + (self.settings.tokens.refresh_idle if idle is None else idle), grant.ends_at),
             generations=grant.generations,
             audience=audience,
             binding=binding,
@@ -238,8 +259,9 @@ class Minting:
     def _id_algorithm(self, client: Client) -> str:
         return self._algorithm(client, client.id_token_algorithm or self.settings.tokens.id_token_algorithm)
 
-    def _access_algorithm(self, client: Client) -> str:
-        return self._algorithm(client, self.settings.tokens.access_algorithm)
+    def _access_algorithm(self, client: Client, audience: tuple[str, ...]) -> str:
+        usual = client.access_algorithm or self.settings.tokens.access_algorithm
+        return self._algorithm(client, self.policy.algorithm(usual, audience))
 
     def _algorithm(self, client: Client, wanted: str) -> str:
         return profile.signs(client, wanted, self.keys.algorithms, self.settings.server.profile)
@@ -272,6 +294,7 @@ class Minting:
         # RFC 9068 section 2.2; without a resource the audience is the default one, the issuer (section 3).
         audience = order.audience or (self.issuer,)
         claims: dict[str, Any] = {
+            **record.extra,  # none of which is called like what follows
             "iss": self.issuer,
             "sub": record.subject or order.subject,
             "aud": audience[0] if len(audience) == 1 else list(audience),

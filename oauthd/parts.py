@@ -15,7 +15,7 @@ from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from oauthd.backchannel import BackchannelRequests
-from oauthd.config import Settings, key_retirement
+from oauthd.config import Settings, key_retirement, token_policy
 from oauthd.config.listeners import is_loopback
 from oauthd.config.trust import TrustedIssuer
 from oauthd.deliveries import Deliveries, Maker
@@ -260,6 +260,7 @@ class Parts:
             subjects=self.subjects,
             statuses=self.statuses,
             stateless=self.stateless,
+            policy=token_policy(settings),
         )
 
     def _make_proofs(self, world: World) -> None:

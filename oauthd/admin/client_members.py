@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from oauthd.protocol import client_documents as documents
 from oauthd.protocol import client_metadata as metadata
+from oauthd.protocol import jose
 from oauthd.protocol.client_rules import completed
 from oauthd.protocol.grant_types import CONFIDENTIAL_ONLY, DEFAULT_GRANT_TYPES
 from oauthd.protocol.records import Client
@@ -55,9 +56,14 @@ _web = Text(metadata.WEB_URI, "an http or https address", 1, metadata.LONGEST_UR
 _resource = Text(metadata.RESOURCE, "an absolute URI without fragment", 1, metadata.LONGEST_URI)
 _TAKES = "false ends its tokens."
 _ENDS = "When it is deleted unless it is used (seconds since 1970); null for never. Use moves it on."
-_WITH_NONE = ("scopes", "unused_until")
+_WITH_NONE = ("scopes", "unused_until", "access_lifetime", "refresh_lifetime")
 """Members that are None in the record where they are null here; others are empty."""
 _OUR_OWN = "People are not asked for consent, save for public applications on their own devices, and at /device."
+_ACCESS_LIVES = "Seconds that its access tokens live, up to tokens.access_longest; null for the server's setting."
+_REFRESH_LIVES = "Seconds that its refresh tokens live unused, within their grant; null for the server's setting."
+_FORMATS = "Of access tokens; null for the server's setting."
+_CLAIMS = "Which of the declared claims (tokens.claims) its access tokens, and introspection of them, carry."
+YEAR = 365 * 86400
 _STATELESS = "Its JWT access tokens are not written down, only their revocations are; they are in no list."
 _ROTATES = "Refresh tokens are replaced at use; those of public clients always are."
 
@@ -81,11 +87,15 @@ class ClientMembers:
 
     :ivar offered: what is on.
     :ivar machine_refresh: what a new client gets when it is not said.
+    :ivar claims: the names of declared claims; `algorithms`: what signs; `longest`: seconds an access token may live.
     :ivar table: the members that this API has by their names on the wire.
     """
 
     offered: metadata.Offered
     machine_refresh: bool
+    claims: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = jose.ASYMMETRIC
+    longest: int = 30 * 86400
     table: tuple[metadata.Row, ...] = field(init=False, repr=False)
     _holdable: Mapping[str, str] = field(init=False, repr=False)
 
@@ -137,7 +147,6 @@ class ClientMembers:
 
     def _own_members(self, grant_types: tuple[str, ...]) -> tuple[Member, ...]:
         """Those by names of their own."""
-        formats = "Of access tokens; null for the server's setting."
         redirects = metadata.REDIRECT_URIS
         return (
             Member("name", metadata.NAME_TEXT, "What people see at consent.", required=True),
@@ -157,8 +166,7 @@ class ClientMembers:
                 "Resource indicators it owns (RFC 8707): tokens for them are active for their owners alone.",
                 default=[],
             ),
-            Member("access_format", Nullable(Choice(("jwt", "opaque"))), formats, default=None),
-            Member("stateless", Flag(), _STATELESS, default=False),
+            *self._of_tokens(),
             Member(
                 "id_token_algorithm",
                 Nullable(Choice(self.offered.id_token_algorithms)),
@@ -193,6 +201,25 @@ class ClientMembers:
             Member("exchanges", RULES, _EXCHANGES, default=[]),
             Member("is_active", Flag(), f"Whether it may use the server at all. {_TAKES}", default=True),
         )
+
+    def _of_tokens(self) -> tuple[Member, ...]:
+        """What its tokens are like."""
+        return (
+            Member("access_format", Nullable(Choice(("jwt", "opaque"))), _FORMATS, default=None),
+            Member(
+                "access_algorithm",
+                Nullable(Choice(self.algorithms)),
+                "What signs its JWT access tokens; null for the server's setting.",
+                default=None,
+            ),
+            Member("access_lifetime", Nullable(Whole(1, self.longest)), _ACCESS_LIVES, default=None),
+            Member("refresh_lifetime", Nullable(Whole(1, 10 * YEAR)), _REFRESH_LIVES, default=None),
+            Member("token_claims", self._claims(), _CLAIMS, default=[]),
+            Member("stateless", Flag(), _STATELESS, default=False),
+        )
+
+    def _claims(self) -> Listing:
+        return Listing(Choice(self.claims), len(self.claims), distinct=True) if self.claims else Listing(Text(), 0)
 
     def new(self) -> Variants:
         """What may be sent to register one; what a public client cannot have is not among its members."""
@@ -276,6 +303,10 @@ def _shown(client: Client) -> dict[str, Any]:
         "default_scopes": list(client.default_scopes),
         "resources": list(client.resources),
         "access_format": client.access_format or None,
+        "access_algorithm": client.access_algorithm or None,
+        "access_lifetime": client.access_lifetime,
+        "refresh_lifetime": client.refresh_lifetime,
+        "token_claims": list(client.token_claims),
         "stateless": client.stateless,
         "id_token_algorithm": client.id_token_algorithm or None,
         "introspects": client.introspects,

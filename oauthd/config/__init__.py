@@ -7,7 +7,7 @@ what people and the command line need. Knows neither the reactor nor the store.
 from oauthd.config.backchannel import CibaSettings
 from oauthd.config.commandline import Flag, flags
 from oauthd.config.declarations import Settings
-from oauthd.config.derived import https_only, key_retirement, master_keys
+from oauthd.config.derived import https_only, key_retirement, longest_access, master_keys, token_policy
 from oauthd.config.documents import ClientDocumentSettings, ResourceSettings
 from oauthd.config.introspection import IntrospectionSettings
 from oauthd.config.issuer import issuer_of
@@ -81,9 +81,11 @@ __all__ = [
     "key_retirement",
     "listener",
     "load",
+    "longest_access",
     "master_keys",
     "redis_address",
     "reference_markdown",
     "sample_toml",
     "shown",
+    "token_policy",
 ]

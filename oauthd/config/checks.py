@@ -15,6 +15,7 @@ from oauthd.config.values import Network
 from oauthd.events import EVENTS
 from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.client_metadata import CLIENT_ID
+from oauthd.protocol.token_policy import declared_claims, declared_resources
 
 MASTER_KEY_BYTES = 32
 _MEANT = frozenset(
@@ -56,6 +57,16 @@ def listeners_if_any(value: tuple[str, ...]) -> None:
 def details_types(value: tuple[str, ...]) -> None:
     """Declarations of types of authorization details, none twice."""
     DetailsTypes.of(value)
+
+
+def claims(value: tuple[str, ...]) -> None:
+    """Declarations of claims, none twice."""
+    declared_claims(value)
+
+
+def resources(value: tuple[str, ...]) -> None:
+    """Declarations of what holds of tokens for resources, none twice."""
+    declared_resources(value)
 
 
 def tls_listeners(value: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from oauthd.config.issuer import issuer_of
 from oauthd.config.listeners import is_loopback
 from oauthd.config.setting import YEAR
 from oauthd.protocol.profile import FAPI2
+from oauthd.protocol.token_policy import TokenPolicy
 
 
 def master_keys(settings: Settings) -> tuple[bytes, ...]:
@@ -33,8 +34,21 @@ def https_only(settings: Settings) -> int:
 def key_retirement(settings: Settings) -> int:
     """Seconds for which a key that no longer signs must stay published: what it signed last must verify to its end.
 
-    Clients with longer lifetimes of their own are not known here; whoever lets them sign adds theirs.
+    Clients have lifetimes of their own, up to the longest one.
     """
     tokens = settings.tokens
-    longest = max(tokens.access_lifetime, tokens.id_token_lifetime, settings.status_lists.lifetime)
+    longest = max(longest_access(settings), tokens.id_token_lifetime, settings.status_lists.lifetime)
     return max(settings.keys.retire_after, longest + tokens.leeway)
+
+
+def longest_access(settings: Settings) -> int:
+    """Seconds that an access token lives at most, whatever its client has."""
+    return max(settings.tokens.access_lifetime, settings.tokens.access_longest)
+
+
+def token_policy(settings: Settings) -> TokenPolicy:
+    """What is declared of access tokens.
+
+    :raises ValueError: where resources name claims that are not declared.
+    """
+    return TokenPolicy.of(settings.tokens.claims, settings.tokens.resources)

@@ -26,6 +26,14 @@ class TokenSettings:
         spec="RFC 6749 section 5.1",
         between=(1, 30 * DAY),
     )
+    access_longest: int = setting(
+        1 * HOUR,
+        help="How long an access token lives at most where a client has a lifetime of its own; never shorter than "
+        "access_lifetime. Keys stay published for that long after they have signed.",
+        unit="seconds",
+        spec="RFC 6749 section 5.1",
+        between=(1, 30 * DAY),
+    )
     access_format: Literal["jwt", "opaque"] = setting(
         "jwt",
         help="Access tokens as signed JWTs, or opaque. Both can be introspected and revoked.",
@@ -79,6 +87,22 @@ class TokenSettings:
         help="The algorithm that signs id_tokens for clients that ask for none in particular, one of keys.algorithms.",
         spec="OpenID Connect Core section 3.1.3.7",
         check=signature,
+    )
+    claims: tuple[str, ...] = setting(
+        (),
+        help="Claims that access tokens, and introspection, may carry, each a JSON text with the members name, and "
+        "either from (what it tells of the user: roles, username or a standard claim) or value (the same for all). A "
+        "client gets those that its token_claims name.",
+        spec="RFC 9068 section 2.2",
+        check=checks.claims,
+    )
+    resources: tuple[str, ...] = setting(
+        (),
+        help="What holds of access tokens for some resource, each a JSON text with the members resource, its "
+        "indicator, and any of access_lifetime, access_format, access_algorithm and claims. It comes before what the "
+        "client has; of lifetimes the shortest counts.",
+        spec="RFC 8707 section 2",
+        check=checks.resources,
     )
     leeway: int = setting(
         10,

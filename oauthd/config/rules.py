@@ -12,6 +12,7 @@ import attrs
 
 from oauthd.config import issuer
 from oauthd.config.declarations import Settings
+from oauthd.protocol.token_policy import TokenPolicy
 
 
 @attrs.frozen
@@ -89,6 +90,13 @@ def _signed_resources(settings: Settings) -> None:
         raise ValueError(f"protected_resources.signed ({name}) must be one of keys.algorithms")
 
 
+def _token_policy(settings: Settings) -> None:
+    for policy in TokenPolicy.of(settings.tokens.claims, settings.tokens.resources).resources.values():
+        name = policy.access_algorithm
+        if name and name not in settings.keys.algorithms:
+            raise ValueError(f"tokens.resources: {name}, for {policy.resource}, must be one of keys.algorithms")
+
+
 def _administrator(settings: Settings) -> None:
     given = attrs.astuple(settings.administrator)
     names = [field.name for field in attrs.fields(type(settings.administrator))]
@@ -134,6 +142,7 @@ RULES: tuple[Rule, ...] = (
     _has_key("tokens.access_algorithm"),
     _has_key("tokens.id_token_algorithm"),
     Rule(("protected_resources.signed", "keys.algorithms"), _signed_resources),
+    Rule(("tokens.claims", "tokens.resources", "keys.algorithms"), _token_policy),
     not_above("users.lock_free_failures", "users.lock_after", equal=False),
     not_above("users.password_min_length", "users.password_max_length"),
     Rule(

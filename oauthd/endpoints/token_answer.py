@@ -61,7 +61,7 @@ class TokenAnswers:
         wanted = client, redemption, binding
         numbers = await self.resources.today(redemption.audience) if redemption.audience else ()
         order = _order(wanted, numbers)
-        if self.minting.lists(client):
+        if self.minting.lists(client, order.audience):
             order = replace(order, status=await self.minting.statuses.place() + 1)
         token, access = await self.minting.access_token(order)
         grant, id_token = _told_of(redemption), ""
@@ -113,7 +113,7 @@ class TokenAnswers:
         except OAuthError:
             return None
         order = _order(wanted, numbers)
-        if self.minting.lists(client):
+        if self.minting.lists(client, order.audience):
             index = self.minting.statuses.at_hand()
             if index is None:
                 return None
@@ -153,6 +153,7 @@ class TokenAnswers:
                 redemption.refresh_audience,
                 # RFC 9449 section 5, RFC 8705 section 4: those of other clients are bound by their authentication.
                 UNBOUND if client.confidential else binding,
+                client.refresh_lifetime,
             )
             writes.append(refresh)
         elif redemption.same_refresh:

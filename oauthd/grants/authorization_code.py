@@ -10,7 +10,7 @@ from attrs import frozen
 from msgspec.structs import replace
 
 from oauthd.events import Events
-from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
+from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, lives
 from oauthd.grants.resources import narrowed_audience
 from oauthd.protocol import opaque, pkce
 from oauthd.protocol.errors import INVALID_GRANT
@@ -55,7 +55,7 @@ class AuthorizationCode:
         if not await self.tokens.covers(grant, ask.generations):
             raise INVALID_GRANT("the authorization has been withdrawn")
         refresh = "refresh_token" in ask.client.grant_types
-        until = grant.ends_at if refresh else ask.now + self.access_lifetime + MINTED_LATER
+        until = grant.ends_at if refresh else ask.now + lives(ask.client, self.access_lifetime) + MINTED_LATER
         spent = replace(code, spent=Spent(ask.attempt, ask.now))
         return Redemption(
             scope=grant.scope,

@@ -19,6 +19,11 @@ MINTED_LATER = 60
 """Seconds by which a grant without refresh tokens outlives its access token, which is minted after the decision."""
 
 
+def lives(client: Client, usual: int) -> int:
+    """Seconds that an access token of the client lives at most, where others live `usual` seconds."""
+    return usual if client.access_lifetime is None else client.access_lifetime
+
+
 class Ask(Frozen, frozen=True):
     """One token request after client authentication.
 

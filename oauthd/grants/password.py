@@ -7,7 +7,7 @@ from collections.abc import Callable
 from attrs import frozen
 from msgspec.structs import replace
 
-from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
+from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, lives
 from oauthd.grants.resources import asked_audience
 from oauthd.protocol import opaque, profile, scopes
 from oauthd.protocol.acr import PASSWORD
@@ -56,7 +56,7 @@ class Password:
         grant_id = opaque.new_grant_id(self.entropy)
         refresh = "refresh_token" in ask.client.grant_types
         ends_at = ask.now + self.refresh_absolute
-        until = ends_at if refresh else min(ends_at, ask.now + self.access_lifetime + MINTED_LATER)
+        until = ends_at if refresh else min(ends_at, ask.now + lives(ask.client, self.access_lifetime) + MINTED_LATER)
         generations = replace(ask.generations, user=person.generation)
         grant = Grant(
             client_id=ask.client.client_id,

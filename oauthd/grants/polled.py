@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from oauthd.grants.interface import MINTED_LATER, Ask, Redemption
+from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, lives
 from oauthd.protocol.errors import (
     ACCESS_DENIED,
     AUTHORIZATION_PENDING,
@@ -86,7 +86,7 @@ def redemption(
     """The tokens of an approval, which is spent with them."""
     grant_id = stored.ref.slot
     refresh = "refresh_token" in ask.client.grant_types
-    until = grant.ends_at if refresh else ask.now + access_lifetime + MINTED_LATER
+    until = grant.ends_at if refresh else ask.now + lives(ask.client, access_lifetime) + MINTED_LATER
     spent = replace(stored.record, spent=Spent(ask.attempt, ask.now))
     return Redemption(
         scope=grant.scope,

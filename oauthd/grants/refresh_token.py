@@ -111,7 +111,7 @@ class Refresh:
             replace(refresh, spent=Spent(ask.attempt, ask.now))
             if rotates
             # Never back: two nodes whose clocks differ would undo each other's step for as long as both are asked.
-            else replace(refresh, expires_at=max(refresh.expires_at, min(ask.now + self.refresh_idle, grant.ends_at)))
+            else replace(refresh, expires_at=max(refresh.expires_at, min(ask.now + self._idle(ask), grant.ends_at)))
         )
         return Redemption(
             scope=scope,
@@ -127,6 +127,9 @@ class Refresh:
             same_refresh="" if rotates else value,
             keeps=partial(self._kept, ask, value, ref) if rotates and self.grace else None,
         )
+
+    def _idle(self, ask: Ask) -> int:
+        return self.refresh_idle if ask.client.refresh_lifetime is None else ask.client.refresh_lifetime
 
     def _rotates(self, client: Client, refresh: RefreshToken) -> bool:
         # RFC 9700 section 4.14.2: rotated, or good for nothing without a key; and then it stays as it is, as FAPI 2.0

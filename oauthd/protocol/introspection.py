@@ -51,6 +51,8 @@ def active(token: AccessToken | RefreshToken, issuer: str, told: str = "") -> by
             parts.append(f',"act":{text(token.act)}')  # RFC 8693 section 4.1
         if token.may_act:
             parts.append(f',"may_act":{text(token.may_act)}')  # RFC 8693 section 4.4
+        if token.extra:
+            parts.append(f",{text(token.extra)[1:-1]}")  # none of them is called like a member above
     parts.append("}")
     return "".join(parts).encode()
 

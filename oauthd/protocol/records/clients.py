@@ -79,6 +79,7 @@ class Client(Record, frozen=True):
     :ivar exchanges: whose tokens it may exchange, and for what (RFC 8693): rules, none of which is nothing.
     :ivar introspection_algorithm: `introspection_signed_response_alg` (RFC 9701 section 6); "" for the server's.
     :ivar introspection_encryption: with what such answers are encrypted to it.
+    :ivar access_algorithm: what signs its JWT access tokens; "" for the server's setting.
     :ivar access_lifetime: seconds, as `refresh_lifetime` (idle); None for the server's.
     :ivar token_claims: names of declared claims that its access tokens carry.
     :ivar reuses_tokens: client_credentials answers repeat a live token of the same request.
@@ -175,6 +176,7 @@ class Client(Record, frozen=True):
     ciba_algorithm: str = field(name="ca2", default="")
     ciba_user_code: bool = field(name="cq", default=False)
     described: bool = field(name="dd", default=False)
+    access_algorithm: str = field(name="ag", default="")
     unused_until: int | None = field(name="uu", default=None)
     is_active: bool = field(name="a", default=True)
 
