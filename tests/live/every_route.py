@@ -158,6 +158,9 @@ class Scene:
         yield from post("/oauth/token", {"grant_type": "client_credentials"}, WRITES)
         yield from post("/oauth2/introspect /oauth/introspect", {"token": self._machine()}, READS)
         yield from post("/oauth2/introspect", {"token": "unknown"}, READS)
+        for path in ("/oauth2/introspect/batch", "/oauth/introspect/batch"):
+            tokens = {"json_body": {"tokens": [self._machine(), "unknown"]}, "basic_auth": app.auth}
+            yield Ask("POST", path, 200, READS, path, tokens)
         yield from post("/oauth2/revoke", {"token": self._machine()}, REMOVES)
         yield from post("/oauth/revoke", {"token": self._tokens()["refresh_token"]}, REMOVES)
         yield from post("/oauth2/device_authorize /oauth/device_authorize", {"scope": "openid"}, WRITES)
@@ -169,6 +172,7 @@ class Scene:
         body = {"name": "Simple", "client_type": "confidential", "redirect_uris": ""}
         yield Ask("POST", "/oauth2/register_client", 201, WRITES, "/oauth2/register_client", {"json_body": body})
         yield from self._registration()
+        yield self._revocation_of_all()
         for path in ("/oauth2/jwks", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"):
             yield Ask("GET", path, 200, NONE, path)
         for path in ("/.well-known/openid-configuration", "/oauth2/.well-known/openid-configuration"):
@@ -179,6 +183,13 @@ class Scene:
         yield Ask("GET", "/oauth2/status-lists", 200, READS, "/oauth2/status-lists")
         # One that was told before is told on for a while without a store.
         yield Ask("GET", "/oauth2/status-lists/<number>", 404, READS, "/oauth2/status-lists/99")
+
+    def _revocation_of_all(self) -> Ask:
+        scope, path = "global_token_revocation", "/oauth2/global-token-revocation"
+        desk = self.visitor.client("Desk", grant_types=["client_credentials"], scopes=[scope])
+        bearer = self.visitor.tokens(desk, grant_type="client_credentials", scope=scope)["access_token"]
+        subject = {"format": "opaque", "id": self.visitor.user(f"leaver{self.number}")}
+        return Ask("POST", path, 204, REMOVES, path, {"json_body": {"sub_id": subject}, "bearer": bearer})
 
     def _registration(self) -> Iterator[Ask]:
         new = {"redirect_uris": [REDIRECT]}

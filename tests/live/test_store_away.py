@@ -34,7 +34,7 @@ class AwayTests(LiveCase):
         """A daemon on a store, and everything that can be asked of it."""
         super().setUp()
         self.redis = self.store(password=self.password)
-        self.server = self.daemon("--redis", self.url)
+        self.server = self.daemon("--redis", self.url, users_global_revocation="true")
         self.visitor = Visitor.of(self.server.http, self.server.credentials)
         self.scene = Scene(self.server.http, self.visitor)
         self.asks = self.scene.asks()
@@ -145,7 +145,7 @@ class AwayTests(LiveCase):
             self.assertIn("</html>", answer.text)
         else:
             self.assertEqual(answer.error, "temporarily_unavailable", ask)
-            self.assertTrue(answer.json()["detail"])
+            self.assertTrue(answer.json()["error_description"])
 
     def assert_back(self, asks: list[Ask]) -> None:
         """The server works again by itself, soon, and what was refused has changed nothing: now it is answered."""
