@@ -136,6 +136,7 @@ class Application(Parts):
                 clock=world.clock,
                 entropy=world.entropy,
                 reactor=world.reactor,
+                reuse=self.reuse,
             ),
             "introspect": introspect,
             "introspect_batch": IntrospectBatch(introspect, settings.introspection.batch_body),

@@ -17,6 +17,7 @@ Fact = str | int | float | bool | None
 EVENTS: Mapping[str, str] = {
     "founded": "the store was founded by this node: keys, first scopes and administrator were made",
     "token.issued": "an access token was handed out",
+    "token.reused": "a client was given a live token of its own again",
     "token.refused": "a token request was refused",
     "token.revoked": "a token was revoked",
     "grant.ended": "a grant and all its tokens were ended",

@@ -20,6 +20,7 @@ from oauthd.config.listeners import is_loopback
 from oauthd.config.trust import TrustedIssuer
 from oauthd.deliveries import Deliveries, Maker
 from oauthd.endpoints.health import Condition
+from oauthd.endpoints.token_reuse import TokenReuse
 from oauthd.events import Events
 from oauthd.fetcher import Fetcher, Outward, Posting
 from oauthd.grants.authorization_code import AuthorizationCode
@@ -202,6 +203,7 @@ class Parts:
         write = partial(active, issuer=world.issuer)
         self.answers = Answers(store, world.cache, world.reactor, write, self.stateless.read)
         self.keys.changed.append(self.answers.keys_changed)
+        self.reuse = TokenReuse(store, seals, self.answers, clock)
         self.once = Once(store)
         self.resources = ResourceGenerations(store, world.cache)
         self.statuses = StatusLists(store, clock, entropy, f"{world.issuer}{_path('status_list').partition('<')[0]}")

@@ -64,6 +64,7 @@ _REFRESH_LIVES = "Seconds that its refresh tokens live unused, within their gran
 _FORMATS = "Of access tokens; null for the server's setting."
 _CLAIMS = "Which of the declared claims (tokens.claims) its access tokens, and introspection of them, carry."
 YEAR = 365 * 86400
+_REUSES = "The same client_credentials request is answered with the same token while half of its life is left."
 _STATELESS = "Its JWT access tokens are not written down, only their revocations are; they are in no list."
 _ROTATES = "Refresh tokens are replaced at use; those of public clients always are."
 
@@ -216,6 +217,7 @@ class ClientMembers:
             Member("refresh_lifetime", Nullable(Whole(1, 10 * YEAR)), _REFRESH_LIVES, default=None),
             Member("token_claims", self._claims(), _CLAIMS, default=[]),
             Member("stateless", Flag(), _STATELESS, default=False),
+            Member("reuses_tokens", Flag(), _REUSES, default=False),
         )
 
     def _claims(self) -> Listing:
@@ -308,6 +310,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "refresh_lifetime": client.refresh_lifetime,
         "token_claims": list(client.token_claims),
         "stateless": client.stateless,
+        "reuses_tokens": client.reuses_tokens,
         "id_token_algorithm": client.id_token_algorithm or None,
         "introspects": client.introspects,
         "machine_refresh": client.machine_refresh,

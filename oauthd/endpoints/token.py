@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from oauthd.endpoints.token_answer import TokenAnswer, TokenAnswers
+from oauthd.endpoints.token_reuse import TokenReuse
 from oauthd.endpoints.token_turns import Asked, TokenTurns
 from oauthd.events import Events
 from oauthd.grants.interface import Ask, GrantAtOnce, GrantType, Redemption, Repeated
@@ -56,6 +57,7 @@ class Token:
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
     reactor: IReactorTime
+    reuse: TokenReuse
     turns: TokenTurns = field(init=False)
     at_once: Mapping[str, GrantAtOnce] = field(init=False)
 
@@ -130,8 +132,16 @@ class Token:
             if isinstance(redemption, Repeated):
                 return redemption.body, None
             redemption = self._detailed(ask, redemption)
+            reuses = self.reuse.suits(ask, redemption)
+            again = await self.reuse.find(ask, redemption) if reuses else None
+            if again is not None:
+                self.events.tell("token.reused", client_id=ask.client.client_id)
+                return again, None
             answer = await self.answers.make(ask.client, redemption, ask.binding)
             if await self._write(answer):
+                if reuses:
+                    await self.reuse.keep(ask, redemption, answer)
+                    redemption = replace(redemption, holds=None)  # the next request is to be looked at, too
                 self._tell(grant.grant_type, answer.access.record)
                 return answer.body, redemption if redemption.holds is not None else None
         raise TEMPORARILY_UNAVAILABLE("the request is being repeated too often at once", headers={"Retry-After": "1"})

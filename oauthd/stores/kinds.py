@@ -88,6 +88,7 @@ def exchanged_for(digest: bytes) -> str:
 ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists, told=Told.REMOVALS)
 REFRESH_TOKEN = Kind("r", records.RefreshToken, _token_lists)
 GRANT = Kind("g", records.Grant, _grant_lists, told=Told.REMOVALS)  # a change only lets it live longer
+REUSED = Kind("ru", records.Reused)
 REVOKED = Kind("v", records.Revoked, told=Told.CHANGES)
 UNWRITTEN = Kind("-", records.AccessToken)  # those that are not written down: there is nothing of this kind
 ANSWER = Kind("n", records.Answer)
@@ -122,6 +123,7 @@ KINDS: tuple[Kind[object], ...] = (
     ACCESS_TOKEN, REFRESH_TOKEN, GRANT, ANSWER, CODE, PUSHED_REQUEST, ONCE, DEVICE_CODE, USER_CODE, SESSION,
     INTERACTION, CONSENT, LOCKOUT, TALLY, INITIAL_ACCESS, CLIENT, USER, USERNAME, ADMINISTRATORS, SCOPES, RESOURCES,
     KEY_RING, WORLD, SALT, STATUS, STATUS_LIST, STATUS_RANGE, LEASE, OUTBOX, CIBA, REVOKED,
+    REUSED,
 )  # type: ignore[assignment]  # Kind is invariant; the table only names them
 
 

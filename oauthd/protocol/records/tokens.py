@@ -207,6 +207,16 @@ class Revoked(Record, frozen=True):
     expires_at: int = field(name="e")
 
 
+class Reused(Record, frozen=True):
+    """A finished answer with a client's own token, to be given again; sealed with the master key."""
+
+    secret = ("sealed",)
+
+    sealed: bytes = field(name="s")
+    issued_at: int = field(name="i")
+    expires_at: int = field(name="e")
+
+
 class DeviceCode(Record, frozen=True):
     """A device authorization (RFC 8628) on its way: `pending`, then `approved` or `denied`, both of them for good.
 
