@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from attrs import frozen
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from oauthd.config import Settings
 from oauthd.deliveries import Post
@@ -30,7 +31,7 @@ from oauthd.protocol import logout, opaque, profile
 from oauthd.protocol.records import Client, Session
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
-from oauthd.stores.interface import IStore
+from oauthd.stores.interface import IStore, StoreUnavailable
 from oauthd.stores.outbox import Note, Outbox
 from oauthd.stores.sessions import Sessions
 from oauthd.subjects import Subjects
@@ -118,9 +119,7 @@ class SignOut:
         """Something happened: an observer of `Events`."""
         user_id = event.facts.get("user_id")
         if event.name in ENDED and isinstance(user_id, str):
-            ensureDeferred(self.of_user(user_id)).addErrback(
-                lambda failure: log.failure("the clients of an ended session were not told", failure)
-            )
+            ensureDeferred(self.of_user(user_id)).addErrback(_untold)
 
     async def of_user(self, user_id: str) -> None:
         """Tell the clients of all sessions of a user that its generation has ended."""
@@ -157,6 +156,13 @@ class SignOut:
             cursor = page.cursor
             if cursor is None:
                 return
+
+
+def _untold(failure: Failure) -> None:
+    if failure.check(StoreUnavailable):
+        log.warn("clients were not told that sessions have ended: the store is away")
+    else:
+        log.failure("clients were not told that sessions have ended", failure)
 
 
 def _notes(session: Session, known: Iterable[Client]) -> Sequence[Note]:

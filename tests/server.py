@@ -542,7 +542,7 @@ class Server:
         """The keys without a time to live, save those of the lasting kinds."""
         names = [name for name in await self.keys() if not _lasting(name)]
         left = await self.connection.call(*(("TTL", name) for name in names)) if names else []
-        return [name for name, seconds in zip(names, left, strict=True) if int(seconds) < 0]
+        return [name for name, seconds in zip(names, left, strict=True) if int(seconds) == -1]  # -2: gone
 
     def told(self, name: str) -> list[dict[str, Any]]:
         """The facts of the events of that name."""
