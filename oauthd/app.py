@@ -20,6 +20,7 @@ from oauthd.admin.initial_access import InitialAccessResource
 from oauthd.admin.keys import KeysResource
 from oauthd.admin.profile import ProfileResource
 from oauthd.admin.scopes import ScopesResource
+from oauthd.admin.sessions import SessionsResource
 from oauthd.admin.tokens import TokensResource
 from oauthd.admin.users import PasswordRule, UsersResource
 from oauthd.config import RegistrationSettings, Settings, longest_access
@@ -477,6 +478,7 @@ class Application(Parts):
             ),
             UsersResource(self.users, self.tokens, self.passwords, events, rule),
             ProfileResource(self.users, self.tokens, self.passwords, events, rule, knows),
+            SessionsResource(self.sessions, self.sign_out, self.users, events),
             ScopesResource(self.scopes, events),
             TokensResource(
                 self.tokens, self.resources, self.clients, self.users, events, access, self.revoke.end, self.revoke

@@ -60,6 +60,7 @@ EVENTS: Mapping[str, str] = {
     "revoked.everything": "every token was revoked",
     "revoked.client": "every token of a client was revoked",
     "revoked.user": "every token of a user was revoked",
+    "revoked.session": "a session was ended, and every token that was given in it",
     "revoked.resource": "every access token for a resource was revoked",
     "message.given_up": "a message to a client was given up: it was refused, or not received for too long",
     "keys.rotated": "new signing keys were announced",

@@ -31,7 +31,7 @@ from oauthd.protocol import logout, opaque, profile
 from oauthd.protocol.records import Client, Session
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
-from oauthd.stores.interface import IStore, StoreUnavailable
+from oauthd.stores.interface import IStore, Ref, StoreUnavailable
 from oauthd.stores.outbox import Note, Outbox
 from oauthd.stores.sessions import Sessions
 from oauthd.subjects import Subjects
@@ -105,15 +105,30 @@ class SignOut:
         if session is None:
             await self.sessions.end(value)
             return ()
-        known = await self._clients(session)
-        # First, for whoever asks again after a failure finds the session, and everybody is told then.
-        await self.outbox.add(*_notes(session, known))
-        await self.sessions.end(value)
-        await self._end_grants(session)
+        known = await self._over(kinds.SESSION.at(kinds.digest(value)), session)
         self.events.tell("sign_out", user_id=session.user_id, client_id=client_id)
         return tuple(
             logout.frame(client, self.issuer, session.sid) for client in known if client.frontchannel_logout_uri
         )
+
+    async def revoke(self, session_id: str) -> Session | None:
+        """End the session of that id with every grant that was given in it, offline ones too; None for no session."""
+        stored = await self.sessions.named(session_id)
+        if stored is not None:
+            await self._over(stored.ref, stored.record, every=True)
+        return None if stored is None else stored.record
+
+    async def _over(self, ref: Ref[Session], session: Session, every: bool = False) -> Sequence[Client]:
+        """End a session; the clients that know it.
+
+        :param every: end all its grants.
+        """
+        known = await self._clients(session)
+        # First, for whoever asks again after a failure finds the session, and everybody is told then.
+        await self.outbox.add(*_notes(session, known))
+        await self.store.forget(ref)
+        await self._end_grants(session, every)
+        return known
 
     def heard(self, event: Event) -> None:
         """Something happened: an observer of `Events`."""
@@ -142,15 +157,16 @@ class SignOut:
         found = [await self.clients.find(client_id) for client_id in session.clients]
         return [client for client in found if client is not None and client.is_active]
 
-    async def _end_grants(self, session: Session) -> None:
-        """End the grants that are to end with a session."""
+    async def _end_grants(self, session: Session, every: bool = False) -> None:
+        """End the grants that are to end with a session, or every one of it."""
         if not session.sid or not session.clients:
             return
         cursor: str | None = None
         while True:
             page = await self.store.scan(kinds.grants_of_session(session.sid), cursor, PAGE)
-            await self.store.forget(*(stored.ref for stored in page.items))
-            for stored in page.items:
+            ended = [stored for stored in page.items if every or stored.record.ends_with_session]
+            await self.store.forget(*(stored.ref for stored in ended))
+            for stored in ended:
                 grant = stored.record
                 self.events.tell("grant.ended", client_id=grant.client_id, user_id=grant.user_id)
             cursor = page.cursor

@@ -49,6 +49,7 @@ def list_(server: Server, client_id: str | None, user: str | None, kind: str | N
 @click.option("--user", help="Every token of the user with this name or id.")
 @click.option("--client", "client_id", help="Every token of this client.")
 @click.option("--grant", "grant_id", help="The grant of this id, as lists show it, with every token of it.")
+@click.option("--session", "session_id", help="The session of this id, with every token of it.")
 @click.option("--resource", help="Every access token for this resource.")
 @click.option("--all", "everything", is_flag=True, help="Every token there is, your own included.")
 @click.pass_obj
@@ -59,16 +60,19 @@ def revoke(
     user: str | None,
     client_id: str | None,
     grant_id: str | None,
+    session_id: str | None,
     resource: str | None,
     everything: bool,
 ) -> None:
     """Revoke a token by its value (`-`: from standard input), or whatever the option names."""
     which = {"client_id": client_id, "grant_id": grant_id, "resource": resource}
-    given = [one for one in (value, token_id, user, *which.values(), everything or None) if one]
+    given = [one for one in (value, token_id, user, session_id, *which.values(), everything or None) if one]
     if len(given) != 1:
         raise Refused("name one thing to revoke")
     if value:
         server.api("POST", "/oauth/tokens/revoke", {"token": _value(value)})
+    elif session_id:
+        server.api("DELETE", f"/sessions/{segment(session_id)}")
     elif token_id:
         server.api("DELETE", f"/oauth/tokens/{segment(token_id)}")
     else:

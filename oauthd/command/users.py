@@ -1,4 +1,7 @@
-"""`oauthd user`: add, list, passwd, deactivate, reactivate. A password is asked for or comes on standard input."""
+"""`oauthd user`: add, list, passwd, sessions, deactivate, reactivate.
+
+A password is asked for or comes on standard input.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,15 @@ def passwd(server: Server, username: str) -> None:
     """Set a user's password; sessions and tokens of the user end."""
     server.api("PUT", f"/users/{segment(_id_of(server, username))}/password", {"password": _password()})
     done(server, f"the password of {username} is set")
+
+
+@user.command()
+@click.argument("username")
+@click.pass_obj
+def sessions(server: Server, username: str) -> None:
+    """List the sessions in which a user is signed in."""
+    rows = server.pages(f"/users/{segment(named(server, username))}/sessions", "sessions")
+    table(server, rows, ("session_id", "signed_in_at", "expires_at", "clients"))
 
 
 @user.command()

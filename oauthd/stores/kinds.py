@@ -51,22 +51,22 @@ def waiting_for(user_id: str) -> str:
 
 
 def _session_lists(record: records.Session) -> Iterable[str]:
-    """A session is listed under its user as soon as there is a client to be told of its end."""
-    return (sessions_of_user(record.user_id),) if record.clients else ()
+    """A session is listed under its user."""
+    return (sessions_of_user(record.user_id),)
 
 
 def _grant_lists(record: records.Grant) -> Iterable[str]:
-    """A grant is listed under its session if it ends with it; others, and there are many, cost no list."""
-    return (grants_of_session(record.session),) if record.ends_with_session and record.session else ()
+    """A grant is listed under the session that it was given in."""
+    return (grants_of_session(record.session),) if record.session else ()
 
 
 def sessions_of_user(user_id: str) -> str:
-    """The index of a user's sessions in which clients got tokens."""
+    """The index of a user's sessions."""
     return f"su:{user_id}"
 
 
 def grants_of_session(session: str) -> str:
-    """The index of the grants that end with a session."""
+    """The index of the grants that were given in a session."""
     return f"gs:{session}"
 
 

@@ -8,6 +8,7 @@ browser that began it by the digest of a cookie of its own.
 from __future__ import annotations
 
 import base64
+import binascii
 import hmac
 from collections.abc import Callable
 
@@ -21,7 +22,7 @@ from oauthd.protocol.records import Interaction, Session
 from oauthd.protocol.seals import Seals
 from oauthd.shedding import Room
 from oauthd.stores import kinds, tallies
-from oauthd.stores.interface import IStore, Stored, Write
+from oauthd.stores.interface import IStore, Page, Ref, Stored, Write
 from oauthd.stores.swap import readings, swap
 
 LONGEST_VALUE = 128  # characters of a cookie or an id in an address; ours have 43
@@ -35,6 +36,20 @@ ANSWERED_FOR = 60  # seconds that a flow which is over is remembered, for people
 
 def _random(entropy: Callable[[int], bytes]) -> str:
     return base64.urlsafe_b64encode(entropy(32)).rstrip(b"=").decode()
+
+
+def session_id(ref: Ref[Session]) -> str:
+    """The id by which an administrator names a session: its digest, never its cookie."""
+    return base64.urlsafe_b64encode(ref.ident).rstrip(b"=").decode()
+
+
+def _ref_of(identifier: str) -> Ref[Session] | None:
+    """The reference that a session's id names; None when it is none."""
+    try:
+        ident = base64.b64decode(identifier + "=", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return kinds.SESSION.at(ident) if len(ident) == 32 else None
 
 
 @frozen
@@ -84,14 +99,32 @@ class Sessions:
         if stored is None:
             return None
         session: Session = stored.record
-        today = await self.store.generations("", session.user_id)
-        if today.user is None or session.user_generation < today.user:
+        if not await self._stands(session):
             return None
         until = min(int(self.clock()) + self.idle, session.ends_at)
         if until - session.expires_at >= TOUCH_AFTER:
             # A swap, so that a session ended meanwhile is not written back.
             await swap(self.store, stored.ref, stored, replace(session, expires_at=until))
         return session
+
+    async def page(self, user_id: str, cursor: str | None, limit: int) -> Page[Session]:
+        """A page of the live sessions of a user.
+
+        :raises ValueError: when the cursor is not one of ours.
+        """
+        page: Page[Session] = await self.store.scan(kinds.sessions_of_user(user_id), cursor, limit)
+        return Page(tuple([one for one in page.items if await self._stands(one.record)]), page.cursor)
+
+    async def named(self, session_id: str) -> Stored[Session] | None:
+        """The live session of that id."""
+        ref = _ref_of(session_id)
+        (stored,) = await self.store.get(ref) if ref is not None else (None,)
+        return stored if stored is not None and await self._stands(stored.record) else None
+
+    async def _stands(self, session: Session) -> bool:
+        """Is the session's generation in force?"""
+        today = await self.store.generations("", session.user_id)
+        return today.user is not None and session.user_generation >= today.user
 
     async def joined(self, value: str, session: Session, client_id: str) -> None:
         """A client got something in a session; written down the first time alone."""

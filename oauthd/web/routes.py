@@ -139,6 +139,8 @@ ROUTES: tuple[Route, ...] = (
     _row("/api/v1/users/<user_id>", GET="users.show", PUT="users.update", DELETE="users.deactivate"),
     _row("/api/v1/users/<user_id>/reactivate", POST="users.reactivate"),
     _row("/api/v1/users/<user_id>/password", PUT="users.password"),
+    _row("/api/v1/users/<user_id>/sessions", GET="sessions.list"),
+    _row("/api/v1/sessions/<session_id>", DELETE="sessions.end"),
     _row("/api/v1/keys", GET="keys.list"),
     _row("/api/v1/keys/rotate", POST="keys.rotate"),
     _row("/api/v1/keys/reseal", POST="keys.reseal"),
