@@ -1,7 +1,7 @@
-"""The wiring, second part: every endpoint, page and resource, each with what it needs.
+"""The wiring, second part: every endpoint and page, each with what it needs.
 
 A new endpoint or page is a line here, and a row in `oauthd.web.routes`. What they are made of is in `oauthd.parts`, the
-site over them in `oauthd.surface`.
+admin API in `oauthd.administration`, the site over them in `oauthd.surface`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,8 @@ from functools import partial
 
 from attrs import evolve
 
-from oauthd.admin import api as admin
-from oauthd.admin.backchannel import BackchannelResource
-from oauthd.admin.client_members import ClientMembers
-from oauthd.admin.clients import ClientsResource
-from oauthd.admin.declarations import Access
-from oauthd.admin.initial_access import InitialAccessResource
-from oauthd.admin.keys import KeysResource
-from oauthd.admin.profile import ProfileResource
-from oauthd.admin.scopes import ScopesResource
-from oauthd.admin.sessions import SessionsResource
-from oauthd.admin.tokens import TokensResource
-from oauthd.admin.users import PasswordRule, UsersResource
-from oauthd.config import RegistrationSettings, Settings, longest_access
+from oauthd.administration import administration
+from oauthd.config import RegistrationSettings, Settings
 from oauthd.deliveries import Maker
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
@@ -118,7 +107,7 @@ class Application(Parts):
             **self._registration(world),
             **self._browser_endpoints(world),
             **self._pages(world),
-            **self._admin(world),
+            **administration(self, self.offered, self.revoke),
         }
 
     def _protocol_endpoints(self, world: World) -> dict[str, Endpoint]:
@@ -457,38 +446,6 @@ class Application(Parts):
             "logout": LogoutPage(browser, self.clients, self.sign_out, self.front_channel),
             "static": Static(self.pages),
         }
-
-    def _admin(self, world: World) -> Mapping[str, Endpoint]:
-        settings, events, issuer = world.settings, world.events, world.issuer
-        owner_scopes = ("account", "read_write") if settings.userinfo.account_by_read_write else ("account",)
-        access = Access(self.administrator, self.bearer, self.users, owner_scopes)
-        rule = PasswordRule(settings.users.password_min_length, settings.users.password_max_length)
-        knows, machine = self.sign_in.knows_password, settings.clients.machine_refresh
-        longest = longest_access(settings)
-        resources = (
-            ClientsResource(
-                clients=self.clients,
-                scopes=self.scopes,
-                tokens=self.tokens,
-                events=events,
-                members=ClientMembers(
-                    self.offered, machine, tuple(self.minting.policy.claims), self.keys.algorithms, longest
-                ),
-                issuer=issuer,
-            ),
-            UsersResource(self.users, self.tokens, self.passwords, events, rule),
-            ProfileResource(self.users, self.tokens, self.passwords, events, rule, knows),
-            SessionsResource(self.sessions, self.sign_out, self.users, events),
-            ScopesResource(self.scopes, events),
-            TokensResource(
-                self.tokens, self.resources, self.clients, self.users, events, access, self.revoke.end, self.revoke
-            ),
-            KeysResource(self.keys, self.clients, events),
-            InitialAccessResource(self.initial_access, self.scopes, events, self.offered),
-            BackchannelResource(self.backchannel, self.users, world.clock),
-        )
-        places = [(path, route.endpoints) for route in ROUTES for path in route.paths]
-        return admin.endpoints(resources, access, issuer, places)
 
 
 def _advertised(endpoint: str) -> str:

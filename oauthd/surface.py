@@ -1,4 +1,4 @@
-"""The wiring, third part: the site over the endpoints, with its limits, its errors and the fast lane."""
+"""The wiring, last part: the site over the endpoints, with its limits, its errors and the fast lane."""
 
 from __future__ import annotations
 

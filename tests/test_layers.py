@@ -51,6 +51,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.runtime", 5),
     ("oauthd.command", 5),
     ("oauthd.parts", 5),
+    ("oauthd.administration", 5),
     ("oauthd.app", 5),
     ("oauthd.surface", 5),
     ("oauthd.tap", 5),

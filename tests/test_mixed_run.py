@@ -76,6 +76,7 @@ class MixedRunTests(ServerCase):
             await server.token(tv, DEVICE_GRANT, device_code=begun["device_code"])
         ok(await server.post("/oauth2/device_authorize", {"client_id": "tv"}))
         await self.listed()
+        await self.by_policy()
         await self.backchannel(browser)
         await server.code(app, alice)
         await server.redeem(app, tokens["access_token"])
@@ -92,6 +93,16 @@ class MixedRunTests(ServerCase):
         app = await self.server.client("listed", status_listed=True)
         ok(await self.server.token(app, "client_credentials"))
         await self.server.application.status_sweep.due()
+
+    async def by_policy(self) -> None:
+        """A token that is not written down, revoked; and one that is given twice."""
+        stateless = await self.server.client("stateless", stateless=True)
+        saving = await self.server.client("saving", reuses_tokens=True)
+        self.secrets |= {stateless.secret, saving.secret}
+        token = ok(await self.server.token(stateless, "client_credentials"))["access_token"]
+        await self.server.post("/oauth2/revoke", {"token": token}, basic=stateless.basic)
+        for _ in range(2):
+            ok(await self.server.token(saving, "client_credentials"))
 
     async def backchannel(self, browser: Browser) -> None:
         """Requests for authentication: one allowed, one denied, one still waiting; the client is to be told of each."""
