@@ -262,12 +262,11 @@ class Scene:
         token = self.visitor.api("POST", "/oauth/initial-access-tokens", {}, 201)["token_id"]
         yield api("DELETE", "/oauth/initial-access-tokens/<token_id>", 204, REMOVES, token_id=token)
         yield api("GET", "/oauth/scopes", 200, READS)
-        listed = self.visitor.api("GET", "/users?username=alice" + str(number))["users"][0]["user_id"]
-        yield api("GET", "/users/<user_id>/sessions", 200, READS, user_id=listed)
-        self.browser()
-        sessions = self.visitor.api("GET", f"/users/{listed}/sessions")["sessions"]
-        newest = max(sessions, key=lambda one: one["expires_at"])  # the others are leaving
-        yield api("DELETE", "/sessions/<session_id>", 204, REMOVES, session_id=newest["session_id"])
+        visits, browser = self.visitor.user(f"frank{number}"), Browser(self.http)
+        expect(browser.finish(browser.open("/login"), f"frank{number}", PASSWORD))
+        yield api("GET", "/users/<user_id>/sessions", 200, READS, user_id=visits)
+        (session,) = self.visitor.api("GET", f"/users/{visits}/sessions")["sessions"]
+        yield api("DELETE", "/sessions/<session_id>", 204, REMOVES, session_id=session["session_id"])
         yield api("POST", "/oauth/scopes", 201, WRITES, {"name": f"made{number}"})
         yield api("GET", "/oauth/scopes/<scope_id>", 200, READS, scope_id=scope)
         yield api("PUT", "/oauth/scopes/<scope_id>", 200, WRITES, {"description": "May"}, scope_id=scope)

@@ -13,6 +13,7 @@ from jwcrypto.jwk import JWK
 
 from tests.live.daemon import Daemon, LiveCase, environment, installed
 from tests.live.visitor import DEVICE_GRANT, App, Browser, Visitor, expect
+from tests.live.visitor import PASSWORD as VISITORS
 
 PASSWORD = "a long enough passphrase"
 HOSTILE = "Nice\u200fapp"
@@ -351,6 +352,16 @@ class TokenTests(CommandCase):
         self.assertEqual(left, {one["grant_id"] for one in listed} - {grant_id})
         alive = [self.active(one["access_token"]) for one in (tokens, others)]
         self.assertEqual(sorted(alive), [False, True])
+
+    def test_revoke_a_session(self) -> None:
+        """A browser that is signed in is listed, and ends by its id."""
+        browser = Browser(self.http)
+        expect(browser.finish(browser.open("/login"), "alice", VISITORS))
+        (session,) = self.json("user", "sessions", "alice")
+        self.assertEqual(session["user_id"], self.user_id)
+        self.oauthd("token", "revoke", "--session", session["session_id"])
+        self.assertEqual(self.json("user", "sessions", "alice"), [])
+        self.assertIn("404", self.refused("token", "revoke", "--session", session["session_id"]))
 
     def test_revoke_for_a_resource(self) -> None:
         """Every access token for a resource ends."""

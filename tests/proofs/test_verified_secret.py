@@ -23,7 +23,7 @@ from oauthd.protocol.messages import Headers, Parameters, Request
 from oauthd.protocol.records import Client
 from oauthd.protocol.seals import Seals
 from oauthd.stores.cache import MOST_ABSENCES
-from oauthd.stores.clients import Clients
+from oauthd.stores.clients import LONGEST_ID, Clients
 from tests.server import Counting
 from tests.stores.case import NOW, StoreCase
 from tests.stores.node import Node
@@ -335,7 +335,7 @@ class UnknownTests(SecretCase):
     async def test_ids_that_are_none(self) -> None:
         """An id that no client can have is refused without a look, and leaves nothing behind."""
         reads = len(self.one.node.store.reads)
-        for client_id in ("x" * 129, "\xe4" * 5000):
+        for client_id in ("x" * (LONGEST_ID + 1), "\xe4" * 5000):
             self.assertFalse(await self.one.knows(client_id, "x"))
             self.assertIsNone(await self.one.by(posted(client_id=client_id, client_secret="x")))
             self.assertIsNone(await self.one.by(posted(client_id=client_id)))

@@ -46,7 +46,9 @@ class ListenerTests(Document):
         self.assertEqual(
             sorted(aliases),
             [
+                "backchannel_authentication_endpoint",
                 "device_authorization_endpoint",
+                "introspection_batch_endpoint",
                 "introspection_endpoint",
                 "pushed_authorization_request_endpoint",
                 "revocation_endpoint",
