@@ -39,7 +39,7 @@ class Revoke:
             return await self._end_refresh(token, client_id)
         access = await self.tokens.find_access(token)
         if access is None:
-            await self.tokens.confirm()  # it may be the repeat of a revocation that was answered 503
+            await self.tokens.end_rest(token)  # it may be the repeat of a revocation that was answered 503
             return False
         if client_id not in (None, access.client_id):
             return False

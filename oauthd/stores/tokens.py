@@ -194,11 +194,30 @@ class Tokens:
             await self.statuses.ended(record)
         await self._end_exchanged(ref.ident)
 
+    async def end_rest(self, token: str) -> None:
+        """End what an end of this access token that failed midway has left, and confirm it.
+
+        To be asked by whoever is told that there is no such token (any more): it may be the repeat of a revocation
+        that was answered 503.
+        """
+        unwritten = self.unwritten_of(token)
+        if unwritten is None:
+            await self._end_rest(kinds.access_token(token))
+        elif (await self.store.get(kinds.revoked(unwritten.jti)))[0] is not None:
+            await self._end_unwritten(unwritten)
+        await self.confirm()
+
+    async def _end_rest(self, ref: Ref[AccessToken]) -> None:
+        if (await self.store.get(ref))[0] is None:
+            await self._end_exchanged(ref.ident)
+
     async def _end_exchanged(self, ident: bytes) -> None:
         cursor: str | None = None
         while True:
             page: Page[AccessToken] = await self.store.scan(kinds.exchanged_for(ident), cursor)
             for stored in page.items:
+                # What is behind it first, too: were this to fail when it is gone, nobody could find that any more.
+                await self._end_exchanged(stored.ref.ident)
                 await self._end(stored.ref, stored.record)
             cursor = page.cursor
             if cursor is None:
@@ -224,7 +243,11 @@ class Tokens:
         """End the token of that `token_id`: an access token ends itself, a refresh token its grant."""
         listed = await self.show(identifier)
         ref = _ref_of(identifier)
-        if listed is None or ref is None:
+        if ref is None:
+            return None
+        if listed is None:
+            if ref.kind is kinds.ACCESS_TOKEN:
+                await self._end_rest(ref)
             return None
         if ref.kind is kinds.ACCESS_TOKEN:
             await self._end(ref, listed.token if isinstance(listed.token, AccessToken) else None)

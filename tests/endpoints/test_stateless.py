@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -10,7 +11,8 @@ from oauthd.config import TokenSettings
 from oauthd.minting import Order
 from oauthd.protocol import jose
 from oauthd.protocol.records import Generations
-from oauthd.stores.status_lists import entry
+from oauthd.stores.interface import StoreUnavailable
+from oauthd.stores.status_lists import StatusLists, entry
 from tests.server import App, ServerCase, ok
 from tests.web.lane import listening
 
@@ -351,3 +353,22 @@ class ListedTests(ServerCase):
         (stored,) = await self.server.store.get(entry(index))
         assert stored is not None
         self.assertTrue(stored.record.ended)
+
+    async def test_revocation_that_failed_midway(self) -> None:
+        """A revocation that failed before it was remembered for the list: its repeat is 200 only once it is."""
+        app = await self.server.client("app", stateless=True, status_listed=True)
+        token = str(ok(await self.server.token(app, "client_credentials"))["access_token"])
+        index = jose.peek(token)[1]["status"]["status_list"]["idx"]
+        end = StatusLists.end
+
+        async def failing(*anything: Any) -> None:
+            raise StoreUnavailable("it is away")
+
+        self.patch(StatusLists, "end", failing)
+        revoked = await self.server.post("/oauth2/revoke", {"token": token}, basic=app.basic)
+        self.assertEqual(revoked.status, 503)
+        self.patch(StatusLists, "end", end)
+        revoked = await self.server.post("/oauth2/revoke", {"token": token}, basic=app.basic)
+        (stored,) = await self.server.store.get(entry(index))
+        assert stored is not None
+        self.assertEqual((revoked.status, stored.record.ended), (200, True))

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from oauthd.config import ExchangeSettings
 from oauthd.protocol.token_exchange import ACCESS_TOKEN, ID_TOKEN, JWT, REFRESH_TOKEN
 from oauthd.stores import kinds
-from oauthd.stores.interface import Write
+from oauthd.stores.interface import StoreUnavailable, Write
+from oauthd.stores.redis import RedisStore
 from tests.possession import Holder as Prover
 from tests.server import CHEAP, GRANTS, ISSUER, App, ServerCase, ok
 from tests.specs.holders import Holder
@@ -499,6 +500,51 @@ class LifeTests(ExchangeCase):
             await self.server.post("/oauth2/revoke", {"token": subject}, basic=self.app.basic)
             self.assertEqual([await self.alive(one) for one in (first, second, beside)], [False, False, True])
             self.refused(await self.exchange(subject), "invalid_request")
+
+    async def test_revocation_that_failed_midway(self) -> None:
+        """A revocation that failed when its token was gone already: its repeat is 200 only once what that was
+        exchanged for is dead, too."""
+        signed = await self.server.client("signed", stateless=True)
+        exchanger = await self.exchanger("by", RULE | {"from": "signed"}, stateless=True)
+        scan = RedisStore.scan
+        for app, by in ((self.app, self.gateway), (signed, exchanger)):
+            subject = ok(await self.server.token(app, "client_credentials", scope="read"))["access_token"]
+            got = ok(await self.exchange(subject, by))["access_token"]
+
+            async def failing(*anything: Any) -> Any:
+                raise StoreUnavailable("it is away")
+
+            self.patch(RedisStore, "scan", failing)
+            answers = [await self.server.post("/oauth2/revoke", {"token": subject}, basic=app.basic) for _ in "12"]
+            self.assertEqual([answer.status for answer in answers], [503, 503])
+            self.patch(RedisStore, "scan", scan)
+            answer = await self.server.post("/oauth2/revoke", {"token": subject}, basic=app.basic)
+            self.assertEqual((answer.status, await self.alive(got)), (200, False))
+
+    async def test_revocation_that_failed_in_the_middle_of_a_chain(self) -> None:
+        """Wherever in a chain of exchanges a revocation fails, its repeat ends the whole chain."""
+        behind = await self.exchanger("behind", RULE | {"from": "gateway"}, resources=(FILES,))
+        scan = RedisStore.scan
+        for works in range(4):
+            subject = ok(await self.server.token(self.app, "client_credentials"))["access_token"]
+            first = await self.exchanged(subject)
+            second = ok(await self.exchange(first, by=behind))["access_token"]
+            left = works
+
+            async def failing(store: RedisStore, *asked: Any) -> Any:
+                nonlocal left
+                if not left:
+                    raise StoreUnavailable("it is away")
+                left -= 1
+                return await scan(store, *asked)
+
+            self.patch(RedisStore, "scan", failing)
+            failed = await self.server.post("/oauth2/revoke", {"token": subject}, basic=self.app.basic)
+            self.assertEqual(failed.status, 503)
+            self.patch(RedisStore, "scan", scan)
+            answer = await self.server.post("/oauth2/revoke", {"token": subject}, basic=self.app.basic)
+            self.assertEqual(answer.status, 200)
+            self.assertEqual([await self.alive(one) for one in (subject, first, second)], [False] * 3)
 
     async def test_revoked_meanwhile(self) -> None:
         """A token that is revoked while it is exchanged gives nothing."""
