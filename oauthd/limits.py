@@ -84,6 +84,17 @@ class Allowance:
             raise self.limits.refusal(self, wait)
         return bucket
 
+    def spend_more(self, cost: float) -> None:
+        """Take more for a request that one was taken for: all of it at once, or what costs more than a bucket holds
+        would never find a full one.
+
+        :raises OAuthError: `too_many_requests` with Retry-After; then nothing was taken.
+        """
+        if self.alone:  # else that one was taken from another
+            self.bucket.give_back(1, self.limits.clock())
+            cost += 1
+        self.spend(cost)
+
     def limited(self, lesson: Lesson) -> Lesson:
         """The same lesson, which takes from it each time."""
         return LimitedLesson(self, lesson)

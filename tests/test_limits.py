@@ -142,6 +142,21 @@ class CallerTests(LimitCase):
             caller.spend(3)
         caller.spend(1)
 
+    async def test_batch_beyond_the_burst(self) -> None:
+        """A batch of more tokens than may be asked for at once is answered by a full bucket, and leaves a debt."""
+        app = await self.server.client("api")
+
+        async def ask() -> Answer:
+            return await self.server.http.request(
+                "POST", "/oauth2/introspect/batch", json_body={"tokens": list("abcdef")}, basic_auth=app.basic
+            )
+
+        self.assertEqual((await ask()).status, 200)
+        for _ in range(2):  # until nothing is owed, and until the bucket is full
+            self.too_often(await ask(), 3)
+            self.server.clock.advance(3)
+        self.assertEqual((await ask()).status, 200)
+
 
 def _from(source: str) -> Any:
     return type("Connection", (), {"local": False, "source": source})()

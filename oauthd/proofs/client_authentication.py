@@ -58,7 +58,7 @@ class Caller(Frozen, frozen=True):
         :raises OAuthError: `too_many_requests` with Retry-After.
         """
         if self.allowance is not None and cost > 0:
-            self.allowance.spend(cost)
+            self.allowance.spend_more(cost)
 
     def limited(self, lesson: Lesson) -> Lesson:
         """What its request taught, counted each time that it is used."""
