@@ -228,6 +228,10 @@ class Limits:
         Allowance(self, scope, buckets, f"{client.client_id}\0{place}", {**facts, "source": place}, label).spend()
         return Allowance(self, scope, buckets, f"{client.client_id}\0", facts, label, alone=False)
 
+    def is_lasting(self, client: Client) -> bool:
+        """May what its requests teach be used without a look at where the next ones come from?"""
+        return not (client.registration and self._tables["source"].limit)
+
     def begin(self, what: str, client: Client, lifetime: float) -> None:
         """A client begins what may be left unfinished.
 

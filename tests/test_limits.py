@@ -324,6 +324,21 @@ class LaneTests(LaneCase):
         self.assertEqual(told, [])
 
 
+class StrangersLaneTests(LaneCase):
+    """The fast lane does not know where its requests come from."""
+
+    sections = {"limits": LimitSettings(source_rate=1, source_burst=6)}
+
+    async def test_strangers_clients(self) -> None:
+        """What clients ask that registered themselves counts for their address, however often they say the same."""
+        apps = [await self.server.client(f"own-{n}", registration=b"%d" % n * 32) for n in range(2)]
+        line = self.line(AWAY)
+        for app in apps:
+            asked = request(TOKEN, {"grant_type": "client_credentials"}, app)
+            answers = [status(await line.ask(asked)) for _ in range(6)]
+        self.assertEqual(answers, [429] * 6)
+
+
 class Common:
     """Stands for what others do: it keeps what it is told, and answers what it is to answer."""
 

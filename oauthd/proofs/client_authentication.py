@@ -149,7 +149,10 @@ class ClientAuthentication:
         except Unproven as error:
             entry, until = await self._again(methods, entry, credentials, error)
         client = entry.value.client
-        allowance = self.limits.authenticated(client, request.connection, scope) if self.limits is not None else None
+        allowance = None
+        if self.limits is not None:
+            allowance = self.limits.authenticated(client, request.connection, scope)
+            until = until if self.limits.is_lasting(client) else 0
         return Caller(client, entry.value.generations, entry, until, allowance)
 
     async def _again(

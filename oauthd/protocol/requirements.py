@@ -4,7 +4,7 @@ RFC 7662 section 2.1 leaves room for more parameters; these four are of this ser
 `max_age` mean what they mean in a challenge of RFC 9470 section 3, so that a resource server sends here what it would
 demand there. Each is judged by what the answer says, so nobody learns more by asking in this way than by reading it.
 
-Refused: a `max_age` that is no number of seconds.
+Refused: a `max_age` that is no number of seconds, and demands that are longer than `LONGEST`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from oauthd.protocol.messages import Parameters
 NAMES: Final = ("required_scope", "required_audience", "acr_values", "max_age")
 MOST_KNOWN: Final = 256  # demands that differ
 MOST_VERDICTS: Final = 16384  # answers judged, over all demands
+LONGEST: Final = 4096  # characters of the demands of a request
 _SECONDS = re.compile("[0-9]{1,9}")
 
 
@@ -94,6 +95,8 @@ class Verdicts:
             return None
         known = self._known.get(values)
         if known is None:
+            if sum(len(value or "") for value in values) > LONGEST:
+                raise INVALID_REQUEST("the demands are too long")  # they are remembered
             known = read(values)
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()

@@ -11,7 +11,7 @@ from oauthd.protocol import requirements
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.introspection import INACTIVE, active
 from oauthd.protocol.messages import Parameters
-from oauthd.protocol.requirements import MOST_KNOWN, NAMES, Requirements, Verdicts
+from oauthd.protocol.requirements import LONGEST, MOST_KNOWN, NAMES, Requirements, Verdicts
 from tests.stores.case import NOW, access
 
 ISSUER = "https://as.example"
@@ -104,6 +104,13 @@ class VerdictTests(SynchronousTestCase):
         for _ in range(2):
             self.assertEqual(self.verdicts.judged(ANSWER, required, NOW + 60.9), ANSWER)
             self.assertEqual(self.verdicts.judged(ANSWER, required, NOW + 61), INACTIVE)
+
+    def test_too_long(self) -> None:
+        """Demands are remembered, so those that are longer than any token could meet are refused."""
+        for name in NAMES:
+            with self.assertRaisesRegex(OAuthError, "too long"):
+                Verdicts().required(Parameters(((name, "1 " * (LONGEST // 2) + "1"),)))
+        self.assertIsNotNone(Verdicts().required(Parameters((("required_scope", "s" * LONGEST),))))
 
     def test_bounded(self) -> None:
         """However many demands and answers there are, few are remembered, and each is judged rightly."""
