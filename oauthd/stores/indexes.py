@@ -3,6 +3,7 @@
 An index is a hint, for the record decides; so nobody waits for it, and all that one turn enters into an index or takes
 out of it is one command (a command of its own for each token took a sixth of what issuing it cost). At worst, when this
 process or the server ends before, a record is missing in a list or is skipped there: what ends tokens needs no list.
+But for tokens that were exchanged for another one: they stand in its list at once (`entering`), for they end by it.
 
 Indexes of lasting records (clients, users) are left to `redis`, which waits for them.
 """
@@ -101,6 +102,11 @@ class Indexes:
 
     def _not_listed(self, failure: Failure) -> None:
         self._log.warn("what an index lists was not written: {error}", error=failure.getErrorMessage())
+
+
+def entering(ref: Ref[Any], name: str, ends: float, lives: int, now: float) -> Command:
+    """The command that lists a record at once: for a list that is no hint, by which something is ended."""
+    return scripts.INDEX.on(naming.index(name), args=(now, lives, 1, ends, naming.member(ref)))
 
 
 def _after(sending: Deferred[Any]) -> Deferred[None]:

@@ -30,7 +30,7 @@ from oauthd.stores import naming, scripts
 from oauthd.stores.codec import codec
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.durable import Confirming
-from oauthd.stores.indexes import Indexes
+from oauthd.stores.indexes import Indexes, entering
 from oauthd.stores.interface import (
     Commit,
     IStore,
@@ -42,7 +42,7 @@ from oauthd.stores.interface import (
     Write,
     no_indexes,
 )
-from oauthd.stores.kinds import ACCESS_TOKEN, GRANT, KINDS, SESSION
+from oauthd.stores.kinds import ACCESS_TOKEN, GRANT, KINDS, SESSION, exchanged_for
 from oauthd.stores.pool import Command
 from oauthd.stores.queues import Queues
 from oauthd.stores.revocations import Revocations
@@ -144,6 +144,11 @@ class RedisStore(Queues):
                 commands.extend(_lists(write, name) for name in names)
             else:
                 self.indexes.enter(write.ref, names, write.record.expires_at, ttl)
+            if write.ref.kind is ACCESS_TOKEN and write.record.parent:
+                # It ends by this list. Written before the step that looks whether its parent still stands, so whoever
+                # ends that finds it, in whatever process.
+                name = exchanged_for(write.record.parent)
+                commands.append(entering(write.ref, name, write.record.expires_at, ttl, now))
         return commands
 
     def _remember(self, writes: Iterable[Write[Any]]) -> None:

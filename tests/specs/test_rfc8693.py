@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from oauthd.config import ExchangeSettings
 from oauthd.protocol.token_exchange import ACCESS_TOKEN, ID_TOKEN, JWT, REFRESH_TOKEN
 from oauthd.stores import kinds
+from oauthd.stores.indexes import Indexes
 from oauthd.stores.interface import StoreUnavailable, Write
+from oauthd.stores.pool import Command
 from oauthd.stores.redis import RedisStore
 from tests.possession import Holder as Prover
 from tests.server import CHEAP, GRANTS, ISSUER, App, ServerCase, ok
@@ -500,6 +502,20 @@ class LifeTests(ExchangeCase):
             await self.server.post("/oauth2/revoke", {"token": subject}, basic=self.app.basic)
             self.assertEqual([await self.alive(one) for one in (first, second, beside)], [False, False, True])
             self.refused(await self.exchange(subject), "invalid_request")
+
+    async def test_lists_that_were_never_written(self) -> None:
+        """What was got ends with its subject token, though the process that issued it has written no other list."""
+
+        def lost(indexes: Indexes) -> list[Command]:
+            indexes._changes, indexes._lives = {}, {}
+            return []
+
+        self.patch(Indexes, "_commands", lost)
+        subject = (await self.signed_in())["access_token"]
+        got = await self.exchanged(subject)
+        self.assertTrue(await self.alive(got))
+        answer = await self.server.post("/oauth2/revoke", {"token": subject}, basic=self.app.basic)
+        self.assertEqual((answer.status, await self.alive(got)), (200, False))
 
     async def test_revocation_that_failed_midway(self) -> None:
         """A revocation that failed when its token was gone already: its repeat is 200 only once what that was
