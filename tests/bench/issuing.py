@@ -25,6 +25,15 @@ def client_credentials(bench: Bench) -> Iterator[Result]:
         yield bench.compare(f"client_credentials, {name}", Goal(nginx=most), ask, "", klein=False)
 
 
+def stateless(bench: Bench) -> Iterator[Result]:
+    """A token for a client itself that is not written down: nothing is stored before the answer."""
+    app = bench.stage.visitor.client(
+        "Stateless", grant_types=["client_credentials"], access_format="jwt", stateless=True
+    )
+    ask = Ask("/oauth2/token", app.auth, f"grant_type=client_credentials&scope={quote_plus(SCOPE)}")
+    yield bench.compare("client_credentials, stateless JWT ES256", Goal(), ask, "", klein=False)
+
+
 def refresh(bench: Bench) -> Iterator[Result]:
     """Each connection spends the refresh token of the answer before."""
     stage = bench.stage

@@ -46,6 +46,7 @@ ROWS: tuple[Row, ...] = (
         "opaque at most 10 x nginx, JWT ES256 at most 14 x",
         issuing.client_credentials,
     ),
+    Row("stateless", "client_credentials with Basic, nothing stored", "reported", issuing.stateless),
     Row("refresh", "refresh rotation, each connection along its own chain", "at most 25 x nginx", issuing.refresh),
     Row("exchange", "token exchange by Basic, stored before the answer", "reported", issuing.exchange),
     Row("dpop", "client_credentials with Basic and a DPoP proof, each proof once", "reported", proving.dpop),
