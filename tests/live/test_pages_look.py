@@ -33,6 +33,7 @@ KEYBOARD = {
     "login_without_client": ["login", "password", "submit"],
     "login_error": ["login", "password", "submit", "deny"],
     "consent": ["switch", "allow", "deny"],
+    "consent_described": ["switch", "allow", "deny"],
     "consent_links": ["switch", "policy", "terms", "allow", "deny"],
     "consent_long": ["switch", "allow", "deny"],
     "consent_details": ["switch", "allow", "deny"],
@@ -49,6 +50,8 @@ KEYBOARD = {
     "ciba_denied": ["others"],
     "logout": ["yes", "no"],
     "logout_unasked": ["yes", "no"],
+    "signing_out": ["continue"],
+    "signing_out_home": ["continue"],
     "form_post": ["continue"],
     "home": ["sign-in", "metadata"],
     "home_signed_in": ["sign-out", "metadata"],
@@ -125,8 +128,10 @@ def page_server(scene: Scene) -> LoopbackServer:
                 self.answer(200, page_headers(), PAGES.render("signed_out"))
             elif path[1:] in SAMPLES:
                 template, context = SAMPLES[path[1:]]
-                body = PAGES.render(template, **{**context, **scene.changes})
-                self.answer(200, page_headers(scene.form_targets), body)
+                # Frames are not seen, and lead to where nobody is; nor shall the page go on while it is looked at.
+                still = {"frames": [], "seconds": 3600} if "frames" in context else {}
+                body = PAGES.render(template, **{**context, **still, **scene.changes})
+                self.answer(200, page_headers(scene.form_targets, str(context.get("script", ""))), body)
             else:
                 self.answer(404)
 
