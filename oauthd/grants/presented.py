@@ -1,10 +1,10 @@
 """Tokens that are presented to be exchanged, or to show who acts (RFC 8693 section 2.1): which they are, and alive.
 
 Access tokens of this server, of either format, as the store has them; refresh tokens of the client that asks, and of
-nobody else; id tokens of ours that have not ended; JWTs of issuers that the operator trusts. An access token with an
-audience is for its owners and for its own client: nobody else exchanges it. One that is bound to a key or a certificate
-is exchanged by its own client with that proof, and by others with one of their own, so that no bearer token comes of
-it.
+nobody else; id tokens that our keys signed, and that have not ended; JWTs of issuers that the operator trusts. An
+access token with an audience is for its owners and for its own client: nobody else exchanges it. One that is bound to a
+key or a certificate is exchanged by its own client with that proof, and by others with one of their own, so that no
+bearer token comes of it.
 
 What is wrong with a token is not told: whoever found one learns nothing of it here.
 """
@@ -180,6 +180,8 @@ class PresentedTokens:
             client = await self.clients.find(audience) if isinstance(audience, str) else None
             if client is None or not client.is_active or client.subject_type != "public":
                 return None  # nobody finds a person by a pairwise subject
+            if client.id_token_algorithm in jose.HMAC:
+                return None  # whoever holds the client's secret could have made it, for anybody
             claims = self.id_token(token, client)
         except (jose.TokenRefused, OAuthError):
             return None

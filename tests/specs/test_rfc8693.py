@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from oauthd.config import ExchangeSettings
+from oauthd.protocol import jose
 from oauthd.protocol.token_exchange import ACCESS_TOKEN, ID_TOKEN, JWT, REFRESH_TOKEN
 from oauthd.stores import kinds
 from oauthd.stores.indexes import Indexes
@@ -270,6 +271,17 @@ class ResponseTests(ExchangeCase):
         self.assertNotIn("scope", ok(await self.exchange(token, by=unnamed, kind=ID_TOKEN)))
         self.server.clock.advance(3601)
         self.refused(await self.exchange(token, by=reader, kind=ID_TOKEN), "invalid_request")
+
+    async def test_section_3_id_tokens_by_secret(self) -> None:
+        """An id token that its client could have made, by the secret that both know, vouches for nobody."""
+        reader = await self.exchanger("reader", RULE | {"from": "*", "tokens": ["id_token"], "scope": ["read"]})
+        hmac = await self.server.client("hmac", id_token_algorithm="HS256")
+        now = int(self.server.clock.seconds())
+        claims = {"iss": ISSUER, "aud": "hmac", "sub": self.alice.user_id, "iat": now, "exp": now + 300}
+        forged = jose.sign_hmac(claims, hmac.secret.encode(), "HS256")
+        genuine = (await self.server.signed_in(hmac, self.alice))["id_token"]
+        for token in (forged, genuine):
+            self.refused(await self.exchange(token, by=reader, kind=ID_TOKEN), "invalid_request")
 
     async def test_section_3_access_token_as_id_token(self) -> None:
         """An access token is no id token, and a token that somebody else signed is neither."""
