@@ -215,8 +215,14 @@ def _order(wanted: Wanted, resource_generations: tuple[int, ...]) -> Order:
 
 def _exchanged(order: Order, other: OnBehalf) -> Order:
     """The same where it speaks of whom another token speaks of, whatever its grant says."""
+    # Those of the presented token, whatever is in force now: what was ended meanwhile stays so.
+    numbers = (
+        min(today, other.resources.get(uri, today))
+        for uri, today in zip(order.audience, order.resource_generations, strict=False)
+    )
     return replace(
         order,
+        resource_generations=tuple(numbers),
         user_id=other.user_id,
         username=other.username,
         named=other.named,

@@ -6,7 +6,7 @@ stores the answer; when somebody was faster, `redeem` is asked again and sees wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from oauthd.protocol.authorization_details import Details
@@ -53,6 +53,7 @@ class OnBehalf(Frozen, frozen=True):
     :ivar session: `sid` of the sign-in behind it.
     :ivar until: the end of the token that it was exchanged for.
     :ivar parent: the digest of that one, if it is an access token.
+    :ivar resources: of that one, too: the generation of each resource of its audience that it was issued under.
     """
 
     until: int
@@ -65,6 +66,7 @@ class OnBehalf(Frozen, frozen=True):
     act: dict[str, Any] = {}
     may_act: dict[str, Any] = {}
     parent: bytes = b""
+    resources: Mapping[str, int] = {}
 
 
 class Redemption(Frozen, frozen=True):

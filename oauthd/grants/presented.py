@@ -44,6 +44,7 @@ class Presented:
     :ivar person: whom it means, where it stands in no grant of ours.
     :ivar grant_id: its grant; "" for none.
     :ivar issued: the generations that it was issued under.
+    :ivar resources: of an access token, the generation of each resource of its audience that it was issued under.
     :ivar ref: an access token, where it must still be when the exchange is done.
     :ivar revoked: of one that is not written down, what must not be there then.
     """
@@ -66,6 +67,7 @@ class Presented:
     person: Person | None = None
     grant_id: str = ""
     issued: Generations | None = None
+    resources: Mapping[str, int] = field(factory=dict)
     ref: Ref[AccessToken] | None = None
     revoked: Ref[Revoked] | None = None
 
@@ -140,6 +142,9 @@ class PresentedTokens:
             may_act=found.may_act or (grant.may_act if grant else {}),
             grant_id=found.grant,
             issued=found.generations,
+            resources=dict(
+                zip(found.audience, found.resource_generations or (0,) * len(found.audience), strict=True)
+            ),
             ref=ref if stored is not None else None,
             revoked=revoked,
         )

@@ -173,6 +173,7 @@ class TokenExchange:
                 act=act,
                 may_act=subject.may_act,
                 parent=parent.ident if parent else b"",
+                resources=subject.resources,
             ),
         )
 

@@ -15,6 +15,7 @@ from oauthd.stores.indexes import Indexes
 from oauthd.stores.interface import StoreUnavailable, Write
 from oauthd.stores.pool import Command
 from oauthd.stores.redis import RedisStore
+from oauthd.stores.resources import ResourceGenerations
 from tests.possession import Holder as Prover
 from tests.server import CHEAP, GRANTS, ISSUER, App, ServerCase, ok
 from tests.specs.holders import Holder
@@ -608,6 +609,25 @@ class LifeTests(ExchangeCase):
 
         self.overtaken_by(ended)
         self.assertFalse(await self.alive(await self.exchanged(subject)))
+
+    async def test_resource_ended_between_look_and_answer(self) -> None:
+        """All tokens for a resource ended while one of them is exchanged: the new one is dead."""
+        rule = {"from": "app", "act": "impersonate"}
+        owner = await self.exchanger("owner", rule, resources=("https://own.example",))
+        subject = (await self.signed_in(resource="https://own.example"))["access_token"]
+        today = ResourceGenerations.today
+
+        async def ended(resources: ResourceGenerations, audience: tuple[str, ...]) -> tuple[int, ...]:
+            patched.restore()
+            await resources.revoke("https://own.example")
+            return await today(resources, audience)
+
+        patched = self.patch(ResourceGenerations, "today", ended)
+        token = await self.exchange(subject, by=owner, resource=None)
+        self.assertFalse((await self.told(token, owner))["active"])
+        again = (await self.signed_in(resource="https://own.example"))["access_token"]
+        token = await self.exchange(again, by=owner, resource=None)
+        self.assertTrue((await self.told(token, owner))["active"])
 
     async def test_clients(self) -> None:
         """It ends with its own client's generation; with the subject token's client nothing more is exchanged."""
