@@ -383,6 +383,7 @@ class Parts:
             store=world.store,
             tokens=self.tokens,
             clients=self.clients,
+            sessions=self.sessions,
             id_token=self.hints.claims,
             jwts=self._trusted(world, exchange.issuers),
             people=people,

@@ -1,8 +1,8 @@
 """Tokens that are presented to be exchanged, or to show who acts (RFC 8693 section 2.1): which they are, and alive.
 
 Access tokens of this server, of either format, as the store has them; refresh tokens of the client that asks, and of
-nobody else; id tokens that our keys signed, and that have not ended; JWTs of issuers that the operator trusts. An
-access token with an audience is for its owners and for its own client: nobody else exchanges it. One that is bound to a
+nobody else; id tokens that our keys signed, of sign-ins that stand; JWTs of issuers that the operator trusts. An access
+token with an audience is for its owners and for its own client: nobody else exchanges it. One that is bound to a
 key or a certificate is exchanged by its own client with that proof, and by others with one of their own, so that no
 bearer token comes of it.
 
@@ -18,18 +18,21 @@ from attrs import field, frozen
 
 from oauthd.grants.interface import Ask
 from oauthd.grants.vouched import People, Person, end_of
-from oauthd.protocol import jose, scopes
+from oauthd.protocol import jose, logout, scopes
 from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.confirmation import covers
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.introspection import may_see
-from oauthd.protocol.records import AccessToken, Binding, Client, Generations, Grant, Revoked
+from oauthd.protocol.records import AccessToken, Binding, Client, Generations, Grant, Revoked, Session
 from oauthd.protocol.token_exchange import foreign_act, foreign_may_act
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
 from oauthd.stores.interface import IStore, Ref
+from oauthd.stores.sessions import Sessions
 from oauthd.stores.tokens import Tokens
 from oauthd.trusted_jwt import TrustedJwts
+
+SESSIONS = 100  # of a user, looked at in one step
 
 
 @frozen
@@ -83,6 +86,7 @@ class PresentedTokens:
     store: IStore
     tokens: Tokens
     clients: Clients
+    sessions: Sessions
     id_token: Callable[[str, Client], Mapping[str, Any]]
     jwts: TrustedJwts
     people: People
@@ -194,7 +198,8 @@ class PresentedTokens:
         if claims.get("aud") != audience or "iat" not in claims or until is None or not until > ask.now:
             return None
         person = await self.people.active(subject) if isinstance(subject, str) else None
-        if person is None:
+        session = await self._session(person, client, claims.get("sid")) if person else None
+        if person is None or session is None:
             return None
         return Presented(
             kind="id_token",
@@ -203,9 +208,24 @@ class PresentedTokens:
             user_id=person.user.user_id,
             auth_time=int(claims.get("auth_time", 0)),
             acr=str(claims.get("acr", "")),
-            session=str(claims.get("sid", "")),
+            session=session.sid,
             person=person,
         )
+
+    async def _session(self, person: Person, client: Client, known: object) -> Session | None:
+        """The session that an id token speaks of: it is good for as long as that stands, so that it ends with all else.
+
+        :param known: the `sid` that the client was told (OpenID Connect Front-Channel Logout section 3).
+        """
+        cursor: str | None = None
+        while isinstance(known, str):
+            page = await self.sessions.page(person.user.user_id, cursor, SESSIONS)
+            for stored in page.items:
+                if stored.record.sid and logout.sid(stored.record.sid, client.client_id) == known:
+                    return stored.record
+            if (cursor := page.cursor) is None:
+                break
+        return None
 
     async def _foreign(self, ask: Ask, token: str) -> Presented | None:
         vouched = await self.jwts.read(token)

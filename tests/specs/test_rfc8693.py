@@ -17,7 +17,7 @@ from oauthd.stores.pool import Command
 from oauthd.stores.redis import RedisStore
 from oauthd.stores.resources import ResourceGenerations
 from tests.possession import Holder as Prover
-from tests.server import CHEAP, GRANTS, ISSUER, App, ServerCase, ok
+from tests.server import CHEAP, GRANTS, ISSUER, App, Browser, ServerCase, ok
 from tests.specs.holders import Holder
 from tests.specs.tokens import verified
 from tests.wire import Answer
@@ -273,6 +273,24 @@ class ResponseTests(ExchangeCase):
         self.server.clock.advance(3601)
         self.refused(await self.exchange(token, by=reader, kind=ID_TOKEN), "invalid_request")
 
+    async def test_section_3_id_tokens_of_a_session(self) -> None:
+        """An id token is good as long as the sign-in behind it, which a sign-out ends, and all that ends sessions."""
+        reader = await self.exchanger("reader", RULE | {"tokens": ["id_token"], "scope": ["read"]})
+        tokens, browser = self.server.application.tokens, self.server.browser()
+        for end in (lambda: tokens.end_all_of_user(self.alice.user_id), lambda: leave(browser)):
+            token = (await self.signed_in(browser=browser))["id_token"]
+            other = (await self.signed_in(browser=self.server.browser()))["id_token"]
+            ok(await self.exchange(token, by=reader, kind=ID_TOKEN))
+            await end()
+            self.refused(await self.exchange(token, by=reader, kind=ID_TOKEN), "invalid_request")
+        ok(await self.exchange(other, by=reader, kind=ID_TOKEN))
+        app = await self.server.client("asking", grant_types=("password",))
+        rule = RULE | {"from": "asking", "tokens": ["id_token"], "scope": ["read"]}
+        by_password = await self.exchanger("typed", rule)
+        person = {"username": self.alice.username, "password": self.alice.password, "scope": "openid"}
+        without = ok(await self.server.token(app, "password", **person))["id_token"]
+        self.refused(await self.exchange(without, by=by_password, kind=ID_TOKEN), "invalid_request")
+
     async def test_section_3_id_tokens_by_secret(self) -> None:
         """An id token that its client could have made, by the secret that both know, vouches for nobody."""
         reader = await self.exchanger("reader", RULE | {"from": "*", "tokens": ["id_token"], "scope": ["read"]})
@@ -291,6 +309,11 @@ class ResponseTests(ExchangeCase):
         forged = Holder().sign({"iss": ISSUER, "sub": self.alice.user_id, "aud": "app", "exp": 2**40, "iat": 1})
         for token in (tokens["access_token"], forged, f"{tokens['id_token'][:-4]}AAAA", "x.y.z", "\N{SNOWMAN}"):
             self.refused(await self.exchange(token, by=reader, kind=ID_TOKEN), "invalid_request")
+
+
+async def leave(browser: Browser) -> None:
+    """Sign the browser out."""
+    await browser.submit(await browser.open("/logout"), "yes")
 
 
 class ForeignTests(ExchangeCase):
