@@ -159,7 +159,7 @@ class SignOut:
 
     async def _end_grants(self, session: Session, every: bool = False) -> None:
         """End the grants that are to end with a session, or every one of it."""
-        if not session.sid or not session.clients:
+        if not session.sid:
             return
         cursor: str | None = None
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from oauthd.protocol.grant_types import CIBA
 from tests.admin.case import USERS, AdminCase
 from tests.server import ok
 
@@ -34,8 +35,8 @@ class SessionTests(AdminCase):
         self.assertEqual([(one["user_id"], one["signed_in_at"]) for one in listed], [(self.alice.user_id, now)] * 2)
         self.assertEqual([one["clients"] for one in listed], [["app"]] * 2)
         self.assertEqual(len({one["session_id"] for one in listed}), 2)
-        for browser in self.browsers:
-            self.assertNotIn(str(listed), browser.cookies.values())
+        for value in (value for browser in self.browsers for value in browser.cookies.values()):
+            self.assertNotIn(value, str(listed))
         self.assertEqual(await self.listed("1"), listed)
 
     async def test_end(self) -> None:
@@ -53,6 +54,21 @@ class SessionTests(AdminCase):
         self.assertIn("password", [name for form in page.forms for name in form.fields])
         told = self.server.told("revoked.session")[0]
         self.assertEqual((told["user_id"], told["by_client"]), (self.alice.user_id, "root"))
+
+    async def test_end_of_what_was_approved_in_it(self) -> None:
+        """What a person allowed to a client that asked by the back channel ends with the session, too."""
+        told: dict[str, Any] = {"grant_types": (CIBA, "refresh_token"), "ciba_mode": "poll"}
+        caller, browser = await self.server.client("caller", **told), self.server.browser()
+        bob = await self.server.user("bob")
+        form = {"scope": "openid", "login_hint": "bob"}
+        asked = ok(await self.server.post("/oauth2/bc-authorize", form, basic=caller.basic))
+        page = await browser.sign_in(await browser.open("/requests"), bob)
+        link = next(part for part in page.text.split('"') if "request=" in part)
+        await browser.submit(await browser.open(link.replace("&amp;", "&")), "allow")
+        tokens = ok(await self.server.token(caller, CIBA, auth_req_id=asked["auth_req_id"]))
+        (session,) = (await self.done("GET", f"{USERS}/{bob.user_id}/sessions"))["sessions"]
+        await self.done("DELETE", f"{SESSIONS}/{session['session_id']}", status=204)
+        self.assertFalse(await self.server.active(tokens["access_token"]))
 
     async def test_dead_ones(self) -> None:
         """What has ended with its user's generation is not listed, and cannot be ended again."""
