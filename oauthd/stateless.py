@@ -52,10 +52,6 @@ class StatelessTokens:
             said[stateless.SEALED] = jose.encode(self.seals.seal(_PURPOSE, text(rest).encode()))
         return said
 
-    def may_be(self, token: bytes) -> bool:
-        """Does it begin as ours do? Said at once; nothing is verified."""
-        return token[:3] == b"eyJ" and token.partition(b".")[0] in self._known()
-
     def read(self, token: bytes) -> AccessToken | None:
         """The record of such a token, expired or revoked as it may be; None for every other string."""
         known = self._known().get(token.partition(b".")[0]) if len(token) <= jose.LONGEST else None
