@@ -6,14 +6,9 @@ from typing import Any
 
 import click
 
-from oauthd.command.members import Keys, cleared, given, options
+from oauthd.command.members import cleared, given, options
 from oauthd.command.output import done, show, table
 from oauthd.command.server import Server, segment
-from oauthd.protocol.grant_types import DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
-
-SHORT = {"device_code": DEVICE_CODE, "token_exchange": TOKEN_EXCHANGE, "jwt_bearer": JWT_BEARER}
-GRANTS = f"A grant type; {', '.join(SHORT)} for short; repeatable."
-EXCHANGES = "Whose tokens it may exchange: a JSON list of rules in a file, or -."
 
 
 @click.group()
@@ -22,29 +17,15 @@ def client() -> None:
 
 
 @client.command()
-@click.option("--name", required=True, help="What people see at consent.")
 @click.option("--public", is_flag=True, help="It can keep no secret: a browser or native application.")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where codes may be sent; repeatable.")
-@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Repeatable.")
-@click.option("--grant", "grants", multiple=True, help=GRANTS)
-@click.option("--scope", "scopes", multiple=True, help="What it may ask for; repeatable; all but reserved if none.")
-@click.option("--default-scope", "default_scopes", multiple=True, help="What a request without scope gets.")
-@click.option("--resource", "resources", multiple=True, help="A resource (URI) that it owns; repeatable.")
-@click.option("--access-format", type=click.Choice(["jwt", "opaque"]), help="Of its access tokens.")
-@click.option("--first-party", is_flag=True, help="People are not asked for consent, where that is safe.")
-@click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
-@click.option("--pkce-required/--no-pkce-required", default=None, help="PKCE also for a confidential client.")
-@click.option("--id-token-algorithm", help="What signs its id tokens; the server's setting if not given.")
-@click.option("--exchanges", type=Keys(), help=EXCHANGES)
 @click.option("--client-id", help="Chosen instead of made.")
 @options
 @click.pass_obj
-def create(server: Server, /, public: bool, grants: tuple[str, ...], **members: Any) -> None:
+def create(server: Server, /, public: bool, **members: Any) -> None:
     """Register a client; the secret is shown once."""
-    body = given(members)
-    body["client_type"] = "public" if public else "confidential"
-    if grants:
-        body["grant_types"] = [SHORT.get(grant, grant) for grant in grants]
+    if members["name"] is None:
+        raise click.UsageError("Missing option '--name'.")
+    body = given(members) | {"client_type": "public" if public else "confidential"}
     show(server, server.api("POST", "/oauth/clients", body))
 
 
@@ -66,15 +47,6 @@ def show_(server: Server, client_id: str) -> None:
 
 @client.command()
 @click.argument("client_id")
-@click.option("--name", help="What people see at consent.")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, help="All that there are to be; repeatable.")
-@click.option("--scope", "scopes", multiple=True, help="All that it may ask for; repeatable.")
-@click.option("--default-scope", "default_scopes", multiple=True, help="What a request without scope gets.")
-@click.option("--profile", help="What is demanded of it beside the server's own profile: fapi1, fapi2, or plain.")
-@click.option("--pkce-required/--no-pkce-required", default=None, help="PKCE also for a confidential client.")
-@click.option("--id-token-algorithm", help="What signs its id tokens; the server's setting if not given.")
-@click.option("--exchanges", type=Keys(), help=EXCHANGES)
-@click.option("--active/--inactive", "is_active", default=None, help="Inactive: its tokens end.")
 @click.option("--clear", "clear", multiple=True, metavar="MEMBER", help="A member that is to be empty; repeatable.")
 @options
 @click.pass_obj

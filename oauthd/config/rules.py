@@ -45,7 +45,7 @@ def _issuer(settings: Settings) -> None:
     try:
         issuer.judge(settings.server)
     except ValueError as reason:
-        raise ValueError(f"server.issuer {reason}") from None
+        raise ValueError(f"the issuer {reason}") from None
 
 
 def _listeners(settings: Settings) -> None:

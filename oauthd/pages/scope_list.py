@@ -19,6 +19,8 @@ CLAIMS = {
 }
 """Claims in words, where their names say too little."""
 IDENTITY = "Sign you in and see your user id, your username and your email address"
+IDENTITY_BESIDE_EMAIL = "Sign you in and see your user id and your username"
+"""Where the address has a line of its own."""
 
 
 def described(
@@ -27,7 +29,8 @@ def described(
     """What a page lists: scopes, of which `openid` names all that it lets out, and claims, which stand in quotes."""
     named = {one.name: one for one in known}
     if identity_with_openid and client.subject_type != "pairwise" and "openid" in named:
-        named["openid"] = replace(named["openid"], description=IDENTITY)
+        words = IDENTITY_BESIDE_EMAIL if "email" in asked else IDENTITY
+        named["openid"] = replace(named["openid"], description=words)
     return [_claim(name.strip('"')) if name[:1] == '"' else named.get(name, Scope(0, name)) for name in asked]
 
 

@@ -10,8 +10,11 @@ import click
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from oauthd.command.members import EMPTY, ROWS, cleared, given, options
+from oauthd.admin.client_members import ClientMembers
+from oauthd.command.members import EMPTY, ROWS, SHORT, cleared, given, options
 from oauthd.command.terminal import Refused
+from oauthd.protocol.client_metadata import Offered
+from oauthd.protocol.grant_types import CIBA
 
 
 @click.command()
@@ -38,6 +41,18 @@ class OptionTests(SynchronousTestCase):
         """There is an option for each member of the table, by its name."""
         options = {option for param in told.params for option in param.opts}
         self.assertLessEqual({f"--{name.replace('_', '-')}" for name in ROWS}, options)
+
+    def test_what_the_admin_api_takes(self) -> None:
+        """Each member that a PUT may carry has an option; whatever it is called, it is sent by the member's name."""
+        taken = {one.name for one in ClientMembers(Offered(), machine_refresh=False).changes().members}
+        self.assertLessEqual(taken, {param.name for param in told.params})
+
+    def test_names_of_one(self) -> None:
+        """What repeats is called by one of it; grant types have short names, which mean nothing elsewhere."""
+        self.assertIn("ciba", SHORT)
+        sent = self.given("--redirect-uri", "a", "--grant", "ciba", "--grant", "refresh_token", "--scope", "ciba")
+        self.assertEqual(sent, {"redirect_uris": ["a"], "grant_types": [CIBA, "refresh_token"], "scopes": ["ciba"]})
+        self.assertEqual(self.given("--inactive", "--no-introspects"), {"is_active": False, "introspects": False})
 
     def test_types(self) -> None:
         """Lists repeat, flags say yes or no, numbers are numbers, keys come from a file."""

@@ -130,6 +130,7 @@ class ConsentTests(ClaimsCase):
         page = await self.browser.sign_in(await self.ask(claims=self.ASKED, scope="openid email"), self.alice)
         self.assertIn("See your phone number", page.text)
         self.assertNotIn("whether your email address is verified", page.text)
+        self.assertEqual(page.text.count("your email address"), 1)  # which openid alone would let out, too
 
     async def test_asked_again(self) -> None:
         """Consent to scopes alone does not cover claims; consent to the claims is remembered."""
