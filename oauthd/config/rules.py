@@ -45,7 +45,8 @@ def _issuer(settings: Settings) -> None:
     try:
         issuer.judge(settings.server)
     except ValueError as reason:
-        raise ValueError(f"the issuer {reason}") from None
+        named = "server.issuer" if settings.server.issuer is None else "the issuer"  # whose source names it, else
+        raise ValueError(f"{named} {reason}") from None
 
 
 def _listeners(settings: Settings) -> None:

@@ -263,7 +263,7 @@ class RuleTests(Sources):
             ),
             (
                 '[server]\nlisten = ["tcp:8000"]\n',
-                "the issuer is required here: it can be left out only when one of the listeners is tcp: or ssl: "
+                "server.issuer is required here: it can be left out only when one of the listeners is tcp: or ssl: "
                 "with a fixed port on a loopback interface",
             ),
         ):
