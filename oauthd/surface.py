@@ -18,7 +18,7 @@ from oauthd.web.channel import Limits
 from oauthd.web.errors import Errors
 from oauthd.web.fastlane import Lane
 from oauthd.web.readers import readers
-from oauthd.web.routes import BATCH, ROUTES
+from oauthd.web.routes import ROUTES
 from oauthd.web.shield import Shield
 from oauthd.web.site import Site
 from oauthd.web.sources import Sources
@@ -62,7 +62,9 @@ def site(
             never=frozenset({certificates.header.name.encode()} if certificates.header is not None else ()),
         )
     return Site(build(ROUTES, application.endpoints, edge), shield, reactor, limits, access, lane)
-BATCHES = tuple(path for route in ROUTES if route.member == BATCH for path in route.paths)
+
+
+BATCHES = tuple(path for route in ROUTES if "introspect_batch" in route.endpoints.values() for path in route.paths)
 """Where many tokens are asked about at once."""
 
 

@@ -76,10 +76,11 @@ class ResultTests(BatchCase):
         self.assertEqual(answer.header("cache-control"), "no-store")
         self.assertEqual(ok(await self.send({"tokens": []})), {"results": []})
 
-    async def test_it_is_advertised(self) -> None:
-        """The metadata has it under a name of its own."""
+    async def test_where_it_is(self) -> None:
+        """It is behind the introspection endpoint; the metadata have no member of a name that nobody knows."""
         told = ok(await self.server.get("/.well-known/oauth-authorization-server"))
-        self.assertTrue(told["introspection_batch_endpoint"].endswith(BATCH))
+        self.assertTrue(f"{told['introspection_endpoint']}/batch".endswith(BATCH))
+        self.assertFalse([name for name in told if "batch" in name])
 
     async def test_a_thousand(self) -> None:
         """A thousand tokens are answered, with few reads for all of them; and then from memory with none."""

@@ -48,7 +48,6 @@ class ListenerTests(Document):
             [
                 "backchannel_authentication_endpoint",
                 "device_authorization_endpoint",
-                "introspection_batch_endpoint",
                 "introspection_endpoint",
                 "pushed_authorization_request_endpoint",
                 "revocation_endpoint",
