@@ -429,7 +429,8 @@ class Application(Parts):
                 browser, self.described.shown, self.sign_in, authorize, known_cookie, world.clock, self.sign_out
             ),
             "consent": ConsentPage(
-                browser, self.clients, self.scopes, self.consents, self.details, events, authorize, named
+                browser, self.described.find, self.described.keep, self.scopes, self.consents, self.details, events,
+                authorize, named,
             ),
             "device": DevicePage(
                 browser=browser,

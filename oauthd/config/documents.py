@@ -24,7 +24,7 @@ def _hosts(value: tuple[str, ...]) -> None:
 class ClientDocumentSettings:
     """Clients whose id is an https URL, at which a document describes them (Client ID Metadata Documents).
 
-    The server fetches it as `fetch` says. Nothing is kept of such a client before a person has signed in for it.
+    The server fetches it as `fetch` says. Nothing is kept of such a client before a person has agreed to it.
     What such clients may be is said in `registration`: scopes, grant_types, auth_methods, require, unclaimed_after,
     unused_after.
     """
@@ -37,7 +37,8 @@ class ClientDocumentSettings:
     )
     hosts: tuple[str, ...] = setting(
         (),
-        help='The hosts of "listed": names, or *. and a domain for all hosts under it.',
+        help='The hosts of "listed": names, or *. and a domain for all hosts under it. Under "open" those of '
+        "fetch.open_hosts that are called for such clients: no other one of these is.",
         spec="draft-ietf-oauth-client-id-metadata-document section 6.7",
         check=_hosts,
     )
@@ -74,7 +75,7 @@ class ClientDocumentSettings:
     )
     per_user: int = setting(
         30,
-        help="For how many such clients that were not kept before one person may sign in.",
+        help="To how many such clients that were not kept before one person may agree.",
         unit="clients an hour",
         between=(1, 1_000_000),
     )

@@ -165,9 +165,6 @@ class Authorize:
         if flow.interaction is not None and flow.interaction.denied:
             raise ACCESS_DENIED("the person refused")
         session, user = await self._signed_in(request)
-        if user is not None and flow.client.described and flow.generations.client is None:
-            client, generations = await self.clients.keep(flow.client, user)
-            flow = evolve(flow, client=client, generations=generations)
         if user is not None:
             # An administrator's scope is for administrators only, and only now it is known who asks.
             requested, known = flow.parameters.one("scope"), await self.scopes.all()
@@ -178,6 +175,8 @@ class Authorize:
             asked, flow.client, flow.redirect, session, flow.interaction, remembered, self.clock(), told
         )
         if step is Step.ANSWER and session is not None and user is not None:
+            client, generations = await self.clients.keep(flow.client, flow.generations, user)
+            flow = evolve(flow, client=client, generations=generations)
             return await self._answer(request, flow, asked, session, user)
         return await self._page(request, flow, asked, step)
 

@@ -4,29 +4,34 @@ The document is read where a flow begins or goes on: at the authorization endpoi
 requests are pushed. Nowhere else is it waited for: token endpoint, introspection and the rest know the client by its
 record alone.
 
-The record is made when somebody has signed in, and not before: who only names addresses leaves nothing behind. It ends
-when nobody uses it, as that of a client that registered itself, and there is an end to how many there are. While it is
-there it follows the document. A change of what people were shown makes them be asked anew; one that takes a scope, or
-another way to prove itself, ends its tokens. All else is as with any client: tokens go on, and new redirect URIs and
-keys hold from then on.
+The record is made when somebody has agreed to the client, and not before: who only names addresses, or sends people
+here with them, leaves nothing behind. It ends when nothing is issued to it, as that of a client that registered itself,
+and there is an end to how many there are. While it is there it follows the document. A change of what people were shown
+makes them be asked anew; one that takes a scope, or another way to prove itself, ends its tokens. All else is as with
+any client: tokens go on, and new redirect URIs and keys hold from then on.
 
 A document counts for as long as its host says, within the bounds of `fetch` (section 4.4). What could not be had or is
-wrong is never remembered: it is asked for again, so often as one source address may.
+wrong is never remembered: it is asked for again, so often as one source address may. Each process has its own memory,
+and the record is of them all: it follows nothing but what the host has said after the record was read, for what one
+process remembers may be older than what another has made of it.
 """
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from attrs import define, field
 from msgspec.structs import replace
 
 from oauthd.config import ClientDocumentSettings, RegistrationSettings
 from oauthd.endpoints.register import HOUR, policy_of
-from oauthd.endpoints.registration import Registration
+from oauthd.endpoints.registration import Registration, called
 from oauthd.events import Events
 from oauthd.fetcher import FetchRefused
 from oauthd.protocol import client_documents as documents
@@ -35,6 +40,7 @@ from oauthd.protocol.errors import (
     CONFLICT,
     INVALID_CLIENT,
     INVALID_REQUEST,
+    NOT_FOUND,
     TEMPORARILY_UNAVAILABLE,
     TOO_MANY_REQUESTS,
     OAuthError,
@@ -54,6 +60,8 @@ from oauthd.stores.tokens import Tokens
 TYPES: Final = ("application/json", "application/*+json")  # section 4.1
 NOW: Final = 1.0
 """Seconds for which a document is as good as new, whatever is wrong with it."""
+MINUTE: Final = 60.0
+"""Seconds for which a list of redirect URIs counts, that a sector identifier leads to."""
 MOST_READ: Final = 256  # documents that are kept as read; others are read each time
 SHOWN: Final = ("name", "client_uri", "logo_uri", "policy_uri", "tos_uri")
 """What people are shown when they are asked."""
@@ -63,9 +71,34 @@ NOT_YET: Final = Generations(None, None)
 class FetchDocument(Protocol):
     """Fetches what a stranger names, and remembers no failure; see `oauthd.fetcher.Fetcher.get`."""
 
-    def __call__(self, url: str, types: tuple[str, ...], *, oldest: float | None = None) -> Awaitable[bytes]:
+    def __call__(
+        self, url: str, types: tuple[str, ...], *, oldest: float | None = None, asking: Callable[[], Awaitable[None]]
+    ) -> Awaitable[bytes]:
         """The document."""
         ...
+
+
+class _Overtaken(Exception):
+    """Somebody else has changed the record; the next one to come looks again."""
+
+
+@define(eq=False)
+class _Counted:
+    """Counts the calls that are made for one request.
+
+    :ivar called: was somebody called?
+    """
+
+    count: Callable[[], Awaitable[None]]
+    called: bool = False
+
+    async def __call__(self) -> None:
+        """Count one.
+
+        :raises OAuthError: `too_many_requests`.
+        """
+        self.called = True
+        await self.count()
 
 
 class Undescribed(Exception):
@@ -102,19 +135,17 @@ class DescribedClients:
         :raises OAuthError: `invalid_request` where its document is none, `temporarily_unavailable`,
             `too_many_requests`.
         """
-        # Whoever names a client does not use it; that is for whom something is issued to.
-        counts = not documents.is_url(client_id)
-        client, generations = await self.clients.find_with_generations(client_id, counts)
+        client, generations = await self.clients.find_with_generations(client_id)
         try:
             wanted = await self._wanted(client_id, client, source)
         except Undescribed as error:
             raise _refused(error, INVALID_REQUEST(f"the client_id {error}", log=error.log)) from None
         if wanted is None or wanted is client:
             return client, generations
-        if client is None:
-            return wanted, NOT_YET
-        await self._follow(client, wanted)
-        return await self.clients.find_with_generations(client_id, counts)
+        if client is not None:
+            await self._follow(client, wanted)
+            client, generations = await self.clients.find_with_generations(client_id)
+        return (wanted, NOT_YET) if client is None else (client, generations)
 
     async def shown(self, client_id: str, source: Connection) -> Client | None:
         """The client, where there is no more to it than a name on a page."""
@@ -136,16 +167,19 @@ class DescribedClients:
             raise _refused(error, INVALID_CLIENT(f"the client_id {error}", log=error.log)) from None
         if wanted is None or wanted is before:
             return entry
-        if before is None:
-            return Entry(Known(wanted, NOT_YET), -math.inf, -math.inf, ())  # for this one request
-        await self._follow(before, wanted)
-        return await self.clients.known(client_id, fresh=True)
+        if before is not None:
+            await self._follow(before, wanted)
+            entry = await self.clients.known(client_id, fresh=True)
+        return entry if entry.value else Entry(Known(wanted, NOT_YET), -math.inf, -math.inf, ())  # for this one request
 
-    async def keep(self, client: Client, user: User) -> tuple[Client, Generations]:
-        """Keep a client that is not kept yet, for somebody has signed in for it.
+    async def keep(self, client: Client, generations: Generations, user: User) -> tuple[Client, Generations]:
+        """Keep a client, if it is not kept yet, for somebody has agreed to it.
 
+        :param client: as `find` has it; `generations`: likewise.
         :raises OAuthError: `too_many_requests`.
         """
+        if not client.described or generations.client is not None:
+            return client, generations
         now = int(self.clock())
         if await self.clients.described() >= self.settings.most:
             raise TOO_MANY_REQUESTS("there are too many applications of this kind", headers={"Retry-After": str(HOUR)})
@@ -160,20 +194,19 @@ class DescribedClients:
                 raise
         else:
             self.events.tell("client.created", client_id=client.client_id)
-        kept, generations = await self.clients.find_with_generations(client.client_id, counts=False)
+        kept, generations = await self.clients.find_with_generations(client.client_id)
         if kept is None:
             raise TEMPORARILY_UNAVAILABLE("the application is gone again; try again")
         return kept, generations
 
     async def used(self, client: Client) -> None:
         """Something was issued to it: it lives on."""
-        if client.described:
-            await self.clients.used(client.client_id)
+        await self.clients.used(client)
 
     async def _wanted(self, client_id: str, before: Client | None, source: Connection) -> Client | None:
         """The client as its document has it; `before` where nothing has changed, None where there is no such client.
 
-        :raises Undescribed: OAuthError: `too_many_requests`.
+        :raises Undescribed: OAuthError: `too_many_requests`, `temporarily_unavailable`.
         """
         if self.settings.allow == "off" or not documents.is_url(client_id):
             return None
@@ -182,11 +215,15 @@ class DescribedClients:
         flaw = documents.flaw(client_id) or self._elsewhere(client_id)
         if flaw:
             raise Undescribed(flaw)
-        document = await self._document(client_id, source)
-        try:
-            return await self._client(document, client_id, before)
-        except OAuthError as error:
-            raise Undescribed(f"is the address of a document that is refused: {error.description}") from None
+        what = "documents of clients were asked for"
+        limit, now = self.settings.per_source, int(self.clock())
+        purpose = "documents of clients"
+        asking = _Counted(partial(tallies.count_source, self.store, self.seals, source, purpose, limit, now, what))
+        wanted = await self._described(client_id, before, asking)
+        if wanted is not before and wanted.sector_identifier_uri:
+            with _as_undescribed():
+                await self.registration.check_sector(wanted, partial(self.fetch, oldest=MINUTE, asking=asking))
+        return wanted
 
     def _elsewhere(self, client_id: str) -> str:
         """Why nobody is called there; "" where somebody is."""
@@ -194,30 +231,52 @@ class DescribedClients:
             return "is at a host whose clients are not let in here"
         if is_of(client_id, self.registration.issuer):
             return "is at this server's own host"
-        return self.registration.uncalled(client_id)
+        return self._inside(client_id) or self.registration.uncalled(client_id)
 
-    async def _document(self, client_id: str, source: Connection) -> Mapping[str, Any]:
-        """The document, which says that it is that of this client.
+    def _inside(self, uri: str) -> str:
+        """Why nobody is called there, whom an operator has opened for clients of his own and strangers name."""
+        host = urlsplit(uri).hostname or ""
+        if host not in self.registration.fetching.open_hosts:
+            return ""
+        listed = any(documents.fits(pattern, host) for pattern in self.settings.hosts)
+        return "" if listed else "is where this server does not call"
+
+    async def _described(self, client_id: str, before: Client | None, asking: _Counted) -> Client:
+        """The client as its document has it; `before` where nothing has changed.
 
         :raises Undescribed: OAuthError: `too_many_requests`.
         """
-        if client_id not in self._read:
-            limit, now = self.settings.per_source, int(self.clock())
-            what = "documents of clients were asked for"
-            await tallies.count_source(self.store, self.seals, source, "documents of clients", limit, now, what)
+        oldest = 0.0
+        body = await self._fetched(client_id, None, asking)
         try:
-            body = await self.fetch(client_id, TYPES)
-            try:
-                return self._judged(body, client_id)
-            except Undescribed:  # section 4.4: what is malformed is not kept
-                self._read.pop(client_id, None)
-                return self._judged(await self.fetch(client_id, TYPES, oldest=NOW), client_id)
+            wanted = await self._client(self._judged(body, client_id), client_id, before)
+        except Undescribed:
+            if asking.called:
+                raise
+            oldest = NOW  # section 4.4: what is malformed is not kept
+        else:
+            if asking.called or before is None or wanted is before:
+                return wanted
+        body = await self._fetched(client_id, oldest, asking)
+        return await self._client(self._judged(body, client_id), client_id, before)
+
+    async def _fetched(self, client_id: str, oldest: float | None, asking: _Counted) -> bytes:
+        """What is at its address.
+
+        :raises Undescribed: OAuthError: `too_many_requests`.
+        """
+        try:
+            return await self.fetch(client_id, TYPES, oldest=oldest, asking=asking)
         except FetchRefused as error:
             raise Undescribed(
                 f"is the address of a document that {error.description}", error.log, error.passing
             ) from None
 
     def _judged(self, body: bytes, client_id: str) -> Mapping[str, Any]:
+        """The document, which says that it is that of this client.
+
+        :raises Undescribed:
+        """
         known = self._read.get(client_id)
         if known is not None and known[0] is body:
             self._read.move_to_end(client_id)
@@ -240,13 +299,18 @@ class DescribedClients:
     async def _client(self, document: Mapping[str, Any], client_id: str, before: Client | None) -> Client:
         """The client that a document describes.
 
-        :raises OAuthError: `invalid_redirect_uri`, `invalid_client_metadata`.
+        :raises Undescribed:
         """
+        with _as_undescribed():
+            return await self._registered(document, client_id, before)
+
+    async def _registered(self, document: Mapping[str, Any], client_id: str, before: Client | None) -> Client:
         policy = self._policy()
         allowed = policy.allowed(await self.scopes.all())
         own = self.settings.redirects == "own"
         table = self.registration.table
         body = documents.registration(document, client_id, table, policy.grant_types or (), allowed, own)
+        held: set[str] = set()
         if before is None:
             read = await self.registration.read(body, policy)
         else:  # what an administrator has decided of it stays
@@ -256,10 +320,12 @@ class DescribedClients:
             read = await self.registration.read(body, policy, before)
         if needs_secret(read):
             raise INVALID_REQUEST("it asks for signatures with a secret that both know, which there is not")
+        for name, uri in called(read):
+            if name not in held and (why := self._inside(uri)):
+                raise INVALID_REQUEST(f"{name} {why}")
         if before is not None:
             wanted = replace(self.registration.changed(before, read), client_type=read.client_type)
             return before if wanted == before else wanted
-        await self.registration.check_sector(read)
         return replace(read, client_id=client_id, described=True)
 
     def _policy(self) -> RegistrationPolicy:
@@ -268,24 +334,41 @@ class DescribedClients:
         return RegistrationPolicy(policy.scopes, granted, policy.auth_methods, policy.require)
 
     async def _follow(self, before: Client, wanted: Client) -> None:
-        """Let the record say what the document says."""
-        await self.registration.check_sector(wanted)
+        """Let the record say what the document says, where it is still what it was."""
         number = before.number
         if any(getattr(before, name) != getattr(wanted, name) for name in SHOWN):
             number = await self.store.next_number("client")  # people agreed to what looked otherwise
 
         def change(client: Client) -> Client:
             if replace(client, unused_until=before.unused_until, updated_at=before.updated_at) != before:
-                return client  # somebody else was faster; the next one to come looks again
+                raise _Overtaken
             return replace(self.registration.changed(client, wanted), client_type=wanted.client_type, number=number)
 
         client_id, known = before.client_id, await self.scopes.all()
         ends = before.auth_method != wanted.auth_method or before.client_type != wanted.client_type
         ends = ends or loses_scope(before, wanted, known) or loses_details(before, wanted)
-        await self.clients.update(client_id, change)
+        try:
+            await self.clients.update(client_id, change)
+        except _Overtaken:
+            return
+        except OAuthError as error:
+            if error.kind in (NOT_FOUND, CONFLICT):  # deleted meanwhile, or changed again and again
+                return
+            raise
         if ends:
             await self.tokens.end_all_of_client(client_id)  # after the record: nothing issued in between survives
         self.events.tell("client.updated", client_id=client_id)
+
+
+@contextmanager
+def _as_undescribed() -> Iterator[None]:
+    """Where registration refuses something, there is no such client."""
+    try:
+        yield
+    except OAuthError as error:
+        if error.kind is TEMPORARILY_UNAVAILABLE or error.kind is TOO_MANY_REQUESTS:
+            raise
+        raise Undescribed(f"is the address of a document that is refused: {error.description}") from None
 
 
 def _refused(error: Undescribed, otherwise: OAuthError) -> OAuthError:

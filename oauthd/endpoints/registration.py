@@ -138,20 +138,22 @@ class Registration:
         fields = [(row.name, row.field) for row in self.table] + [("scope", "scopes")]
         return {name: told.get(name) for name, field in fields if field in client.held}
 
-    async def check_sector(self, client: Client) -> None:
+    async def check_sector(self, client: Client, fetch: Fetch | None = None) -> None:
         """Make sure that the document at its sector identifier names all its redirect URIs.
 
+        :param fetch: fetches it in another way than usual.
         :raises OAuthError: `invalid_client_metadata`, `temporarily_unavailable`. OpenID Connect Registration section 5.
         """
         if not client.sector_identifier_uri:
             return
         try:
-            text = (await self.fetch(client.sector_identifier_uri, _JSON)).decode()
-            listed = strict(text, "what it leads to")
+            body = await (fetch or self.fetch)(client.sector_identifier_uri, _JSON)
         except FetchRefused as error:
             if error.passing:
                 raise TEMPORARILY_UNAVAILABLE(f"the sector_identifier_uri {error.description}", log=error.log) from None
             raise _refused({"sector_identifier_uri": f"cannot be used: {error.description}"}) from None
+        try:
+            listed = strict(body.decode(), "what it leads to")
         except UnicodeDecodeError:
             raise _refused({"sector_identifier_uri": "leads to what is not UTF-8"}) from None
         except OAuthError as error:
@@ -161,11 +163,7 @@ class Registration:
 
     def _uncalled(self, client: Client) -> dict[str, str]:
         """Documents that would never be fetched."""
-        named = [("jwks_uri", client.jwks_uri), ("sector_identifier_uri", client.sector_identifier_uri)]
-        named.append(("backchannel_client_notification_endpoint", client.ciba_notification_uri))
-        named += [("request_uris", uri) for uri in client.request_uris]
-        named += [("backchannel_logout_uri", client.backchannel_logout_uri)]
-        return {name: why for name, uri in named if uri and (why := self.uncalled(uri))}
+        return {name: why for name, uri in called(client) if (why := self.uncalled(uri))}
 
     def uncalled(self, uri: str) -> str:
         """Why a document would never be fetched from there; "" where it may be."""
@@ -209,6 +207,15 @@ def _with_held(body: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, An
     if against:
         raise _refused(dict.fromkeys(against, "was decided by an administrator, who alone changes it"))
     return {**body, **held}
+
+
+def called(client: Client) -> list[tuple[str, str]]:
+    """The addresses that a client has this server call, with the members that they stand in."""
+    named = [("jwks_uri", client.jwks_uri), ("sector_identifier_uri", client.sector_identifier_uri)]
+    named.append(("backchannel_client_notification_endpoint", client.ciba_notification_uri))
+    named += [("request_uris", uri) for uri in client.request_uris]
+    named.append(("backchannel_logout_uri", client.backchannel_logout_uri))
+    return [(name, uri) for name, uri in named if uri]
 
 
 def method_of(client: Client) -> str:

@@ -90,6 +90,7 @@ class Token:
         """
         ask = self._ask(caller, parameters, source, binding)
         body, decision = await self._granted(ask)
+        await self.authentication.clients.used(caller.client)
         if binding or not caller.lasts:  # what was proved counts once, and teaches nobody anything
             return Response(200, (*JSON, *self.bindings.fields(binding)), body)
         grant = self.grants[parameters.required("grant_type")]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from attrs import define, field, frozen
@@ -94,6 +94,7 @@ class Fetcher:
         oldest: float | None = None,
         stranger: bool = False,
         failures: bool = True,
+        asking: Callable[[], Awaitable[None]] | None = None,
     ) -> bytes:
         """The document at a URL.
 
@@ -103,6 +104,7 @@ class Fetcher:
             is not found in it may be looked for again once a minute. None: it is used as long as it counts.
         :param stranger: was it named by somebody whom no administrator knows?
         :param failures: is a URL left alone for a while after a call that failed? Whoever says no bounds the calls.
+        :param asking: is waited for before somebody is called, and may forbid it. What is at hand is had without.
         :raises FetchRefused: with a text for the client's developer; without any call where one failed before.
         """
         place = location(url, self.settings.ports, self.settings.open_hosts)
@@ -111,6 +113,8 @@ class Fetcher:
         if answer is not None and (failures or answer.refused is None):
             self.counts.kept += 1
         else:
+            if asking is not None:
+                await asking()
             answer = await self._on_its_way(key, place)
         return answer.document()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -15,27 +16,32 @@ from oauthd.protocol import claims_request
 from oauthd.protocol import scopes as rules
 from oauthd.protocol.authorization import kept_redirect
 from oauthd.protocol.authorization_details import PARAMETER, DetailsTypes
-from oauthd.protocol.client_documents import host_of
+from oauthd.protocol.client_documents import site_of
 from oauthd.protocol.errors import INVALID_REQUEST
-from oauthd.protocol.messages import Request, Response, see_other
-from oauthd.protocol.records import Client, User
+from oauthd.protocol.messages import Connection, Request, Response, see_other
+from oauthd.protocol.records import Client, Generations, User
 from oauthd.protocol.redirects import RedirectUri
-from oauthd.stores.clients import Clients
 from oauthd.stores.consents import Consents
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.sessions import ANSWERED
 from oauthd.stores.users import is_administrator
+
+Find = Callable[[str, Connection], Awaitable[tuple[Client | None, Generations]]]
+Keep = Callable[[Client, Generations, User], Awaitable[tuple[Client, Generations]]]
 
 
 @frozen
 class ConsentPage:
     """GET shows what is asked, POST takes the answer.
 
+    :ivar find: the client of an id, for whoever comes from that connection; one that is described may not be kept yet.
+    :ivar keep: keeps it.
     :ivar identity_with_openid: `openid` alone lets username and email out, and the page says so.
     """
 
     browser: Browser
-    clients: Clients
+    find: Find
+    keep: Keep
     scopes: ScopeCatalogue
     consents: Consents
     details: DetailsTypes
@@ -55,19 +61,26 @@ class ConsentPage:
         signed_in = await self.browser.signed_in(request)
         if signed_in is None:  # signed out meanwhile: the authorization endpoint knows what to do
             return see_other(flow.back(self.authorize))
-        client, redirect = await self._client(flow)
+        client, generations = await self._client(request, flow)
+        redirect = kept_redirect(client, flow.state.parameters)
         if answering:
-            return await self._answer(request, flow, signed_in[1], client, redirect)
+            return await self._answer(request, flow, signed_in[1], client, generations, redirect)
         return await self._form(flow, signed_in[1], client, redirect)
 
-    async def _client(self, flow: Flow) -> tuple[Client, RedirectUri]:
-        client = await self.clients.find(flow.state.parameters.get("client_id", ""))
+    async def _client(self, request: Request, flow: Flow) -> tuple[Client, Generations]:
+        client, generations = await self.find(flow.state.parameters.get("client_id", ""), request.connection)
         if client is None:
             raise INVALID_REQUEST("the application does not exist any more")
-        return client, kept_redirect(client, flow.state.parameters)
+        return client, generations
 
     async def _answer(
-        self, request: Request, flow: Flow, user: User, client: Client, redirect: RedirectUri
+        self,
+        request: Request,
+        flow: Flow,
+        user: User,
+        client: Client,
+        generations: Generations,
+        redirect: RedirectUri,
     ) -> Response:
         decision = request.form.one("decision")
         if decision == "switch":
@@ -83,6 +96,7 @@ class ConsentPage:
         # What one person was shown, another may not agree to, and nobody to what was not shown.
         if (request.form.one("subject"), request.form.one("shown") or "") != (user.user_id, rules.joined(scope)):
             return see_other(f"/consent?interaction={flow.identifier}")
+        client, _ = await self.keep(client, generations, user)
         # A sign-in that another person made within this flow is none of this one's.
         signed_in_at = flow.state.signed_in_at if flow.state.user_id == user.user_id else 0
         agreed = replace(flow.state, consented=scope, user_id=user.user_id, signed_in_at=signed_in_at)
@@ -104,7 +118,7 @@ class ConsentPage:
             hidden=self.browser.hidden(flow) | {"subject": user.user_id, "shown": rules.joined(asked)},
             client_name=client.name,
             client_host=urlsplit(client.client_uri).hostname or None,
-            client_address=host_of(client.client_id) if client.described else None,
+            client_address=site_of(client.client_id) if client.described else None,
             person=user.claims.get("name") or user.username,
             scopes=described(asked, (await self.scopes.all()).scopes, self.identity_with_openid, client),
             details=self.details.shown(self.details.asked(flow.state.parameters.get(PARAMETER), client)),

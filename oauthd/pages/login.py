@@ -8,6 +8,7 @@ from attrs import frozen
 from msgspec.structs import replace
 
 from oauthd.pages.browser import Browser, Flow
+from oauthd.protocol.client_documents import site_of
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import TOO_MANY_REQUESTS, OAuthError
 from oauthd.protocol.messages import Connection, Request, Response, see_other
@@ -97,6 +98,7 @@ class Login:
             action="/login",
             hidden=self.browser.hidden(flow),
             client_name=client.name if client else None,
+            client_address=site_of(client.client_id) if client and client.described else None,
             login=name,
             error=error,
         )

@@ -8,11 +8,10 @@ chose may be any text.
 ================ ================================================================================================
 template         context variables
 ================ ================================================================================================
-login            action, hidden, client_name (None: no client, no cancel button), login (the name typed or
-                 hinted, may be empty), error (a sentence or None), logo, policy, terms
-consent          action, hidden, client_name, client_host (host of client_uri or None), client_address (host
-                 of the document that describes it or None), person, scopes, details, destination, logo,
-                 policy, terms
+login            action, hidden, client_name (None: no client, no cancel button), client_address, login (the
+                 name typed or hinted, may be empty), error (a sentence or None), logo, policy, terms
+consent          action, hidden, client_name, client_host (host of client_uri or None), client_address, person,
+                 scopes, details, destination, logo, policy, terms
 device_code      action, hidden, user_code (typed or from the link, may be empty), error (a sentence or None)
 device_confirm   action, hidden, client_name, person, scopes, details, user_code (as the device shows it)
 device_done      approved (a bool), client_name
@@ -36,6 +35,8 @@ person
     what to call the person who is signed in
 scopes
     sequence of objects or mappings with ``name`` and ``description`` (which may be empty)
+client_address
+    host, and port where there is one, of the document that describes the client; None for one that none does
 requests
     sequence of mappings with ``address``, ``client_name`` and ``message`` (which may be empty)
 logo, policy, terms

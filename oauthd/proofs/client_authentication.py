@@ -149,6 +149,8 @@ class ClientAuthentication:
         except Unproven as error:
             entry, until = await self._again(methods, entry, credentials, error)
         client = entry.value.client
+        if client.confidential:  # to name a public one is no use of it
+            await self.clients.used(client)
         allowance = None
         if self.limits is not None:
             allowance = self.limits.authenticated(client, request.connection, scope)

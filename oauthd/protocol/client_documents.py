@@ -65,6 +65,14 @@ def host_of(client_id: str) -> str:
     return found["host"] if found else ""
 
 
+def site_of(client_id: str) -> str:
+    """The host with its port, where that does not go without saying, as people are shown it; "" where there is none."""
+    found = _URL.fullmatch(client_id)
+    if found is None:
+        return ""
+    return f"{found['host']}:{found['port']}" if found["port"] else found["host"]
+
+
 def as_segment(client_id: str) -> str:
     """A client's id as one segment of our paths; an address, whose slashes would be taken for ours, in base64url."""
     if not is_url(client_id):

@@ -5,8 +5,8 @@ outlive it. Secrets are kept as keyed digests and compared in constant time; sea
 secret itself. One that is known by an older master key is digested by the first one when it proves right, once the
 store was sealed with that (`reseal`): before, there may be nodes that were not given it.
 
-A client that registered itself ends when nobody uses it (`unused_until`). Using it moves that on, once a day at most
-and where it is read from the store, so that what is answered from memory costs nothing more.
+A client that registered itself ends when nobody uses it (`unused_until`): when nothing is issued to it, and it does not
+authenticate. To name it is no use of it, for everybody can. Using it moves that on, once a day at most.
 """
 
 from __future__ import annotations
@@ -90,13 +90,12 @@ class Clients:
         (stored,) = await self.store.get(kinds.client(client_id))
         return None if stored is None or self._over(stored.record) else _client(stored)
 
-    async def known(self, client_id: str, fresh: bool = False, counts: bool = True) -> Entry:
+    async def known(self, client_id: str, fresh: bool = False) -> Entry:
         """The client and the generations to issue under, as an entry whose value is `Known` or None.
 
         Both are of one instant, in memory too: what is issued under older generations is dead, never live by mistake.
 
         :param fresh: as the store has it now.
-        :param counts: is it used by that?
         """
         if not 0 < len(client_id) <= LONGEST_ID:
             return NOBODY
@@ -107,8 +106,6 @@ class Clients:
             (stored,), (world, client) = await self.store.get_with_generations((ref,), ("world", subject))
             if stored is None or self._over(stored.record):
                 return None
-            if counts:
-                await self._used(stored)
             return Known(_client(stored), Generations(world, client))
 
         return await self.cache.through(name, (name, naming.generation(subject), naming.WORLD), read, fresh)
@@ -125,29 +122,23 @@ class Clients:
             return False
         return client.unused_until is not None and client.unused_until <= self.clock()
 
-    async def used(self, client_id: str) -> None:
-        """Let a client that described itself live on: something was issued to it."""
-        (stored,) = await self.store.get(kinds.client(client_id))
-        if stored is not None:
-            await self._used(stored)
-
-    async def _used(self, stored: Stored[Client]) -> None:
-        """Let a client that registered itself live on; whoever is faster does it for all."""
+    async def used(self, client: Client) -> None:
+        """Let a client that registered itself live on, for it was used; whoever is faster does it for all."""
         until = int(self.clock()) + self.unused_after
-        ends = stored.record.unused_until
-        if ends is None or not self.unused_after or ends > until - min(DAY, self.unused_after // 2):
+        if not self._is_due(client, until):
             return
-        with suppress(StoreUnavailable):  # the next one who asks does it
-            await swap(self.store, stored.ref, stored, replace(stored.record, unused_until=until))
+        with suppress(StoreUnavailable):  # the next time does it
+            (stored,) = await self.store.get(kinds.client(client.client_id))
+            if stored is not None and self._is_due(stored.record, until):
+                await swap(self.store, stored.ref, stored, replace(stored.record, unused_until=until))
 
-    async def find_with_generations(
-        self, client_id: str, counts: bool = True
-    ) -> tuple[Client | None, Generations]:
-        """The client and the generations to issue under, as they are now.
+    def _is_due(self, client: Client, until: int) -> bool:
+        ends = client.unused_until
+        return ends is not None and self.unused_after > 0 and ends <= until - min(DAY, self.unused_after // 2)
 
-        :param counts: is it used by that?
-        """
-        known = (await self.known(client_id, fresh=True, counts=counts)).value
+    async def find_with_generations(self, client_id: str) -> tuple[Client | None, Generations]:
+        """The client and the generations to issue under, as they are now."""
+        known = (await self.known(client_id, fresh=True)).value
         return (None, Generations(None, None)) if known is None else (known.client, known.generations)
 
     def knows_secret(self, client: Client | None, secret: str) -> bool:

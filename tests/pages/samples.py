@@ -51,16 +51,62 @@ DETAILS = [
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": (
         "login",
-        {"action": "/login", "hidden": HIDDEN, "client_name": "Photo Printer", "login": "", "error": None}
+        {
+            "action": "/login",
+            "hidden": HIDDEN,
+            "client_name": "Photo Printer",
+            "client_address": None,
+            "login": "",
+            "error": None,
+        }
         | NO_LINKS,
     ),
     "login_links": (
         "login",
-        {"action": "/login", "hidden": HIDDEN, "client_name": "Photo Printer", "login": "", "error": None} | LINKS,
+        {
+            "action": "/login",
+            "hidden": HIDDEN,
+            "client_name": "Photo Printer",
+            "client_address": None,
+            "login": "",
+            "error": None,
+        }
+        | LINKS,
+    ),
+    "login_described": (
+        "login",
+        {
+            "action": "/login",
+            "hidden": HIDDEN,
+            "client_name": "Your Bank",
+            "client_address": "agent.example:8443",
+            "login": "",
+            "error": None,
+        }
+        | NO_LINKS,
+    ),
+    "login_described_long": (
+        "login",
+        {
+            "action": "/login",
+            "hidden": HIDDEN,
+            "client_name": UNBROKEN,
+            "client_address": f"{UNBROKEN}.{UNBROKEN}.agents.example:8443",
+            "login": "",
+            "error": None,
+        }
+        | LINKS,
     ),
     "login_without_client": (
         "login",
-        {"action": "/login", "hidden": HIDDEN, "client_name": None, "login": "ada", "error": None}
+        {
+            "action": "/login",
+            "hidden": HIDDEN,
+            "client_name": None,
+            "client_address": None,
+            "login": "ada",
+            "error": None,
+        }
         | NO_LINKS,
     ),
     "login_error": (
@@ -69,6 +115,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "action": "/login",
             "hidden": HIDDEN,
             "client_name": UNBROKEN,
+            "client_address": None,
             "login": "ada",
             "error": "That name and password do not match. Check both and try again.",
         }
@@ -214,7 +261,8 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "ciba_list_empty": (
-        "ciba_list", {"action": "/requests", "hidden": HIDDEN, "person": "Ada Lovelace", "requests": []}
+        "ciba_list",
+        {"action": "/requests", "hidden": HIDDEN, "person": "Ada Lovelace", "requests": []},
     ),
     "ciba_confirm": (
         "ciba_confirm",

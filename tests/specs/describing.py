@@ -9,7 +9,7 @@ from treq.testing import RequestTraversalAgent
 
 from oauthd.config import ClientDocumentSettings
 from oauthd.protocol.records import Client
-from tests.server import CHEAP, REDIRECT, App, ServerCase
+from tests.server import CHEAP, REDIRECT, App, Server, ServerCase
 from tests.specs.registering import ClientsDocuments
 from tests.wire import Answer
 
@@ -56,6 +56,22 @@ class DescribedCase(ServerCase):
         self.forget()
         uris = tuple(uri for uri in document.get("redirect_uris", ()) if isinstance(uri, str))
         return App(Client(client_id, 0, "", "public", 0, 0, redirect_uris=uris), "")
+
+    def change(self, client_id: str = HERE, **members: Any) -> None:
+        """Put another document there, of which whoever has the former one in memory does not know yet."""
+        self.documents.at[client_id] = json.dumps(described(client_id, **members)).encode()
+
+    async def agreed(self, app: App, **more: str | None) -> Answer:
+        """Come likewise, sign in and agree; where that leads."""
+        browser = self.server.browser()
+        return await browser.finish(await browser.get("/oauth2/authorize", self.server.asking(app, **more)), self.alice)
+
+    async def another(self) -> Server:
+        """Another node on the same store, with a memory of its own."""
+        node = self.server.sibling()
+        await node.application.keys.open()
+        self.patch(node.application.fetcher, "agent", RequestTraversalAgent(self.documents))
+        return node
 
     async def begin(self, app: App, **more: str | None) -> Answer:
         """Come with an authorization request, in a new browser; the page that it leads to."""

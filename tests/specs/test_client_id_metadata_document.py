@@ -12,7 +12,9 @@ from typing import Any
 from attrs import frozen
 from msgspec.structs import replace
 
-from oauthd.config import ClientDocumentSettings, RegistrationSettings
+from oauthd.config import ClientDocumentSettings, FetchSettings, RegistrationSettings
+from oauthd.fetcher import FetchRefused
+from oauthd.fetcher.refusal import BUSY
 from oauthd.protocol.client_documents import Hosts
 from oauthd.protocol.records import Client
 from tests.proofs.signing import claims, form, key, key_set
@@ -209,29 +211,53 @@ class CachingTests(DescribedCase):
 
     async def test_one_source(self) -> None:
         """Who has one document after the other fetched is stopped, and what is at hand is still there for him."""
-        self.publish()
+        app = self.publish()
         browser = self.server.browser(source="198.51.100.9")
-        answer = await browser.open("/oauth2/authorize", self.server.asking(self.publish()))
+        answer = await browser.open("/oauth2/authorize", self.server.asking(app))
         self.assertEqual(answer.status, 200)
         for number in range(59):
-            asking = self.server.asking(self.publish()) | {"client_id": f"https://agent.example/{number}"}
+            asking = self.server.asking(app) | {"client_id": f"https://agent.example/{number}"}
             self.refused_page(await browser.open("/oauth2/authorize", asking))
-        asking = self.server.asking(self.publish()) | {"client_id": "https://agent.example/60"}
+        asking = self.server.asking(app) | {"client_id": "https://agent.example/60"}
         self.refused_page(await browser.open("/oauth2/authorize", asking), 429)
-        answer = await browser.open("/oauth2/authorize", self.server.asking(self.publish()))
+        answer = await browser.open("/oauth2/authorize", self.server.asking(app))
         self.assertEqual(answer.status, 200)
+
+    async def test_one_source_and_good_once(self) -> None:
+        """That a document was good once lets nobody have its host called more often."""
+        app = self.publish()
+        browser = self.server.browser(source="198.51.100.9")
+        self.assertEqual((await browser.open("/oauth2/authorize", self.server.asking(app))).status, 200)
+        del self.documents.at[HERE]
+        self.forget()
+        for _ in range(70):
+            await browser.open("/oauth2/authorize", self.server.asking(app))
+        self.assertEqual(len(self.documents.asked), 60)
+
+    async def test_wrong_metadata(self) -> None:
+        """Of what is wrong only for registration the same holds: the next who asks finds what is there now."""
+        app = self.publish(redirect_uris=["ftp://app.example/cb"])
+        await self.told(app)
+        self.change()
+        fetcher = self.server.application.fetcher
+        self.patch(fetcher, "reactor", Ahead(fetcher.reactor, 2.0))
+        self.assertEqual((await self.begin(self.publish())).status, 200)
 
 
 class KeepingTests(DescribedCase):
     """What is left behind, and for how long."""
 
-    async def test_nothing_before_a_sign_in(self) -> None:
-        """Whoever only comes with addresses leaves no record; one is made when a person has signed in."""
+    async def test_nothing_before_a_person_agrees(self) -> None:
+        """Whoever only comes, or is sent, with addresses leaves no record; one is made when a person has agreed."""
         app = self.publish()
         browser = self.server.browser()
         page = await browser.open("/oauth2/authorize", self.server.asking(app))
+        page = await browser.sign_in(page, self.alice)
+        silent = await browser.get("/oauth2/authorize", self.server.asking(app, prompt="none"))
+        self.assertEqual(silent.redirected["error"], "consent_required")
         self.assertIsNone(await self.record())
-        await browser.sign_in(page, self.alice)
+        answer = await browser.submit(page, "allow")
+        self.assertIn("code", answer.redirected)
         record = await self.record()
         assert record is not None
         self.assertTrue(record.described and record.registered_itself)
@@ -241,7 +267,9 @@ class KeepingTests(DescribedCase):
         """One that never got a code ends after a day, and comes again at its next sign-in; one that did stays."""
         app = self.publish()
         browser = self.server.browser()
-        await browser.sign_in(await browser.open("/oauth2/authorize", self.server.asking(app)), self.alice)
+        page = await browser.open("/oauth2/authorize", self.server.asking(app))
+        await browser.press(await browser.sign_in(page, self.alice), "allow")
+        self.assertIsNotNone(await self.record())
         self.server.clock.advance(86401)
         self.assertIsNone(await self.record())
         self.assertEqual(await self.server.application.clients.sweep(), (HERE,))
@@ -250,6 +278,24 @@ class KeepingTests(DescribedCase):
         self.server.clock.advance(86401)
         self.assertEqual(await self.server.application.clients.sweep(), ())
         self.server.clock.advance(90 * 86400)
+        self.assertEqual(await self.server.application.clients.sweep(), (HERE,))
+
+    async def test_naming_is_no_use(self) -> None:
+        """Whoever names one, at whatever endpoint, does not make it live on; what is issued to it does."""
+        app = self.publish()
+        tokens = await self.server.signed_in(app, self.alice)
+        for _ in range(5):
+            self.server.clock.advance(2 * 86400)
+            tokens = ok(await self.server.refresh(app, tokens["refresh_token"]))
+        record = await self.record()
+        assert record is not None and record.unused_until is not None
+        self.assertGreater(record.unused_until, self.server.clock.seconds() + 88 * 86400)
+        for _ in range(13):
+            self.server.clock.advance(7 * 86400)
+            wrong = {"grant_type": "authorization_code", "code": "x", "client_id": HERE}
+            await self.server.post("/oauth2/token", wrong)
+            await self.server.post("/oauth2/revoke", {"token": "x", "client_id": HERE})
+            await self.begin(app)
         self.assertEqual(await self.server.application.clients.sweep(), (HERE,))
 
     async def test_switched_off(self) -> None:
@@ -266,13 +312,14 @@ class KeepingTests(DescribedCase):
     async def test_one_person(self) -> None:
         """One person makes only so many of them."""
         browser = self.server.browser()
-        page = await browser.open("/oauth2/authorize", self.server.asking(self.publish()))
-        await browser.sign_in(page, self.alice)
-        for number in range(29):
-            app = self.publish(f"https://agent.example/{number}")
-            self.assertEqual((await browser.open("/oauth2/authorize", self.server.asking(app))).status, 200)
+        for number in range(30):
+            asking = self.server.asking(self.publish(f"https://agent.example/{number}"))
+            answer = await browser.finish(await browser.get("/oauth2/authorize", asking), self.alice)
+            self.assertTrue(answer.location.startswith(REDIRECT))
         app = self.publish("https://agent.example/30")
-        self.refused_page(await browser.open("/oauth2/authorize", self.server.asking(app)), 429)
+        page = await browser.open("/oauth2/authorize", self.server.asking(app))
+        self.refused_page(await browser.submit(page, "allow"), 429)
+        self.assertIsNone(await self.record("https://agent.example/30"))
 
     async def test_deleted(self) -> None:
         """Deleting one ends its tokens; it may come again, and they stay dead."""
@@ -297,7 +344,7 @@ class FewTests(DescribedCase):
         browser = self.server.browser()
         other = self.publish("https://other.example/client.json")
         page = await browser.open("/oauth2/authorize", self.server.asking(other))
-        self.refused_page(await browser.sign_in(page, self.alice), 429)
+        self.refused_page(await browser.finish(page, self.alice), 429)
         self.assertTrue(await self.server.active((await self.server.signed_in(app, self.alice))["access_token"]))
 
 
@@ -364,6 +411,50 @@ class ChangeTests(DescribedCase):
         await self.begin(app)
         self.assertFalse(await self.server.active(tokens["access_token"]))
 
+    async def test_memory_of_another_process(self) -> None:
+        """What one process remembers is never put in the place of what another one has found since."""
+        app = self.publish(redirect_uris=[REDIRECT, "https://app.example/stolen"], scope="openid read")
+        await self.server.signed_in(app, self.alice, scope="openid read")
+        self.change(scope="openid read write")
+        other = await self.another()
+        tokens = await other.signed_in(app, self.alice, scope="openid write")
+        await self.begin(app)
+        record = await self.record()
+        assert record is not None
+        self.assertEqual(record.redirect_uris, (REDIRECT,))
+        self.assertTrue(await self.server.active(tokens["access_token"]))
+
+    async def test_overtaken(self) -> None:
+        """Who finds that somebody else has changed the record meanwhile leaves it and the tokens as they are."""
+        app = self.publish(scope="openid read")
+        await self.server.signed_in(app, self.alice, scope="openid read")
+        before = await self.record()
+        assert before is not None
+        self.publish(scope="openid read write")
+        tokens = await self.server.signed_in(app, self.alice, scope="openid write")
+        now = await self.record()
+        await self.server.application.described._follow(before, replace(before, scopes=("openid",)))
+        self.assertEqual(await self.record(), now)
+        self.assertTrue(await self.server.active(tokens["access_token"]))
+
+    async def test_deleted_meanwhile(self) -> None:
+        """One that is deleted while its document is followed is as one that was never there."""
+        app = self.publish()
+        await self.server.signed_in(app, self.alice)
+        self.publish(client_name="Other")
+        described: Any = self.server.application.described
+        fetch = described.fetch
+
+        async def deleting(*args: Any, **more: Any) -> bytes:
+            if await self.record() is not None:
+                await self.server.application.clients.delete(HERE)
+            return bytes(await fetch(*args, **more))
+
+        self.patch(described, "fetch", deleting)
+        page = await self.begin(app)
+        self.assertEqual(page.status, 200)
+        self.assertIn("Other", page.body.decode())
+
     async def test_held(self) -> None:
         """What an administrator has decided stays, whatever the document says."""
         app = self.publish()
@@ -376,6 +467,100 @@ class ChangeTests(DescribedCase):
         assert record is not None
         self.assertEqual((record.name, record.client_uri), ("Approved", "https://agent.example/home"))
         self.assertTrue(record.first_party)
+
+
+class SectorTests(DescribedCase):
+    """OpenID Connect Registration section 5: the document that their sector identifier leads to."""
+
+    SECTOR = "https://sector.example/uris"
+
+    def pairwise(self, **members: Any) -> App:
+        """A client of that sector."""
+        return self.publish(subject_type="pairwise", sector_identifier_uri=self.SECTOR, **members)
+
+    async def test_bound(self) -> None:
+        """Whoever names such a client, however often, does not have the host of another called each time."""
+        app = self.pairwise()
+        self.documents.at[self.SECTOR] = json.dumps([REDIRECT]).encode()
+        for _ in range(5):
+            self.assertEqual((await self.begin(app)).status, 200)
+        self.assertEqual(self.documents.asked, [HERE, self.SECTOR])
+
+    async def test_counted(self) -> None:
+        """Where it cannot be had, and is asked for again each time, that is counted for who asks."""
+        app = self.pairwise()
+        browser = self.server.browser(source="198.51.100.9")
+        for _ in range(70):
+            answer = await browser.open("/oauth2/authorize", self.server.asking(app))
+        self.assertEqual((answer.status, len(self.documents.asked)), (429, 60))
+
+    async def test_passing(self) -> None:
+        """That there is too much to be fetched just now is said so, and is no word about the client."""
+        app = self.pairwise()
+        described: Any = self.server.application.described
+        fetch = described.fetch
+
+        async def busy(url: str, *args: Any, **more: Any) -> bytes:
+            if url == self.SECTOR:
+                raise FetchRefused(BUSY, passing=True)
+            return bytes(await fetch(url, *args, **more))
+
+        self.patch(described, "fetch", busy)
+        self.refused_page(await self.begin(app), 503)
+
+    async def test_of_one_that_is_kept(self) -> None:
+        """A kept client whose document names a list without its redirect URIs is refused as such, everywhere."""
+        self.documents.at[self.SECTOR] = json.dumps([REDIRECT]).encode()
+        await self.server.signed_in(self.pairwise(), self.alice)
+        app = self.pairwise(redirect_uris=[REDIRECT, "https://sector.example/new"])
+        self.assertIn("sector_identifier_uri", await self.told(app))
+        asking = self.server.asking(app)
+        self.refused(await self.server.post("/oauth2/par", asking), "invalid_client", 401)
+
+
+class InnerTests(DescribedCase):
+    """Hosts of an inner network that an operator has opened for clients of his own."""
+
+    INNER = "https://docs.corp.example/client.json"
+    sections = {
+        "users": CHEAP,
+        "client_documents": ClientDocumentSettings(allow="open"),
+        "fetch": FetchSettings(open_hosts=("docs.corp.example",)),
+    }
+
+    async def test_not_for_strangers(self) -> None:
+        """Whoever comes has none of them called."""
+        await self.told(self.publish(self.INNER))
+        self.assertEqual(self.documents.asked, [])
+
+    async def test_not_for_their_keys(self) -> None:
+        """Nor by what a document names; what an administrator has decided is another matter."""
+        keys = "https://docs.corp.example/jwks"
+        members: dict[str, Any] = {"token_endpoint_auth_method": "private_key_jwt"}
+        inside = self.publish(**members, jwks_uri=keys)
+        self.assertIn("does not call", await self.told(inside))
+        await self.agreed(self.publish(**members, jwks=key_set(key())))
+        decided = lambda one: replace(one, jwks={}, jwks_uri=keys, held=("jwks", "jwks_uri"))  # noqa: E731
+        await self.server.application.clients.update(HERE, decided)
+        self.assertEqual((await self.begin(inside)).status, 200)
+
+
+class InnerListedTests(InnerTests):
+    """The same where the operator has listed the host."""
+
+    sections = InnerTests.sections | {
+        "client_documents": ClientDocumentSettings(allow="open", hosts=("*.corp.example",))
+    }
+
+    async def test_not_for_strangers(self) -> None:
+        """It is called."""
+        self.assertEqual((await self.begin(self.publish(self.INNER))).status, 200)
+
+    async def test_not_for_their_keys(self) -> None:
+        """Also for keys."""
+        keys = "https://docs.corp.example/jwks"
+        app = self.publish(token_endpoint_auth_method="private_key_jwt", jwks_uri=keys)
+        self.assertEqual((await self.begin(app)).status, 200)
 
 
 class AuthenticationTests(DescribedCase):
@@ -436,6 +621,22 @@ class PageTests(DescribedCase):
         self.assertIn("agent.example", body)
         self.assertNotIn("bank.example", body)
         self.assertNotIn("Any application on this device", body)
+
+    async def test_host_at_sign_in(self) -> None:
+        """The host is shown already where the password is asked for, whatever the client calls itself."""
+        for client_id, shown in ((HERE, "agent.example<"), (HERE.replace("e/", "e:8443/", 1), "agent.example:8443<")):
+            body = (await self.begin(self.publish(client_id, client_name="Your Bank"))).body.decode()
+            self.assertIn("described by the website", body)
+            self.assertIn(shown, body)
+
+    async def test_port(self) -> None:
+        """A port is part of what is shown: it may be somebody else's who answers there."""
+        self.assertIn("agent.example:8443", await self.consent(self.publish("https://agent.example:8443/client.json")))
+
+    async def test_registered_host(self) -> None:
+        """The sign-in page of a client that no document describes says nothing of one."""
+        body = (await self.begin(await self.server.client())).body.decode()
+        self.assertNotIn("described by", body)
 
     async def test_device(self) -> None:
         """Where the answer goes to the person's own device, the page warns of who else there could take it."""
@@ -549,8 +750,7 @@ class LimitedTests(DescribedCase):
         """Public clients, refresh tokens and scopes that are not for them are not for these either."""
         self.assertIn("token_endpoint_auth_method", await self.told(self.publish()))
         app = self.publish(token_endpoint_auth_method="private_key_jwt", jwks=key_set(key()))
-        browser = self.server.browser()
-        await browser.sign_in(await browser.open("/oauth2/authorize", self.server.asking(app)), self.alice)
+        await self.agreed(app)
         record = await self.record()
         assert record is not None
         self.assertEqual((record.grant_types, record.scopes), (("authorization_code",), ("openid", "read")))
@@ -560,12 +760,11 @@ class AgentTests(DescribedCase):
     """Documents as agents publish them; `vectors/agents/README.md` says where they are from."""
 
     async def read(self, name: str) -> Client:
-        """The record that a document leads to, once somebody has signed in."""
+        """The record that a document leads to, once somebody has agreed to it."""
         document = json.loads((AGENTS / f"{name}.json").read_bytes())
         client_id = document["client_id"]
         app = self.publish(client_id, **{name: value for name, value in document.items() if name != "client_id"})
-        browser = self.server.browser()
-        await browser.sign_in(await browser.open("/oauth2/authorize", self.server.asking(app)), self.alice)
+        await self.agreed(app)
         record = await self.record(client_id)
         assert record is not None
         return record
