@@ -19,7 +19,13 @@ from oauthd.endpoints.signed_introspection import SignedAnswers, SignedLesson, i
 from oauthd.metrics import IntrospectionCounts
 from oauthd.proofs.client_authentication import Caller, ClientAuthentication
 from oauthd.protocol import introspection, opaque
-from oauthd.protocol.errors import INVALID_CLIENT, UNAUTHENTICATED_CALLER, UNAUTHORIZED_CLIENT, OAuthError
+from oauthd.protocol.errors import (
+    INVALID_CLIENT,
+    INVALID_REQUEST,
+    UNAUTHENTICATED_CALLER,
+    UNAUTHORIZED_CLIENT,
+    OAuthError,
+)
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.messages import JSON, Request, Response, Told
 from oauthd.protocol.requirements import Requirements, Verdicts
@@ -76,7 +82,8 @@ class Introspect:
         """Who asks, and may.
 
         :param is_signed: a signed answer is asked for.
-        :raises OAuthError: `invalid_client`, `unauthorized_client`, `too_many_requests`.
+        :raises OAuthError: `invalid_client`, `unauthorized_client`, `too_many_requests`; `invalid_request` where its
+            answers are encrypted and this one is not to be.
         """
         try:
             caller = await self.authentication.client(request, scope="caller")
@@ -89,6 +96,9 @@ class Introspect:
             raise
         if not caller.client.introspects:
             raise UNAUTHORIZED_CLIENT("the client may not introspect tokens")
+        if caller.client.introspection_encryption and not is_signed:
+            # Else whoever found its secret would read without its key what is encrypted for that key's owner.
+            raise INVALID_REQUEST("the client has its answers encrypted, and must ask for signed ones by Accept")
         return caller
 
     async def answer(self, caller: Caller, token: str, digest: bytes) -> bytes:

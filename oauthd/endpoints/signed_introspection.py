@@ -3,6 +3,7 @@
 The caller asks for one by its Accept field (section 4), naming the media type: a wildcard is no wish for it. The JWT
 has `iss`, `aud` (the client id by which the caller is registered), `iat` and `token_introspection`, and no `sub` or
 `exp` of its own, so that nobody takes it for an access token (sections 5 and 8.1). An inactive token is told alike.
+Whoever registered an encryption gets no other answers, in JSON or in batches.
 
 A signature is made once and repeated, for a few seconds, to the same caller whenever it is to be told the same of a
 token: `iat` is when it was signed. Whether the token is alive is looked up for each request as for any other: what is

@@ -1,7 +1,9 @@
 """Authentication context classes (OpenID Connect Core section 2, `acr`) and the methods they stand for (`amr`).
 
-A class is what a session has shown. There is one as long as people sign in by password alone; `acr_values` and a
-client's `default_acr_values` are wishes (Core section 3.1.2.1), so they ask for nothing that is not done anyway.
+A class is what a session has shown. There is one as long as people sign in by password alone. With `openid`, the
+`acr_values` of a request are wishes, as a client's `default_acr_values` are (Core section 3.1.2.1): they ask for
+nothing that is not done anyway. What other requests name is needed (RFC 9470 section 5): see
+`oauthd.protocol.authorization`.
 """
 
 from __future__ import annotations

@@ -71,6 +71,7 @@ class Asked:
 
     :ivar subject: whom it must be about, by the `sub` that the client knows the person by; "" for anybody.
     :ivar claims: what the `claims` parameter asks for, as `claims_request.parse` gives it.
+    :ivar acr: the classes of which the sign-in must have one (RFC 9470); none for any.
     :ivar details: authorization details (RFC 9396).
     """
 
@@ -83,6 +84,7 @@ class Asked:
     max_age: int | None = None
     subject: str = ""
     claims: Mapping[str, Any] = field(factory=dict)
+    acr: frozenset[str] = frozenset()
     details: Details = ()
 
     @property
@@ -249,6 +251,20 @@ def claims(c: Context) -> Found:
     return {"claims": found}
 
 
+def acr_values(c: Context) -> Found:
+    """RFC 9470 section 5: a class that is asked for is needed; where no sign-in here has one, nobody signs in for it.
+
+    With `openid` it is a wish, which must not fail (OpenID Connect Core sections 3.1.2.1 and 5.5.1); the id token says
+    what was reached, and the `claims` parameter asks for what is needed.
+    """
+    wanted = frozenset((c.parameters.one("acr_values") or "").split())
+    if not wanted or "openid" in scopes.parse(c.parameters.one("scope")):
+        return {}
+    if not wanted & set(acr.AMR):
+        raise UNMET_AUTHENTICATION_REQUIREMENTS("no sign-in here has an acr that the request demands")
+    return {"acr": wanted}
+
+
 def display(c: Context) -> Found:
     """OpenID Connect Core section 3.1.2.1: every value gets the one page, which fits all sizes."""
     if c.parameters.one("display") not in (None, *DISPLAYS):
@@ -258,7 +274,7 @@ def display(c: Context) -> Found:
 
 def carried(c: Context) -> Found:
     """What is carried along: `nonce` to the id token; the rest are wishes."""
-    for name in ("acr_values", "ui_locales", "claims_locales", "login_hint", "state"):
+    for name in ("ui_locales", "claims_locales", "login_hint", "state"):
         c.parameters.one(name)
     return {"nonce": c.parameters.one("nonce") or ""}
 
@@ -286,6 +302,7 @@ GRID: tuple[tuple[Check, frozenset[str]], ...] = (
     (max_age, BROWSER),
     (id_token_hint, BROWSER),
     (claims, BROWSER),
+    (acr_values, BROWSER),
     (display, BROWSER),
     (carried, BROWSER),
 )
@@ -369,8 +386,8 @@ def next_step(
 
 
 def _sign_in_again(asked: Asked, session: Session, fresh: bool, now: float, told: str) -> bool:
-    needed = claims_request.acr_needed(asked.claims)
-    if _another_person(asked, told) or (needed and acr.reached(session.amr) not in needed):
+    needed, reached = claims_request.acr_needed(asked.claims), acr.reached(session.amr)
+    if _another_person(asked, told) or (needed and reached not in needed) or (asked.acr and reached not in asked.acr):
         return True
     if fresh:
         return False

@@ -322,7 +322,7 @@ def _rows_of_tokens(offered: Offered) -> Iterator[Row]:
     help_ = "What signs answers about tokens where it asks for signed ones (RFC 9701 section 6); null for RS256."
     algorithms = Choice(offered.introspection_algorithms)
     yield Row("introspection_signed_response_alg", "introspection_algorithm", algorithms, help_)
-    help_ = "What signed answers about tokens are encrypted with to it"
+    help_ = "What answers about tokens are encrypted with to it, which then gets signed ones alone"
     yield from _encryption("introspection_encrypted_response", "introspection_encryption", offered, help_)
 
 

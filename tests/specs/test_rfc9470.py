@@ -79,6 +79,43 @@ class ChallengeTests(ServerCase):
         self.refused(await self.call("unknown"), "invalid_token", 401)
 
 
+class ResponseTests(ServerCase):
+    """Section 5: a class of sign-in that is asked for is needed, so that nobody goes round in circles for it."""
+
+    async def prepare(self) -> None:
+        """Somebody who can sign in."""
+        self.app, self.alice = await self.server.client(), await self.server.user()
+        self.browser = self.server.browser()
+
+    async def ask(self, **parameters: str) -> Answer:
+        """An authorization request."""
+        return await self.browser.get("/oauth2/authorize", self.server.asking(self.app, **parameters))
+
+    async def test_out_of_reach(self) -> None:
+        """A request for classes that no sign-in here has fails before somebody signs in for nothing."""
+        for wanted in ("urn:strong", "urn:strong urn:stronger"):
+            told = (await self.ask(scope="read", acr_values=wanted)).redirected
+            self.refused_by_redirect(told, "unmet_authentication_requirements")
+
+    async def test_pushed(self) -> None:
+        """It is refused where it is pushed, too."""
+        form = self.server.asking(self.app, scope="read", acr_values="urn:strong")
+        answer = await self.server.post("/oauth2/par", form, basic=self.app.basic)
+        self.refused(answer, "unmet_authentication_requirements")
+
+    async def test_within_reach(self) -> None:
+        """One of several is enough; the access token says which."""
+        tokens = await self.server.signed_in(self.app, self.alice, scope="read", acr_values=f"urn:strong {PASSWORD}")
+        claims = (await verified(self.server, tokens["access_token"], "ES256")).claims
+        self.assertEqual(claims["acr"], PASSWORD)
+
+    async def test_openid_connect(self) -> None:
+        """With `openid` it is a wish, which must not fail (OpenID Connect Core section 5.5.1); the id token tells."""
+        tokens = await self.server.signed_in(self.app, self.alice, scope="openid read", acr_values="urn:strong")
+        claims = (await verified(self.server, tokens["id_token"], "RS256")).claims
+        self.assertEqual(claims["acr"], PASSWORD)
+
+
 class TokenTests(ServerCase):
     """Sections 6 and 7: what tokens, introspection and metadata tell of the sign-in."""
 

@@ -167,6 +167,18 @@ class MetadataTests(SignedCase):
             self.assertTrue(told.claims["token_introspection"]["active"])
             self.assertEqual(told.claims["aud"], caller.client_id)
 
+    async def test_encryption_cannot_be_left_out(self) -> None:
+        """Who has its answers encrypted gets no others: whoever found its secret reads nothing without its key."""
+        caller = await self.server.client(
+            "sealed", jwks=key_set(CURVE), introspection_encryption=("ECDH-ES", "A128GCM")
+        )
+        for accept in ("", "application/json", "*/*"):
+            self.refused(await self.ask(self.token, caller, accept), "invalid_request")
+        many = {"tokens": [self.token]}
+        batch = await self.server.http.request("POST", f"{INTROSPECT}/batch", json_body=many, basic_auth=caller.basic)
+        self.refused(batch, "invalid_request")
+        self.assertEqual((await self.ask(self.token, caller)).header("content-type"), MEDIA_TYPE)
+
     async def test_section_6_no_key(self) -> None:
         """A client without a key that fits gets nothing that others could read."""
         caller = await self.server.client("keyless", introspection_encryption=("RSA-OAEP-256", "A128GCM"))
