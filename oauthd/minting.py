@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
-from msgspec.structs import replace
 
 from oauthd.config import Settings, longest_access
 from oauthd.keys import Keys
@@ -27,9 +26,9 @@ from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.jose import Signer, at_hash
 from oauthd.protocol.logout import sid
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken, User
-from oauthd.protocol.token_policy import TokenPolicy, told
-from oauthd.stateless import TYPE as ACCESS_TOKEN_TYPE
-from oauthd.stateless import StatelessTokens
+from oauthd.protocol.token_policy import Claim, TokenPolicy, told
+from oauthd.stateless_tokens import TYPE as ACCESS_TOKEN_TYPE
+from oauthd.stateless_tokens import StatelessTokens
 from oauthd.stores import kinds
 from oauthd.stores.interface import Write
 from oauthd.stores.status_lists import StatusLists
@@ -38,6 +37,25 @@ from oauthd.subjects import Subjects
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 STANDARD_NAMES = frozenset(STANDARD)
+
+
+class Manner(Frozen, frozen=True):
+    """How access tokens of one client and audience are made, by whatever is declared of both.
+
+    Two tokens are alike where all of this is: whoever hands one out again compares all of it (`endpoints/token_reuse`).
+
+    :ivar algorithm: signs them; "" for opaque ones.
+    :ivar lifetime: seconds.
+    :ivar claims: those that are declared for them.
+    :ivar listed: do they stand in a status list? Opaque ones do not: nobody reads them without us.
+    :ivar stateless: are they not written down?
+    """
+
+    algorithm: str
+    lifetime: int
+    claims: tuple[Claim, ...]
+    listed: bool
+    stateless: bool
 
 
 class Order(Frozen, frozen=True):
@@ -49,13 +67,11 @@ class Order(Frozen, frozen=True):
     :ivar binding: what its sender must prove to hold.
     :ivar details: authorization details (RFC 9396).
     :ivar resource_generations: today's, of the audience; () where all are 0.
-    :ivar status: its place in the status lists, from 1; 0 for none.
     :ivar named: the `sub` where it is neither the user nor the client; "" else.
     :ivar act: who acts (RFC 8693 section 4.1), and `may_act`: who may (section 4.4).
     :ivar session: `sid` of the sign-in behind it; "" for none.
     :ivar parent: digest of the access token that it is exchanged for.
     :ivar as_jwt: whatever the client's format is.
-    :ivar extra: the claims that are declared for it.
     """
 
     client: Client
@@ -71,14 +87,12 @@ class Order(Frozen, frozen=True):
     binding: Binding = UNBOUND
     details: Details = ()
     resource_generations: tuple[int, ...] = ()
-    status: int = 0
     named: str = ""
     act: dict[str, Any] = {}
     may_act: dict[str, Any] = {}
     session: str = ""
     parent: bytes = b""
     as_jwt: bool = False
-    extra: dict[str, Any] = {}
 
     @property
     def subject(self) -> str:
@@ -130,56 +144,73 @@ class Minting:
 
     async def access_token(self, order: Order) -> tuple[str, Write[AccessToken]]:
         """An access token and the record that makes it live."""
-        declared = self.policy.claims_for(order.client, order.audience)
-        if declared:  # as the user is now: what changes is so from the next token on
+        manner = self.manner(order.client, order.audience, order.as_jwt)
+        extra: dict[str, Any] = {}
+        if manner.claims:  # as the user is now: what changes is so from the next token on
             user = await self.users.find(order.user_id) if order.user_id else None
-            order = replace(order, extra=told(declared, user))
-        draft = self._drafted(order)
-        if draft is not None:
-            return draft.finished()
-        record = self._record(order)
-        claims, algorithm = self._access_claims(order, record), self._access_algorithm(order.client, order.audience)
-        token = await self.nested.signed(order.client, claims, algorithm, typ=ACCESS_TOKEN_TYPE)
-        return token, _write(token, record, not _is_stateless(order))
+            extra = told(manner.claims, user)
+        status = await self.statuses.place() + 1 if manner.listed else 0
+        record, signer = self._record(order, manner, status, extra), self._access_signer(manner)
+        if signer is None or not signer.slow:
+            return self._draft(order, manner, record, signer).finished()
+        claims = self._access_claims(order, manner, record)
+        token = await self.nested.signed(order.client, claims, manner.algorithm, typ=ACCESS_TOKEN_TYPE)
+        return token, _write(token, record, not _is_stateless(order, manner))
 
     def draft(self, order: Order) -> Draft | None:
-        """An access token that is still to be signed; None where a thread must do that, or the user is looked at."""
-        return None if self.policy.claims_for(order.client, order.audience) else self._drafted(order)
+        """An access token that is still to be signed; None where there is something to wait for.
 
-    def _drafted(self, order: Order) -> Draft | None:
-        if self._is_opaque(order.client, order.audience) and not order.as_jwt:
-            return Draft(self._record(order), None, opaque.make(opaque.ACCESS_TOKEN, self.entropy).encode())
-        signer = self._access_signer(order.client, order.audience)
-        if signer.slow:
+        That is a thread that signs, a look at the user, a place in the status lists.
+        """
+        manner = self.manner(order.client, order.audience, order.as_jwt)
+        signer = self._access_signer(manner)
+        if manner.claims or (signer is not None and signer.slow):
             return None
-        record = self._record(order)
-        claims = self._access_claims(order, record)
-        return Draft(record, signer, signer.unsigned(claims), not _is_stateless(order))
+        place = self.statuses.at_hand() if manner.listed else -1
+        if place is None:
+            return None
+        return self._draft(order, manner, self._record(order, manner, place + 1, {}), signer)
+
+    def _draft(self, order: Order, manner: Manner, record: AccessToken, signer: Signer | None) -> Draft:
+        if signer is None:
+            return Draft(record, None, opaque.make(opaque.ACCESS_TOKEN, self.entropy).encode())
+        claims = self._access_claims(order, manner, record)
+        return Draft(record, signer, signer.unsigned(claims), not _is_stateless(order, manner))
 
     def access_token_waits(self, client: Client) -> bool:
         """Must a thread sign the client's access tokens, or are their users looked at?"""
-        return bool(client.token_claims) or (not self._is_opaque(client) and self._access_signer(client).slow)
+        manner = self.manner(client)
+        signer = self._access_signer(manner)
+        return bool(manner.claims) or (signer is not None and signer.slow)
 
-    def lists(self, client: Client, audience: tuple[str, ...] = ()) -> bool:
-        """Do the client's access tokens stand in a status list? Opaque ones nobody reads without us."""
-        return client.status_listed and not self._is_opaque(client, audience)
+    def manner(self, client: Client, audience: tuple[str, ...] = (), as_jwt: bool = False) -> Manner:
+        """How access tokens of a client for these resources are made.
 
-    def _is_opaque(self, client: Client, audience: tuple[str, ...] = ()) -> bool:
-        usual = client.access_format or self.settings.tokens.access_format
-        return self.policy.format(usual, audience) == "opaque"
-
-    def _access_signer(self, client: Client, audience: tuple[str, ...] = ()) -> Signer:
-        return self.keys.signer(self._access_algorithm(client, audience), ACCESS_TOKEN_TYPE)
-
-    def _lifetime(self, order: Order) -> int:
-        usual, own = self.settings.tokens.access_lifetime, order.client.access_lifetime
+        :param as_jwt: whatever format there would be.
+        """
+        tokens, policy = self.settings.tokens, self.policy
+        lifetime, own = tokens.access_lifetime, client.access_lifetime
         if own is not None:
-            usual = min(own, longest_access(self.settings))  # what signed it must still be published then
-        return self.policy.lifetime(usual, order.audience) if order.audience else usual
+            lifetime = min(own, longest_access(self.settings))  # what signed it must still be published then
+        signed = as_jwt or policy.format(client.access_format or tokens.access_format, audience) != "opaque"
+        algorithm = ""
+        if signed:
+            usual = policy.algorithm(client.access_algorithm or tokens.access_algorithm, audience)
+            algorithm = profile.signs(client, usual, self.keys.algorithms, self.settings.server.profile)
+        return Manner(
+            algorithm=algorithm,
+            lifetime=policy.lifetime(lifetime, audience) if audience else lifetime,
+            claims=policy.claims_for(client, audience),
+            listed=signed and client.status_listed,
+            stateless=signed and client.stateless,
+        )
 
-    def _record(self, order: Order) -> AccessToken:
+    def _access_signer(self, manner: Manner) -> Signer | None:
+        return self.keys.signer(manner.algorithm, ACCESS_TOKEN_TYPE) if manner.algorithm else None
+
+    def _record(self, order: Order, manner: Manner, status: int, extra: dict[str, Any]) -> AccessToken:
         now = int(self.clock())
-        expires_at = now + self._lifetime(order)
+        expires_at = now + manner.lifetime
         told = self.subjects.of(order.client, order.user_id)
         return AccessToken(
             client_id=order.client.client_id,
@@ -199,12 +230,12 @@ class Minting:
             acr=order.acr,
             binding=order.binding,
             resource_generations=order.resource_generations,
-            status=order.status,
+            status=status,  # its place in the status lists, from 1; 0 for none
             act=order.act,
             may_act=order.may_act,
             session=order.session,
             parent=order.parent,
-            extra=order.extra,
+            extra=extra,
         )
 
     def refresh_token(
@@ -257,14 +288,8 @@ class Minting:
         return self.nested.signed_at_once(client, claims, self._id_algorithm(client))
 
     def _id_algorithm(self, client: Client) -> str:
-        return self._algorithm(client, client.id_token_algorithm or self.settings.tokens.id_token_algorithm)
-
-    def _access_algorithm(self, client: Client, audience: tuple[str, ...]) -> str:
-        usual = client.access_algorithm or self.settings.tokens.access_algorithm
-        return self._algorithm(client, self.policy.algorithm(usual, audience))
-
-    def _algorithm(self, client: Client, wanted: str) -> str:
-        return profile.signs(client, wanted, self.keys.algorithms, self.settings.server.profile)
+        usual = self.settings.tokens.id_token_algorithm
+        return profile.signs_id_tokens(client, usual, self.keys.algorithms, self.settings.server.profile)
 
     def _id_claims(
         self, client: Client, grant: Grant, access_token: str, nonce: str, user: User | None
@@ -290,7 +315,7 @@ class Minting:
             claims["sid"] = sid(grant.session, client.client_id)
         return claims
 
-    def _access_claims(self, order: Order, record: AccessToken) -> Mapping[str, Any]:
+    def _access_claims(self, order: Order, manner: Manner, record: AccessToken) -> Mapping[str, Any]:
         # RFC 9068 section 2.2; without a resource the audience is the default one, the issuer (section 3).
         audience = order.audience or (self.issuer,)
         claims: dict[str, Any] = {
@@ -319,12 +344,12 @@ class Minting:
             claims["act"] = record.act  # RFC 8693 section 4.1
         if record.may_act:
             claims["may_act"] = record.may_act  # RFC 8693 section 4.4
-        return self.stateless.completed(record, claims) if _is_stateless(order) else claims
+        return self.stateless.completed(record, claims) if _is_stateless(order, manner) else claims
 
 
-def _is_stateless(order: Order) -> bool:
+def _is_stateless(order: Order, manner: Manner) -> bool:
     # What was exchanged for another token ends with that: it is found by its record.
-    return order.client.stateless and not order.parent
+    return manner.stateless and not order.parent
 
 
 def _write(token: str, record: AccessToken, written: bool) -> Write[AccessToken]:

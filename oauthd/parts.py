@@ -72,7 +72,7 @@ from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
 from oauthd.sign_out import SORT as LOGOUT
 from oauthd.sign_out import LogoutTokens, SignOut
-from oauthd.stateless import StatelessTokens
+from oauthd.stateless_tokens import StatelessTokens
 from oauthd.stores.answers import Answers
 from oauthd.stores.cache import Cache
 from oauthd.stores.clients import Clients
@@ -203,7 +203,6 @@ class Parts:
         write = partial(active, issuer=world.issuer)
         self.answers = Answers(store, world.cache, world.reactor, write, self.stateless.read)
         self.keys.changed.append(self.answers.keys_changed)
-        self.reuse = TokenReuse(store, seals, self.answers, clock)
         self.once = Once(store)
         self.resources = ResourceGenerations(store, world.cache)
         self.statuses = StatusLists(store, clock, entropy, f"{world.issuer}{_path('status_list').partition('<')[0]}")
@@ -264,6 +263,7 @@ class Parts:
             stateless=self.stateless,
             policy=token_policy(settings),
         )
+        self.reuse = TokenReuse(store, seals, self.answers, self.minting, clock)
 
     def _make_proofs(self, world: World) -> None:
         """How callers show who they are."""

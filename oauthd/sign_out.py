@@ -80,8 +80,8 @@ class LogoutTokens:
         return Post(client.backchannel_logout_uri, urlencode({"logout_token": token}).encode(), FORM)
 
     def _algorithm(self, client: Client) -> str:
-        wanted = client.id_token_algorithm or self.settings.tokens.id_token_algorithm
-        return profile.signs(client, wanted, self.keys.algorithms, self.settings.server.profile)
+        usual = self.settings.tokens.id_token_algorithm
+        return profile.signs_id_tokens(client, usual, self.keys.algorithms, self.settings.server.profile)
 
 
 @frozen

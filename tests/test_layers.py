@@ -38,7 +38,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.shedding", 1),
     ("oauthd.minting", 1),
     ("oauthd.subjects", 1),
-    ("oauthd.stateless", 1),
+    ("oauthd.stateless_tokens", 1),
     ("oauthd.nested_jwt", 1),
     ("oauthd.deliveries", 1),
     ("oauthd.trusted_jwt", 1),

@@ -50,6 +50,21 @@ class MintingTests(ServerCase):
         self.assertNotIn(token, repr(write))
         self.assertEqual(opaque.parse(opaque.REFRESH_TOKEN, refresh), "g" * 14)
 
+    async def test_manner(self) -> None:
+        """One rule says how tokens are made, whether they are made at once or not; an opaque one is in no list."""
+        opaque_one = replace(self.app.record, access_format="opaque", status_listed=True, stateless=True)
+        manner = self.minting.manner(opaque_one)
+        self.assertEqual((manner.algorithm, manner.listed, manner.stateless), ("", False, False))
+        order = replace(self.order, client=opaque_one)
+        _, write = await self.minting.access_token(order)
+        self.assertEqual((write.record.status, write.ref.kind), (0, kinds.ACCESS_TOKEN))
+        token, write = await self.minting.access_token(replace(order, as_jwt=True))
+        self.assertEqual(jose.peek(token)[1]["status"]["status_list"]["idx"], write.record.status - 1)
+        self.assertIs(write.ref.kind, kinds.UNWRITTEN)
+        draft = self.minting.draft(replace(order, as_jwt=True))
+        assert draft is not None
+        self.assertNotIn(draft.record.status, (0, write.record.status))
+
     async def test_format(self) -> None:
         """The client's format comes before the setting."""
         token, _ = await self.minting.access_token(self.order)

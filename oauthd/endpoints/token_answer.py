@@ -60,10 +60,7 @@ class TokenAnswers:
         """The answer that a decision leads to."""
         wanted = client, redemption, binding
         numbers = await self.resources.today(redemption.audience) if redemption.audience else ()
-        order = _order(wanted, numbers)
-        if self.minting.lists(client, order.audience):
-            order = replace(order, status=await self.minting.statuses.place() + 1)
-        token, access = await self.minting.access_token(order)
+        token, access = await self.minting.access_token(_order(wanted, numbers))
         grant, id_token = _told_of(redemption), ""
         if redemption.auth_req_id:
             return _finished(wanted, await self._pushed(wanted, token, access))
@@ -112,13 +109,7 @@ class TokenAnswers:
                 return None
         except OAuthError:
             return None
-        order = _order(wanted, numbers)
-        if self.minting.lists(client, order.audience):
-            index = self.minting.statuses.at_hand()
-            if index is None:
-                return None
-            order = replace(order, status=index + 1)
-        return self.minting.draft(order)
+        return self.minting.draft(_order(wanted, numbers))
 
     def _said(self, wanted: Wanted, token: str, access: Write[AccessToken]) -> _Body | None:
         client, redemption, _ = wanted

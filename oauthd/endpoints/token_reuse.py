@@ -2,9 +2,9 @@
 
 Only a client's own tokens (client_credentials without a refresh token) of clients that are registered for it
 (`reuses_tokens`), and only for the same request: the same scope, resources, authorization details and proof of
-possession, by the same policy of the client. It is handed out again while at least half of its life is left, with what
-is left of it as `expires_in` (RFC 6749 section 5.1), and only while it is alive, as introspection would say at that
-moment: a revoked one is never handed out.
+possession, and a token that would be made in the same manner now, whatever has a say in that. It is handed out again
+while at least half of its life is left, with what is left of it as `expires_in` (RFC 6749 section 5.1), and only while
+it is alive, as introspection would say at that moment: a revoked one is never handed out.
 
 The finished answer lies in the store, so that all nodes hand out the same one, and in memory; in both sealed with the
 master key, under a keyed digest of the request. Several requests at the moment when there is none may each get a token
@@ -21,6 +21,7 @@ from attrs import define, field
 
 from oauthd.endpoints.token_answer import TokenAnswer
 from oauthd.grants.interface import Ask, Redemption
+from oauthd.minting import Minting
 from oauthd.protocol.confirmation import confirmation
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.json_text import text
@@ -40,12 +41,14 @@ class TokenReuse:
     """Finds tokens to be handed out again, and keeps them.
 
     :ivar answers: tells which are alive.
+    :ivar minting: says in which manner a token would be made.
     :ivar clock: wall-clock seconds.
     """
 
     store: IStore
     seals: Seals
     answers: Answers
+    minting: Minting
     clock: Callable[[], float]
     _kept: dict[bytes, Reused] = field(factory=dict, init=False, repr=False)
 
@@ -98,10 +101,8 @@ class TokenReuse:
         return text({**answer, "expires_in": reused.expires_at - now}).encode()
 
     def _ref(self, ask: Ask, redemption: Redemption) -> Ref[Reused]:
-        client = ask.client
         like: list[Any] = [
-            client.client_id, sorted(redemption.scope), sorted(redemption.audience), list(redemption.details),
-            confirmation(ask.binding), client.access_format, client.access_algorithm, client.access_lifetime,
-            list(client.token_claims), client.stateless, client.status_listed, client.profile, client.auth_method,
+            ask.client.client_id, sorted(redemption.scope), sorted(redemption.audience), list(redemption.details),
+            confirmation(ask.binding), repr(self.minting.manner(ask.client, redemption.audience)),
         ]  # fmt: skip
         return kinds.REUSED.at(self.seals.digest(_PURPOSE, text(like).encode("utf-8", "surrogatepass")))

@@ -60,6 +60,14 @@ def signs(client: Client, wanted: str, available: Collection[str], server: str) 
     return next((name for name in known if name in available), wanted)
 
 
+def signs_id_tokens(client: Client, usual: str, available: Collection[str], server: str) -> str:
+    """The algorithm of a client's id tokens, and of what must be signed as they are.
+
+    :param usual: of clients that registered none; the others as in `signs`.
+    """
+    return signs(client, client.id_token_algorithm or usual, available, server)
+
+
 def is_strict(client: Client, server: str) -> bool:
     """Is this client held to it?
 

@@ -27,7 +27,7 @@ from oauthd.nested_jwt import NestedJwts
 from oauthd.protocol import opaque
 from oauthd.protocol.records import UNBOUND, Binding, Client, Generations, Grant
 from oauthd.protocol.seals import Seals
-from oauthd.stateless import StatelessTokens
+from oauthd.stateless_tokens import StatelessTokens
 from oauthd.stores import kinds
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import Write

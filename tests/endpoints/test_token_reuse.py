@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from attrs import evolve
 from msgspec.structs import replace
 
 from oauthd.protocol import jose
@@ -68,10 +70,41 @@ class ReuseTests(ReuseCase):
         found = [(await self.ask(**form))["access_token"] for form in (*forms, *forms)]
         self.assertEqual((found[:4], len(set(found))), (found[4:], 4))
         fields: dict[str, Any]
-        for fields in ({"access_format": "opaque"}, {"stateless": True}, {"access_lifetime": 60}):
+        for fields in ({"stateless": True}, {"access_format": "opaque"}, {"access_lifetime": 60}):
             await self.change(**fields)
             found.append((await self.ask(scope="read"))["access_token"])
         self.assertEqual(len(set(found)), 7)
+
+    async def test_other_declarations(self) -> None:
+        """What the operator declares of tokens, otherwise than when a token was made, leads to another one."""
+        await self.server.client("owner", resources=("https://a.example",))
+        await self.change(token_claims=("tenant",))
+        form: dict[str, Any] = {"scope": "read", "resource": "https://a.example"}
+        found = [await self.ask(**form)]
+        tenant, other = json.dumps({"name": "tenant", "value": 7}), json.dumps({"name": "tenant", "value": 8})
+        resource: dict[str, Any] = {"resource": "https://a.example"}
+        declared: list[tuple[str, dict[str, Any]]] = [
+            (tenant, {}), (other, {}), (other, {"access_lifetime": 600}), (other, {"access_format": "opaque"}),
+            (other, {"access_algorithm": "EdDSA"}), (other, {"access_format": "jwt"}),
+        ]  # fmt: skip
+        for claim, policy in declared:
+            node = await self.node(claims=(claim,), resources=(json.dumps(resource | policy),))
+            found.append(await self.ask(server=node, **form))
+        usual = await self.node(access_lifetime=700)
+        found.append(await self.ask(server=usual, **form))
+        tokens = [one["access_token"] for one in found]
+        self.assertEqual(tokens[6], tokens[2])  # it would be a JWT anyhow
+        self.assertEqual(len(set(tokens)), 7)
+        self.assertEqual(jose.peek(tokens[2])[1]["tenant"], 8)
+        self.assertEqual(found[3]["expires_in"], 600)
+
+    async def node(self, **fields: Any) -> Server:
+        """Another node on the same store, whose operator says other things of tokens."""
+        server = self.server
+        settings = evolve(server.settings, tokens=evolve(server.settings.tokens, **fields))
+        node = server.node(server.connection, server.clock, server.entropy, settings)
+        await node.application.keys.open()
+        return node
 
     async def test_bound_ones(self) -> None:
         """A token that is bound to a key is handed out to who holds that key alone."""
