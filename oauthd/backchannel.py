@@ -22,6 +22,7 @@ from oauthd.protocol import opaque
 from oauthd.protocol import scopes as rules
 from oauthd.protocol.authorization import Asked
 from oauthd.protocol.authorization_details import DetailsTypes
+from oauthd.protocol.beginning import SignedIn, begin
 from oauthd.protocol.ciba import POLL, Wanted
 from oauthd.protocol.errors import INVALID_REQUEST, OAuthError
 from oauthd.protocol.grant_types import CIBA
@@ -42,24 +43,6 @@ PURPOSE = "backchannel request"
 _CALLED = re.compile(r"([0-9A-Za-z]{14})\.([A-Za-z0-9_-]{43})")
 
 Waiting = Stored[BackchannelRequest]
-
-
-@frozen
-class Answered:
-    """Who answers, and how it was made sure that it is the person.
-
-    :ivar generation: of the user, read before the user was.
-    :ivar auth_time: when the person signed in, in seconds.
-    :ivar flow: digest of the browser flow, empty for none.
-    :ivar session: the `sid` of the sign-in, "" for none.
-    """
-
-    user: User
-    generation: int
-    auth_time: int
-    acr: str
-    flow: bytes = b""
-    session: str = ""
 
 
 @frozen
@@ -152,34 +135,32 @@ class BackchannelRequests:
         rules.granted(" ".join(request.scope), client, await self.scopes.all(), is_administrator(user))
         self.details.still(request.details, client)
 
-    async def approve(self, found: Waiting, answered: Answered, **facts: str | None) -> bool:
+    async def approve(self, found: Waiting, by: SignedIn, flow: bytes = b"", **facts: str | None) -> bool:
         """Approve a request; False when it was answered, or ended, before.
 
+        :param flow: digest of the browser flow, empty for none.
         :param facts: who did it, for the log.
         :raises OAuthError: as `client` and `may_be_given` do.
         """
-        request, user, now = found.record, answered.user, int(self.clock())
+        request, now = found.record, int(self.clock())
         # The client's before it is read, the user's from before: what is taken from them meanwhile must not live on.
-        generations = replace(await self.store.generations(request.client_id), user=answered.generation)
-        await self.may_be_given(request, await self.client(request), user)
-        grant = Grant(
-            client_id=request.client_id,
-            user_id=user.user_id,
-            username=user.username,
+        generations = await self.store.generations(request.client_id)
+        client = await self.client(request)
+        await self.may_be_given(request, client, by.user)
+        grant = begin(
+            client,
+            generations,
+            by,
             grant_type=CIBA,
             scope=request.scope,
-            generations=generations,
-            issued_at=now,
+            now=now,
             ends_at=now + self.settings.tokens.refresh_absolute,
             expires_at=request.usable_until,
             audience=request.audience,
             details=request.details,
-            auth_time=answered.auth_time,
-            acr=answered.acr,
-            session=answered.session,
         )
         write = Write(kinds.grant(found.ref.slot), grant)
-        return await self._settle(found, "approved", answered.flow, write, **facts)
+        return await self._settle(found, "approved", flow, write, **facts)
 
     async def deny(self, found: Waiting, flow: bytes = b"", **facts: str | None) -> bool:
         """Deny a request; False when it was answered, or ended, before."""

@@ -18,8 +18,9 @@ from attrs import frozen
 from oauthd.admin import paging
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, Who, operation
 from oauthd.admin.users import USER_ID
-from oauthd.backchannel import Answered, BackchannelRequests, Waiting, request_id
+from oauthd.backchannel import BackchannelRequests, Waiting, request_id
 from oauthd.protocol import acr
+from oauthd.protocol.beginning import SignedIn
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND, OAuthError
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.schemas import AnyObject, Listing, Member, Members, Nullable, Text, Whole
@@ -129,9 +130,9 @@ class BackchannelResource:
         auth_time = now if call.body["auth_time"] is None else call.body["auth_time"]
         if auth_time > now + AHEAD:
             raise CONFLICT("the sign-in lies in the future", fields={"auth_time": "is later than now"})
-        answered = Answered(user, today.user, min(auth_time, now), call.body["acr"])
+        by = SignedIn(user, today.user, min(auth_time, now), call.body["acr"])
         try:
-            done = await self.backchannel.approve(found, answered, **call.caller.facts)
+            done = await self.backchannel.approve(found, by, b"", **call.caller.facts)
         except OAuthError as error:
             raise CONFLICT(f"what the client asks for cannot be given: {error.description}") from None
         return NO_CONTENT if done else await self._as_before(call, "approved")

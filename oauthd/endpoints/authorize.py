@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from attrs import evolve, field, frozen
-from msgspec.structs import replace
 
 from oauthd.config import Settings
 from oauthd.endpoints.authorization_request import (
@@ -30,8 +29,9 @@ from oauthd.endpoints.authorization_request import (
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.described_clients import DescribedClients
 from oauthd.events import Events
-from oauthd.protocol import acr, authorization, opaque, profile, scopes
+from oauthd.protocol import authorization, beginning, opaque, profile, scopes
 from oauthd.protocol.authorization import CHOSEN, Asked, Step
+from oauthd.protocol.beginning import by_session
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import (
     ACCESS_DENIED,
@@ -43,7 +43,7 @@ from oauthd.protocol.errors import (
     OAuthError,
 )
 from oauthd.protocol.messages import Connection, Parameters, Request, Response, see_other
-from oauthd.protocol.records import Client, Code, Generations, Grant, Interaction, Session, User
+from oauthd.protocol.records import Client, Code, Generations, Interaction, Session, User
 from oauthd.protocol.redirects import RedirectUri
 from oauthd.stores import kinds, pushed_requests
 from oauthd.stores.consents import Consents
@@ -229,32 +229,25 @@ class Authorize:
         if flow.stored is not None and not await self.interactions.finish(flow.stored):
             raise REQUEST_ANSWERED(SPENT)
         now = int(self.clock())
-        # Not today's: what was taken from user or client since they were read must not live on in the code.
-        generations = replace(flow.generations, user=session.user_generation)
         pushed = pushed_requests.named(flow.notes[PUSHED]) if PUSHED in flow.notes else None
         grant_id = pushed.slot if pushed else opaque.new_grant_id(self.entropy)
         value = opaque.make(opaque.CODE, self.entropy, grant_id)
         strict = profile.is_strict(flow.client, self.settings.server.profile)
         ends = now + profile.code_lifetime(self.settings.tokens.code_lifetime, strict)
-        grant = Grant(
-            client_id=flow.client.client_id,
-            user_id=user.user_id,
-            username=user.username,
+        grant = beginning.begin(
+            flow.client,
+            flow.generations,
+            # Not today's generation: what was taken from the user since the sign-in must not live on in the code.
+            by_session(user, session),
             grant_type="authorization_code",
             scope=asked.scope,
-            generations=generations,
-            issued_at=now,
+            now=now,
             ends_at=now + self.settings.tokens.refresh_absolute,
             expires_at=ends,
             audience=asked.audience,
-            auth_time=session.auth_time,
-            nonce=asked.nonce,
-            acr=acr.reached(session.amr),
-            claims=dict(asked.claims),
             details=asked.details,
-            session=session.sid,
-            # OpenID Connect Back-Channel Logout section 2.7
-            ends_with_session=flow.client.logout_ends_tokens and scopes.OFFLINE_ACCESS not in asked.scope,
+            nonce=asked.nonce,
+            claims=asked.claims,
         )
         code = Code(
             client_id=flow.client.client_id,

@@ -14,8 +14,8 @@ from attrs import frozen
 from oauthd.grants.interface import Ask, Redemption
 from oauthd.grants.resources import asked_audience
 from oauthd.protocol import opaque, scopes
+from oauthd.protocol.beginning import begin
 from oauthd.protocol.errors import UNAUTHORIZED_CLIENT, OAuthError
-from oauthd.protocol.records import Grant
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
 from oauthd.stores.entries import Entry
@@ -46,16 +46,14 @@ class ClientCredentials:
             holds = None if audience else partial(self.scopes.cache.counts, known)
             return Redemption(scope=scope, generations=ask.generations, audience=audience, holds=holds)
         grant_id = opaque.new_grant_id(self.entropy)
-        ends_at = ask.now + self.refresh_absolute
-        grant = Grant(
-            client_id=ask.client.client_id,
-            user_id="",
+        grant = begin(
+            ask.client,
+            ask.generations,
+            None,
             grant_type=self.grant_type,
             scope=scope,
-            generations=ask.generations,
-            issued_at=ask.now,
-            ends_at=ends_at,
-            expires_at=ends_at,
+            now=ask.now,
+            ends_at=ask.now + self.refresh_absolute,
             audience=audience,
         )
         return Redemption(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import frozen
-from msgspec.structs import replace
 
 from oauthd.grants.interface import MINTED_LATER, Ask, Redemption, lives
 from oauthd.grants.resources import asked_audience
 from oauthd.protocol import opaque, profile, scopes
 from oauthd.protocol.acr import PASSWORD
+from oauthd.protocol.beginning import SignedIn, begin
 from oauthd.protocol.errors import INVALID_GRANT, UNAUTHORIZED_CLIENT
-from oauthd.protocol.records import Grant
 from oauthd.sign_in import SignIn
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
@@ -57,24 +56,20 @@ class Password:
         refresh = "refresh_token" in ask.client.grant_types
         ends_at = ask.now + self.refresh_absolute
         until = ends_at if refresh else min(ends_at, ask.now + lives(ask.client, self.access_lifetime) + MINTED_LATER)
-        generations = replace(ask.generations, user=person.generation)
-        grant = Grant(
-            client_id=ask.client.client_id,
-            user_id=user.user_id,
-            username=user.username,
+        grant = begin(
+            ask.client,
+            ask.generations,
+            SignedIn(user, person.generation, ask.now, PASSWORD),
             grant_type=self.grant_type,
             scope=scope,
-            generations=generations,
-            issued_at=ask.now,
+            now=ask.now,
             ends_at=ends_at,
             expires_at=until,
             audience=audience,
-            auth_time=ask.now,
-            acr=PASSWORD,
         )
         return Redemption(
             scope=scope,
-            generations=generations,
+            generations=grant.generations,
             grant_id=grant_id,
             grant=grant,
             audience=audience,

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
-from msgspec.structs import replace
 
 from oauthd.grants.interface import Ask, Redemption
 from oauthd.protocol import opaque
-from oauthd.protocol.records import Grant, User
+from oauthd.protocol.beginning import SignedIn, begin
+from oauthd.protocol.records import User
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore
 from oauthd.stores.users import Users
@@ -75,32 +75,34 @@ class Beginning:
         *,
         refresh: bool = False,
         issued: str = "",
+        auth_time: int = 0,
+        acr: str = "",
+        session: str = "",
         **facts: Any,
     ) -> Redemption:
         """A token of a new grant.
 
         :param until: the end of what vouches, wall-clock seconds.
+        :param auth_time: of the sign-in that is vouched for, as `acr` and `session` are.
         :param facts: further fields of the grant.
         """
         grant_id = opaque.new_grant_id(self.entropy)
         last = ask.now + self.refresh_absolute
         ends_at = last if refresh else min(last, until)
-        generations = replace(ask.generations, user=person.generation)
-        grant = Grant(
-            client_id=ask.client.client_id,
-            user_id=person.user.user_id,
-            username=person.user.username,
+        by = SignedIn(person.user, person.generation, auth_time, acr, session)
+        grant = begin(
+            ask.client,
+            ask.generations,
+            by,
             scope=scope,
-            generations=generations,
-            issued_at=ask.now,
+            now=ask.now,
             ends_at=ends_at,
-            expires_at=ends_at,
             audience=audience,
             **facts,
         )
         return Redemption(
             scope=scope,
-            generations=generations,
+            generations=grant.generations,
             grant_id=grant_id,
             grant=grant,
             audience=audience,

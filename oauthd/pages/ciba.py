@@ -13,11 +13,11 @@ from typing import Any
 from attrs import frozen
 from msgspec.structs import replace
 
-from oauthd.backchannel import Answered, BackchannelRequests, Waiting, request_id
+from oauthd.backchannel import BackchannelRequests, Waiting, request_id
 from oauthd.config import Settings
 from oauthd.pages.browser import Browser, Flow
 from oauthd.pages.scope_list import described
-from oauthd.protocol import acr
+from oauthd.protocol.beginning import by_session
 from oauthd.protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, Session, User
@@ -101,10 +101,7 @@ class CibaPage:
         elif not self._fresh(flow, session, client):
             return await self._sign_in_again(flow, found)
         else:
-            answered = Answered(
-                user, session.user_generation, session.auth_time, acr.reached(session.amr), mine, session.sid
-            )
-            await self.backchannel.approve(found, answered)
+            await self.backchannel.approve(found, by_session(user, session), mine)
         return _one(flow, found)
 
     def _fresh(self, flow: Flow, session: Session, client: Client) -> bool:

@@ -17,13 +17,14 @@ from oauthd.events import Events
 from oauthd.guessing import Guessing
 from oauthd.pages.browser import Browser, Flow
 from oauthd.pages.scope_list import described
-from oauthd.protocol import acr, user_code
 from oauthd.protocol import scopes as rules
+from oauthd.protocol import user_code
 from oauthd.protocol.authorization_details import DetailsTypes
+from oauthd.protocol.beginning import begin, by_session
 from oauthd.protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
 from oauthd.protocol.grant_types import DEVICE_CODE
 from oauthd.protocol.messages import Request, Response, see_other
-from oauthd.protocol.records import Client, DeviceCode, Grant, Session, User
+from oauthd.protocol.records import Client, DeviceCode, Session, User
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
 from oauthd.stores.interface import IStore, Ref, Stored, Write
@@ -151,24 +152,21 @@ class DevicePage:
     async def _approve(self, found: Stored[DeviceCode], session: Session, user: User) -> bool:
         device, now = found.record, int(self.clock())
         # The client's before it is read, the user's from before: what is taken from them meanwhile must not live on.
-        generations = replace(await self.store.generations(device.client_id), user=session.user_generation)
+        generations = await self.store.generations(device.client_id)
         client = await self._client(device)
         rules.granted(" ".join(device.scope), client, await self.scopes.all(), is_administrator(user))
         self.details.still(device.details, client)
-        grant = Grant(
-            client_id=device.client_id,
-            user_id=user.user_id,
-            username=user.username,
+        grant = begin(
+            client,
+            generations,
+            by_session(user, session),
             grant_type=DEVICE_CODE,
             scope=device.scope,
-            generations=generations,
-            issued_at=now,
+            now=now,
             ends_at=now + self.settings.tokens.refresh_absolute,
             expires_at=device.expires_at,
             audience=device.audience,
             details=device.details,
-            auth_time=session.auth_time,
-            acr=acr.reached(session.amr),
         )
         approved = replace(device, status="approved", user_id=user.user_id, auth_time=session.auth_time)
         done = await self._settle(found, approved, Write(kinds.grant(found.ref.slot), grant))
