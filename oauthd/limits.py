@@ -4,7 +4,7 @@ Each has a bucket in memory (`oauthd.protocol.rates`); no request waits for the 
 what was given out and takes this process's share of what is left; while the store is away each process goes on with an
 even share. A client is counted once it has proved who it is, or anybody could use up what is another's. One that proves
 nothing is counted together with the address that it comes from; what a client with a proof of its own asks does not
-count for its address, unless it registered itself.
+count for its address, unless it registered itself and no administrator has let it introspect since.
 
 What is refused is 429 `too_many_requests` with Retry-After: no error code of OAuth says this, and a client that knows
 none of HTTP's statuses takes one that it does not know for a failure.
@@ -211,7 +211,7 @@ class Limits:
         :param scope: `caller` for one who introspects.
         :raises OAuthError: `too_many_requests` with Retry-After.
         """
-        if client.confidential and not client.registration:
+        if client.confidential and not _is_unknown(client):
             source = self._of_source(connection)
             if source is not None:
                 source.bucket.give_back(1, self.clock())
@@ -230,7 +230,7 @@ class Limits:
 
     def is_lasting(self, client: Client) -> bool:
         """May what its requests teach be used without a look at where the next ones come from?"""
-        return not (client.registration and self._tables["source"].limit)
+        return not (_is_unknown(client) and self._tables["source"].limit)
 
     def begin(self, what: str, client: Client, lifetime: float) -> None:
         """A client begins what may be left unfinished.
@@ -331,6 +331,11 @@ _WHAT: dict[Any, str] = {
 def _begins(request: Request) -> bool:
     """A page that is shown again, for a flow under way, is not what costs; its form may be."""
     return request.method == "POST" or not request.path.endswith("/login")
+
+
+def _is_unknown(client: Client) -> bool:
+    """Has nobody but itself had a say in it? To introspect is what an administrator alone lets it do."""
+    return client.registered_itself and not client.introspects
 
 
 def _is_stranger(client: Client) -> bool:

@@ -212,11 +212,27 @@ class SourceTests(LimitCase):
 
     async def test_strangers_clients(self) -> None:
         """A client that registered itself is a stranger: what it asks counts for its address."""
-        app = await self.server.client("own", registration=b"x" * 32)
-        again = await self.server.client("more", registration=b"y" * 32)
+        app = await self.server.client("own", registration=b"x" * 32, introspects=False)
+        again = await self.server.client("more", registration=b"y" * 32, introspects=False)
         tried = [(await self.machine(one)).status for one in (app, again) * 4]
         self.assertEqual(tried, [200] * 6 + [429] * 2)
         self.assertEqual(self.server.told("limited"), [{"scope": "source", "source": AWAY}])
+
+    async def test_described_clients(self) -> None:
+        """So is one that describes itself, whatever keys it has put there."""
+        fields: dict[str, Any] = {"described": True, "introspects": False}
+        apps = [await self.server.client(f"own-{n}", **fields) for n in range(2)]
+        refused = 0
+        for app in apps * 4:
+            allowance = self.limits._of_source(_from(AWAY))
+            assert allowance is not None
+            try:
+                allowance.spend()
+            except OAuthError:
+                refused += 1
+            else:
+                self.limits.authenticated(app.record, _from(AWAY))
+        self.assertEqual(refused, 2)
 
     async def test_forwarded(self) -> None:
         """A header that anybody can write changes nobody's address."""
@@ -331,12 +347,25 @@ class StrangersLaneTests(LaneCase):
 
     async def test_strangers_clients(self) -> None:
         """What clients ask that registered themselves counts for their address, however often they say the same."""
-        apps = [await self.server.client(f"own-{n}", registration=b"%d" % n * 32) for n in range(2)]
+        fields: dict[str, Any] = {"introspects": False}
+        apps = [await self.server.client(f"own-{n}", registration=b"%d" % n * 32, **fields) for n in range(2)]
         line = self.line(AWAY)
         for app in apps:
             asked = request(TOKEN, {"grant_type": "client_credentials"}, app)
             answers = [status(await line.ask(asked)) for _ in range(6)]
         self.assertEqual(answers, [429] * 6)
+
+
+    async def test_strangers_that_are_trusted(self) -> None:
+        """A resource server that registered itself, and was let introspect, is answered from memory as any other."""
+        app = await self.server.client("app")
+        api = await self.server.client("api", registration=b"x" * 32)
+        asked = request(INTROSPECT, {"token": await self.machine_token(app)}, api)
+        line = self.line(AWAY)
+        hits = self.counts.hits
+        answers = [status(await line.ask(asked)) for _ in range(20)]
+        self.assertEqual(answers, [200] * 20)
+        self.assertGreater(self.counts.hits, hits + 10)
 
 
 class Common:

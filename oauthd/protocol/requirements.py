@@ -23,7 +23,8 @@ from oauthd.protocol.messages import Parameters
 
 NAMES: Final = ("required_scope", "required_audience", "acr_values", "max_age")
 MOST_KNOWN: Final = 256  # demands that differ
-MOST_VERDICTS: Final = 16384  # answers judged, over all demands
+MOST_BYTES: Final = 8 * 2**20  # of answers judged, over all demands, by estimate
+OVERHEAD: Final = 256  # bytes that one takes beside the answer
 LONGEST: Final = 4096  # characters of the demands of a request
 _SECONDS = re.compile("[0-9]{1,9}")
 
@@ -84,6 +85,7 @@ class Verdicts:
 
     _known: dict[tuple[str | None, ...], Requirements] = field(factory=dict, init=False, repr=False)
     _found: dict[tuple[Requirements, bytes], float] = field(factory=dict, init=False, repr=False)
+    _size: int = field(default=0, init=False)
 
     def required(self, parameters: Parameters) -> Requirements | None:
         """The demands of a request; None for none.
@@ -100,7 +102,7 @@ class Verdicts:
             known = read(values)
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-                self._found.clear()
+                self._forget()
             self._known[values] = known
         return known
 
@@ -110,7 +112,13 @@ class Verdicts:
         until = self._found.get(key)
         if until is None:
             until = required.met_until(answer)
-            if len(self._found) >= MOST_VERDICTS:
-                self._found.clear()
+            taken = len(answer) + OVERHEAD
+            if self._size + taken > MOST_BYTES:
+                self._forget()
+            self._size += taken
             self._found[key] = until
         return answer if now < until else INACTIVE
+
+    def _forget(self) -> None:
+        self._found.clear()
+        self._size = 0

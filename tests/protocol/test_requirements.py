@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -114,8 +115,18 @@ class VerdictTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """However many demands and answers there are, few are remembered, and each is judged rightly."""
-        self.patch(requirements, "MOST_VERDICTS", 10)
+        self.patch(requirements, "MOST_BYTES", 10 * (len(ANSWER) + requirements.OVERHEAD))
         for n in range(3 * MOST_KNOWN):
             required = self.of(("required_scope", "read" if n % 2 else f"scope-{n}"))
             self.assertEqual(self.verdicts.judged(ANSWER, required, NOW), ANSWER if n % 2 else INACTIVE)
             self.assertTrue(len(self.verdicts._known) <= MOST_KNOWN and len(self.verdicts._found) <= 10)
+
+    def test_bounded_in_bytes(self) -> None:
+        """Long answers take no more memory than short ones: there are fewer of them."""
+        self.patch(requirements, "MOST_BYTES", 100_000)
+        required = self.of(("required_scope", "read"))
+        for n in range(100):
+            long = json.dumps({**json.loads(ANSWER), "x": f"{n}" * 5000}).encode()
+            self.assertEqual(self.verdicts.judged(long, required, NOW), long)
+            self.assertEqual(self.verdicts.judged(long, required, NOW), long)
+            self.assertLessEqual(sum(len(answer) for _, answer in self.verdicts._found), 100_000)
