@@ -377,7 +377,7 @@ class Parts:
     def _grants_for_others(self, world: World) -> tuple[GrantType, ...]:
         """Those by which a client that was given somebody's token gets one of its own."""
         exchange, bearer = world.settings.exchange, world.settings.jwt_bearer
-        people = People(world.store, self.users)
+        people = People(world.store, self.users, world.settings.tokens.leeway)
         beginning = Beginning(world.entropy, world.settings.tokens.refresh_absolute)
         presented = PresentedTokens(
             store=world.store,

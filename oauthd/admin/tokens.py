@@ -263,6 +263,7 @@ class TokensResource:
     async def _revoke_user(self, user_id: str, by: Facts) -> None:
         if await self.users.find(user_id) is None:
             raise NOT_FOUND("there is no such user")
+        await self.users.end_vouchers(user_id)
         await self.tokens.end_all_of_user(user_id)
         self.events.tell("revoked.user", user_id=user_id, **by)
 

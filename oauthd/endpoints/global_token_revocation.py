@@ -49,6 +49,7 @@ class GlobalTokenRevocation:
         user = await self._user(_subject(read_json(request)))
         if user is None:
             raise NOT_FOUND("there is no such user")
+        await self.users.end_vouchers(user.user_id)  # section 3.3: nor does a trusted issuer's older word bring it back
         await self.tokens.end_all_of_user(user.user_id)
         by = {"by_client": token.client_id, "by_user": token.user_id or None}
         self.events.tell("revoked.user", user_id=user.user_id, **by)

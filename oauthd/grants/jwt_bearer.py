@@ -50,10 +50,10 @@ class JwtBearer:
             raise UNAUTHORIZED_CLIENT("only a confidential client may use this grant")
         try:
             vouched = await self.jwts.read(ask.parameters.required("assertion"))
+            person = await self.people.meant(vouched)
         except jose.TokenRefused as error:
             raise INVALID_GRANT(f"the assertion is refused: {error}") from None  # RFC 7523 section 3.1
         jti, until = self._judged(ask, vouched), end_of(vouched.claims)
-        person = await self.people.meant(vouched)
         if person is None:
             raise INVALID_GRANT("the assertion means nobody who is known here")
         scope = await self._scope(ask, vouched, is_administrator(person.user))

@@ -2,6 +2,9 @@
 
 The person must be one of ours, and active: nobody is made here. What begins so ends with the person's generation, as
 every grant, and with what vouched for it, unless a refresh token is handed out.
+
+Refused is a JWT from before all that its person had was revoked, as far as clocks agree, and then one that does not say
+when it was issued (draft-parecki-oauth-global-token-revocation-06 section 3.3).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from attrs import frozen
 from oauthd.grants.interface import Ask, Redemption
 from oauthd.protocol import opaque
 from oauthd.protocol.beginning import SignedIn, begin
+from oauthd.protocol.jose import TokenRefused
 from oauthd.protocol.records import User
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, IStore
@@ -33,10 +37,14 @@ class Person:
 
 @frozen
 class People:
-    """Finds those who are vouched for."""
+    """Finds those who are vouched for.
+
+    :ivar leeway: seconds by which clocks may differ.
+    """
 
     store: IStore
     users: Users
+    leeway: int
 
     async def active(self, user_id: str) -> Person | None:
         """The active user of that id."""
@@ -48,11 +56,17 @@ class People:
         return Person(stored.record, number)
 
     async def meant(self, vouched: Vouched) -> Person | None:
-        """The active user whom a trusted issuer means."""
-        if vouched.issuer.sub == "id":
-            return await self.active(vouched.name)
-        user_id = await self.users.id_of(vouched.name)
-        return None if user_id is None else await self.active(user_id)
+        """The active user whom a trusted issuer means.
+
+        :raises TokenRefused: where it vouched before all that the user had was revoked.
+        """
+        user_id = vouched.name if vouched.issuer.sub == "id" else await self.users.id_of(vouched.name)
+        person = None if user_id is None else await self.active(user_id)
+        if person is not None and person.user.vouched_after:
+            issued = vouched.claims.get("iat")
+            if issued is None or issued <= person.user.vouched_after + self.leeway:
+                raise TokenRefused("it is from before all that its user had was revoked, or does not say (iat)")
+        return person
 
 
 @frozen

@@ -113,6 +113,19 @@ class Users:
         await self.store.raise_generation(f"user:{user_id}")  # after the record: nothing issued in between survives
         return user
 
+    async def end_vouchers(self, user_id: str) -> None:
+        """What others have vouched for so far counts for nothing: the user is to sign in anew, at them too.
+
+        Before the generation is raised: what was issued in between is dead then.
+
+        :raises OAuthError: `conflict`.
+        """
+        now = int(self.clock())
+        async for stored in readings(self.store, kinds.user(user_id)):
+            if stored is None or await swap(self.store, stored.ref, stored, replace(stored.record, vouched_after=now)):
+                return
+        raise CONFLICT("the user is being changed by others; try again")
+
     async def list_administrator(self, user_id: str) -> None:
         """Put an administrator on the list (again)."""
         await self._administrators(user_id, True)

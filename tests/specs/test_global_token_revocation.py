@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from attrs import evolve
 
-from tests.server import CHEAP, ISSUER, ServerCase, ok
+from oauthd.config import ExchangeSettings, JwtBearerSettings
+from oauthd.protocol.token_exchange import JWT
+from tests.server import CHEAP, GRANTS, ISSUER, ServerCase, ok
+from tests.specs.holders import Holder
+from tests.specs.test_rfc7523_grants import GRANT as JWT_BEARER
+from tests.specs.test_rfc8693 import GRANT as EXCHANGE
 from tests.wire import Answer
 
 PATH = "/oauth2/global-token-revocation"
 SCOPE = "global_token_revocation"
+IDP = "https://idp.example"
+TRUSTED = Holder(kid="idp")
 
 
 class Case(ServerCase):
@@ -86,6 +94,89 @@ class RevocationTests(Case):
             self.assertEqual((answer.status, answer.error), (400, "invalid_request"), sub_id)
         self.assertEqual((await self.revoke(good, all=True)).status, 400)
         self.assertEqual((await self.server.post(PATH, {"sub_id": "x"}, bearer=self.bearer)).status, 415)
+
+
+class VouchedTests(Case):
+    """Section 3.3: the user must be authenticated anew, where somebody else does that, too."""
+
+    _issuers = (f"{IDP} {json.dumps(TRUSTED.jwks)} sub=username",)
+    sections = Case.sections | {
+        "exchange": ExchangeSettings(issuers=_issuers),
+        "jwt_bearer": JwtBearerSettings(issuers=_issuers),
+    }
+
+    async def prepare(self) -> None:
+        """A client that may use what a trusted issuer vouches for."""
+        await super().prepare()
+        rules = ({"from": IDP, "scope": ["read"], "act": "both"}, {"from": "service", "act": "both", "actors": [IDP]})
+        self.service = await self.server.client(
+            "service", grant_types=(*GRANTS, EXCHANGE, JWT_BEARER), exchanges=rules
+        )
+        self.count = 0
+
+    def vouched(self, name: str = "alice@example.com", **said: Any) -> str:
+        """A JWT of that issuer; None leaves a claim out."""
+        now, self.count = int(self.server.clock.seconds()), self.count + 1
+        claims = {"iss": IDP, "sub": name, "aud": ISSUER, "exp": now + 900, "iat": now, "jti": f"{self.count}"} | said
+        return TRUSTED.sign({name: one for name, one in claims.items() if one is not None})
+
+    async def grant(self, assertion: str) -> Answer:
+        """Use one as a grant."""
+        return await self.server.token(self.service, JWT_BEARER, assertion=assertion)
+
+    async def exchange(self, token: str, **form: str) -> Answer:
+        """Exchange one."""
+        named = {"subject_token": token, "subject_token_type": JWT} | form
+        return await self.server.token(self.service, EXCHANGE, **named)
+
+    async def as_actor(self, token: str) -> Answer:
+        """Show one to say who acts."""
+        own = ok(await self.server.token(self.service, "client_credentials"))["access_token"]
+        kind = JWT.replace(":jwt", ":access_token")
+        return await self.exchange(own, subject_token_type=kind, actor_token=token, actor_token_type=JWT)
+
+    async def end(self) -> None:
+        """Revoke all that the user has."""
+        self.assertEqual((await self.revoke({"format": "opaque", "id": self.alice.user_id})).status, 204)
+
+    async def test_from_before(self) -> None:
+        """What an issuer vouched for before the revocation counts no more: as a grant, exchanged, or as an actor."""
+        for use, error in (
+            (self.grant, "invalid_grant"), (self.exchange, "invalid_request"), (self.as_actor, "invalid_request")
+        ):  # fmt: skip
+            ok(await use(self.vouched()))
+            old = self.vouched()
+            await self.end()
+            self.refused(await use(old), error)
+            self.server.clock.advance(60)
+            self.refused(await use(old), error)
+            ok(await use(self.vouched()))
+
+    async def test_clocks_that_differ(self) -> None:
+        """One from within what clocks may differ is from before, too; and one that does not say when it was made."""
+        await self.end()
+        leeway = self.server.settings.tokens.leeway
+        ahead = self.vouched(iat=int(self.server.clock.seconds()) + leeway)
+        self.refused(await self.grant(ahead), "invalid_grant")
+        self.server.clock.advance(60)
+        self.refused(await self.grant(self.vouched(iat=None)), "invalid_grant")
+        ok(await self.grant(self.vouched()))
+
+    async def test_others(self) -> None:
+        """It says nothing of other users."""
+        await self.server.user("bob@example.com")
+        old = self.vouched("bob@example.com", iat=None)
+        await self.end()
+        ok(await self.grant(old))
+
+    async def test_by_an_administrator(self) -> None:
+        """Revoked by the admin API all of a user ends in the same way."""
+        console = await self.server.client("console", scopes=("admin",), grant_types=("client_credentials",))
+        admin = ok(await self.server.token(console, "client_credentials", scope="admin"))["access_token"]
+        old = self.vouched()
+        path = f"/api/v1/oauth/tokens?user_id={self.alice.user_id}"
+        self.assertEqual((await self.server.http.request("DELETE", path, bearer=admin)).status, 204)
+        self.refused(await self.grant(old), "invalid_grant")
 
 
 class AuthenticationTests(Case):

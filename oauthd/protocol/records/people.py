@@ -16,6 +16,7 @@ class User(Record, frozen=True):
     :ivar password: Argon2id hash in PHC form, "" for none.
     :ivar roles: free words; `admin` makes an administrator.
     :ivar claims: standard claims by their OpenID Connect names (Core section 5.1).
+    :ivar vouched_after: what others have vouched for until then counts for nothing; 0 where all of it does.
     """
 
     secret = ("password",)
@@ -28,6 +29,7 @@ class User(Record, frozen=True):
     roles: tuple[str, ...] = field(name="r", default=())
     claims: dict[str, Any] = field(name="c", default_factory=dict)
     is_active: bool = field(name="a", default=True)
+    vouched_after: int = field(name="va", default=0)
 
 
 class Username(Record, frozen=True):
