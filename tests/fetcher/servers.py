@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate
+from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
@@ -28,6 +29,7 @@ from tests.certificates import builder, common, pem
 
 reactor: Any = real_reactor
 PUBLIC = "93.184.216.34"
+PATIENT = 20.0
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
@@ -188,11 +190,18 @@ class Network:
 
     :ivar called: address and port of each connection that was asked for.
     :ivar ports: of ours, in the place of theirs.
+    :ivar clock: of the test: on it ends what would take `PATIENT` seconds or longer.
     """
 
     nameResolver: Names  # noqa: N815
     ports: dict[int, int] = field(factory=dict)
     called: list[tuple[str, int]] = field(factory=list)
+    clock: Clock | None = None
+
+    def callLater(self, seconds: float, *rest: Any, **named: Any) -> Any:
+        """Call at a time."""
+        of: Any = reactor if self.clock is None or seconds < PATIENT else self.clock
+        return of.callLater(seconds, *rest, **named)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(reactor, name)
