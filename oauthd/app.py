@@ -262,6 +262,7 @@ class Application(Parts):
             answers=TokenAnswers(self.minting, self.resources),
             tokens=self.tokens,
             access_lifetime=self.world.settings.tokens.access_lifetime,
+            profile=self.world.settings.server.profile,
             clock=self.world.clock,
         )
         return {**super()._makers(), "ciba_ping": Ping(self.backchannel), "ciba_push": push}

@@ -103,7 +103,7 @@ class BackchannelAuthentication:
         """The user that an id token of this client is about (section 7.1; section 14: meant for this client)."""
         if client.subject_type == "pairwise":
             raise INVALID_REQUEST("of a pairwise sub nobody can be found again: name the person by login_hint")
-        claims = self.hints.claims(hint, client)
+        claims = self.hints.claims(hint)  # our signature alone: what its secret signs the client may have made itself
         audience = claims.get("aud")
         if client.client_id not in (audience if isinstance(audience, list) else (audience,)):
             raise INVALID_REQUEST("the id_token_hint was issued to another client")

@@ -18,8 +18,9 @@ from oauthd.deliveries import Post
 from oauthd.endpoints.token_answer import TokenAnswers
 from oauthd.grants.interface import MINTED_LATER, Redemption
 from oauthd.protocol import opaque
-from oauthd.protocol.ciba import PING, PUSH
-from oauthd.protocol.errors import ACCESS_DENIED, TEMPORARILY_UNAVAILABLE
+from oauthd.protocol.ciba import PING, PUSH, check_mode
+from oauthd.protocol.errors import ACCESS_DENIED, TEMPORARILY_UNAVAILABLE, OAuthError
+from oauthd.protocol.grant_types import CIBA
 from oauthd.protocol.json_text import text
 from oauthd.protocol.records import Client, Grant, Spent
 from oauthd.stores import kinds
@@ -51,12 +52,16 @@ class Ping:
 
 @frozen
 class Push:
-    """Brings a client the outcome itself (sections 10.3 and 12)."""
+    """Brings a client the outcome itself (sections 10.3 and 12).
+
+    :ivar profile: what the server holds every client to.
+    """
 
     backchannel: BackchannelRequests
     answers: TokenAnswers
     tokens: Tokens
     access_lifetime: int
+    profile: str
     clock: Callable[[], float]
 
     async def __call__(self, client: Client, facts: Mapping[str, Any]) -> Post | None:
@@ -65,7 +70,7 @@ class Push:
         :raises OAuthError: when it cannot be made now.
         """
         found = await self.backchannel.read(ref_of(facts))
-        if found is None or client.ciba_mode != PUSH:
+        if found is None or not self._may_still(client):
             return None
         auth_req_id, token = self.backchannel.opened(found.record)
         if found.record.status == "denied":
@@ -73,6 +78,14 @@ class Push:
             return _post(client, token, text({"auth_req_id": auth_req_id, **told}).encode())
         body = await self._answer(client, found, auth_req_id)
         return None if body is None else _post(client, token, body)
+
+    def _may_still(self, client: Client) -> bool:
+        """May tokens be pushed to this client, which may have changed since it asked?"""
+        try:
+            check_mode(client, self.profile)
+        except OAuthError:
+            return False
+        return client.ciba_mode == PUSH and CIBA in client.grant_types
 
     async def _answer(self, client: Client, found: Waiting, auth_req_id: str) -> bytes | None:
         """The tokens, minted once; None where they were taken back."""

@@ -88,6 +88,10 @@ class Browser:
         user = await self.users.find(session.user_id) if session else None
         return (session, user) if session is not None and user is not None and user.is_active else None
 
+    async def joined(self, request: Request, session: Session, client: Client) -> None:
+        """Write down, before a client gets anything in a session, that it is to be told of the end."""
+        await self.sessions.joined(self.session_cookie.read(request), session, client.client_id)
+
     async def save(self, flow: Flow, changed: Interaction) -> bool:
         """Write down what a page learned; False when something else was written since the flow was read."""
         return await self.interactions.save(flow.stored, changed)

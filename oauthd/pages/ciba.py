@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from oauthd.backchannel import BackchannelRequests, Waiting, request_id
 from oauthd.config import Settings
 from oauthd.pages.browser import Browser, Flow
+from oauthd.pages.client_links import shown_as
 from oauthd.pages.scope_list import described
 from oauthd.protocol.beginning import by_session
 from oauthd.protocol.errors import INVALID_REQUEST, INVALID_SCOPE, OAuthError
@@ -93,20 +94,27 @@ class CibaPage:
         decision = request.form.one("decision")
         if decision not in ("allow", "deny"):
             raise INVALID_REQUEST("the form has no answer")
-        if request.form.one("subject") != user.user_id:  # another person has signed in since the page was shown
+        if not self._as_shown(request, user, client):
             return _one(flow, found)
         mine = flow.stored.ref.ident
         if decision == "deny":
             await self.backchannel.deny(found, mine)
-        elif not self._fresh(flow, session, client):
+        elif not self._fresh(flow, session, client, found):
             return await self._sign_in_again(flow, found)
         else:
+            await self.browser.joined(request, session, client)
             await self.backchannel.approve(found, by_session(user, session), mine)
         return _one(flow, found)
 
-    def _fresh(self, flow: Flow, session: Session, client: Client) -> bool:
-        """Has the person signed in a short while ago, or for this?"""
-        if flow.state.signed_in_at and flow.state.user_id == session.user_id:
+    def _as_shown(self, request: Request, user: User, client: Client) -> bool:
+        """Is the answer this person's, and about the application that the page has shown?"""
+        shown = request.form.one("subject"), request.form.one("client")
+        return shown == (user.user_id, shown_as(client))
+
+    def _fresh(self, flow: Flow, session: Session, client: Client, found: Waiting) -> bool:
+        """Has the person signed in a short while ago, or for this request?"""
+        asked_for = flow.state.parameters.get("request") == request_id(found.ref)
+        if asked_for and flow.state.signed_in_at and flow.state.user_id == session.user_id:
             return True
         limits = [self.settings.ciba.sign_in_age, client.default_max_age]
         return self.clock() - session.auth_time <= min(limit for limit in limits if limit is not None)
@@ -114,7 +122,7 @@ class CibaPage:
     async def _sign_in_again(self, flow: Flow, found: Waiting) -> Response:
         """Ask for the password, and come back to the same request."""
         known = flow.state.parameters | {"request": request_id(found.ref)}
-        await self.browser.save(flow, replace(flow.state, parameters=known))
+        await self.browser.save(flow, replace(flow.state, parameters=known, signed_in_at=0))
         return see_other(f"/login?interaction={flow.identifier}")
 
     async def _settled(self, flow: Flow, found: Waiting) -> Response:
@@ -140,7 +148,7 @@ class CibaPage:
             "ciba_confirm",
             client,
             action="/requests",
-            hidden=hidden | {"subject": user.user_id},
+            hidden=hidden | {"subject": user.user_id, "client": shown_as(client)},
             client_name=client.name,
             person=user.claims.get("name") or user.username,
             scopes=described(asked.scope, known, self.settings.userinfo.identity_with_openid, client),

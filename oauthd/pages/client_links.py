@@ -8,7 +8,9 @@ Links open a page of their own, which knows nothing of this one.
 
 from __future__ import annotations
 
+import base64
 import re
+from hashlib import sha256
 from typing import Final
 
 from attrs import asdict, frozen
@@ -46,6 +48,13 @@ class ClientLinks:
         """The sources that the page's policy must let in."""
         found = _PICTURE.fullmatch(self.logo) if self.logo else None
         return (found["source"],) if found else ()
+
+
+def shown_as(client: Client) -> str:
+    """What stands in a form for all that its page shows of a client: another one, or a changed one, has another."""
+    said = (client.client_id, client.name, client.client_uri, client.logo_uri, client.policy_uri, client.tos_uri)
+    digest = sha256("\0".join((str(client.number), *said)).encode("utf-8", "surrogatepass")).digest()
+    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
 def client_links(client: Client | None, issuer: str) -> ClientLinks:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from oauthd.events import Events
 from oauthd.pages.browser import Browser, Flow
+from oauthd.pages.client_links import shown_as
 from oauthd.pages.rendering import destination
 from oauthd.pages.scope_list import described
 from oauthd.protocol import claims_request
@@ -94,7 +95,8 @@ class ConsentPage:
             raise INVALID_REQUEST("the form has no answer")
         scope = await self._asked(flow, user, client)
         # What one person was shown, another may not agree to, and nobody to what was not shown.
-        if (request.form.one("subject"), request.form.one("shown") or "") != (user.user_id, rules.joined(scope)):
+        shown = request.form.one("subject"), request.form.one("client"), request.form.one("shown") or ""
+        if shown != (user.user_id, shown_as(client), rules.joined(scope)):
             return see_other(f"/consent?interaction={flow.identifier}")
         client, _ = await self.keep(client, generations, user)
         # A sign-in that another person made within this flow is none of this one's.
@@ -115,7 +117,8 @@ class ConsentPage:
             200,
             (redirect.value,),
             action="/consent",
-            hidden=self.browser.hidden(flow) | {"subject": user.user_id, "shown": rules.joined(asked)},
+            hidden=self.browser.hidden(flow)
+            | {"subject": user.user_id, "client": shown_as(client), "shown": rules.joined(asked)},
             client_name=client.name,
             client_host=urlsplit(client.client_uri).hostname or None,
             client_address=site_of(client.client_id) if client.described else None,

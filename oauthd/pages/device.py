@@ -16,6 +16,7 @@ from oauthd.config import Settings
 from oauthd.events import Events
 from oauthd.guessing import Guessing
 from oauthd.pages.browser import Browser, Flow
+from oauthd.pages.client_links import shown_as
 from oauthd.pages.scope_list import described
 from oauthd.protocol import scopes as rules
 from oauthd.protocol import user_code
@@ -130,8 +131,8 @@ class DevicePage:
         if request.form.one("shown") != found.record.user_code:  # section 5.4: another tab has entered another code
             return see_other(f"/device?interaction={flow.identifier}")
         mine = replace(found, record=replace(found.record, settled_in=flow.stored.ref.ident))
-        if decision == "allow" and request.form.one("subject") == user.user_id:
-            await self._approve(mine, session, user)
+        if decision == "allow" and await self._as_shown(request, user, found):
+            await self._approve(request, mine, session, user)
         elif decision == "deny":
             if await self._settle(mine, replace(mine.record, status="denied")):
                 self.events.tell("device.denied", client_id=found.record.client_id, user_id=user.user_id)
@@ -142,6 +143,11 @@ class DevicePage:
             raise INVALID_REQUEST("the code was used already; start again on your device")
         return await self._settled(request, flow, settled)
 
+    async def _as_shown(self, request: Request, user: User, found: Stored[DeviceCode]) -> bool:
+        """Is the answer this person's, and about the application that the page has shown?"""
+        shown = request.form.one("subject"), request.form.one("client")
+        return shown == (user.user_id, shown_as(await self._client(found.record)))
+
     async def _settled(self, request: Request, flow: Flow, device: Stored[DeviceCode]) -> Response:
         """Write down what was decided in this flow, and say so."""
         outcome = "allow" if device.record.status == "approved" else "deny"
@@ -149,7 +155,7 @@ class DevicePage:
         await self.browser.learn(flow, request, lambda now: replace(now, parameters=now.parameters | learned))
         return see_other(f"/device?interaction={flow.identifier}")
 
-    async def _approve(self, found: Stored[DeviceCode], session: Session, user: User) -> bool:
+    async def _approve(self, request: Request, found: Stored[DeviceCode], session: Session, user: User) -> bool:
         device, now = found.record, int(self.clock())
         # The client's before it is read, the user's from before: what is taken from them meanwhile must not live on.
         generations = await self.store.generations(device.client_id)
@@ -168,6 +174,7 @@ class DevicePage:
             audience=device.audience,
             details=device.details,
         )
+        await self.browser.joined(request, session, client)
         approved = replace(device, status="approved", user_id=user.user_id, auth_time=session.auth_time)
         done = await self._settle(found, approved, Write(kinds.grant(found.ref.slot), grant))
         if done:
@@ -200,7 +207,8 @@ class DevicePage:
         return self.browser.show(
             "device_confirm",
             action="/device",
-            hidden=self.browser.hidden(flow) | {"subject": user.user_id, "shown": found.record.user_code},
+            hidden=self.browser.hidden(flow)
+            | {"subject": user.user_id, "client": shown_as(client), "shown": found.record.user_code},
             client_name=client.name,
             person=user.claims.get("name") or user.username,
             scopes=described(found.record.scope, known.scopes, self.settings.userinfo.identity_with_openid, client),

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from msgspec.structs import replace
 
 from oauthd.endpoints.authorization_request import keep, kept
 from oauthd.protocol.messages import Parameters
+from oauthd.protocol.records import Client
 from tests.server import PASSWORD, REDIRECT, App, Browser, ServerCase, form_of, ok, together
 from tests.wire import Answer
 
 SESSION, BROWSER = "__Host-oauthd_session", "__Host-oauthd_browser"
 DAY = 86400
+
+
+def _changed(change: dict[str, Any], client: Client) -> Client:
+    return replace(client, **change)
 
 
 class FlowCase(ServerCase):
@@ -120,6 +128,16 @@ class InteractionTests(FlowCase):
         page = await self.begin(app=other)
         await clients.update("other", lambda client: replace(client, is_active=False))
         self.refused_page(await self.browser.submit(page, "allow"))
+
+    async def test_a_client_that_is_another_since(self) -> None:
+        """Nobody agrees to a client that was shown by another name, or was made anew: it is shown again first."""
+        page = await self.browser.sign_in(await self.begin(), self.alice)
+        for change in ({"name": "Your bank"}, {"client_uri": "https://bank.example/"}, {"number": 77}):
+            await self.server.application.clients.update("app", partial(_changed, change))
+            again = await self.browser.submit(page, "allow")
+            self.assertTrue(form_of(again, "allow").fields, change)
+            page = again
+        self.assertIn("code", (await self.browser.submit(page, "allow")).redirected)
 
     async def test_consent_of_another_person(self) -> None:
         """What one person was shown, another who has signed in meanwhile cannot agree to."""

@@ -9,6 +9,7 @@ from joserfc.jwk import OctKey
 from msgspec.structs import replace
 
 from oauthd.protocol import logout
+from oauthd.protocol.grant_types import CIBA, DEVICE_CODE
 from oauthd.protocol.records import Session
 from oauthd.stores import kinds
 from oauthd.stores.interface import StoreUnavailable, Write
@@ -337,6 +338,51 @@ class TokensEndTests(Case):
         refreshed = ok(await self.server.refresh(ending, tokens["refresh_token"]))
         await self.leave(tokens["id_token"])
         self.assertFalse(await self.server.active(refreshed["access_token"]))
+
+
+class ElsewhereTests(Case):
+    """Clients that got tokens because somebody approved it in a browser that they have not sent there."""
+
+    async def ciba(self, **fields: Any) -> tuple[App, dict[str, Any]]:
+        """A client that asked by the back channel, and its tokens."""
+        app = await self.client("caller", grant_types=(CIBA, "refresh_token"), ciba_mode="poll", **fields)
+        form = {"scope": "openid", "login_hint": "alice"}
+        asked = ok(await self.server.post("/oauth2/bc-authorize", form, basic=app.basic))
+        page = await self.browser.open("/requests")
+        link = next(part for part in page.text.split('"') if "request=" in part)
+        await self.browser.submit(await self.browser.open(link.replace("&amp;", "&")), "allow")
+        return app, ok(await self.server.token(app, CIBA, auth_req_id=asked["auth_req_id"]))
+
+    async def device(self, **fields: Any) -> tuple[App, dict[str, Any]]:
+        """A device, and its tokens."""
+        app = await self.client("tv", grant_types=(DEVICE_CODE, "refresh_token"), **fields)
+        asked = ok(await self.server.post("/oauth2/device_authorize", {"scope": "openid"}, basic=app.basic))
+        page = await self.browser.open("/device", {"user_code": asked["user_code"]})
+        await self.browser.submit(page, "allow")
+        return app, ok(await self.server.token(app, DEVICE_CODE, device_code=asked["device_code"]))
+
+    async def test_told(self) -> None:
+        """Each is told of the end of the session that it was approved in, by the name that its id token has."""
+        first = await self.tokens(self.app)
+        for client_id, begun in (("caller", self.ciba), ("tv", self.device)):
+            _, tokens = await begun()
+            known = await self.told_of(tokens)
+            await self.leave(first["id_token"])
+            told = dict(await self.sent())
+            said = await self.read(told[f"{TOLD}/{client_id}"])
+            self.assertEqual(said.claims["sid"], known)
+            self.assertTrue(await self.server.active(tokens["access_token"]))
+            first = await self.tokens(self.app)
+
+    async def test_ended(self) -> None:
+        """Section 2.7: the tokens of those that asked for it end with the session."""
+        first = await self.tokens(self.app)
+        for begun in (self.ciba, self.device):
+            app, tokens = await begun(logout_ends_tokens=True)
+            await self.leave(first["id_token"])
+            self.assertFalse(await self.server.active(tokens["access_token"]))
+            self.refused(await self.server.refresh(app, tokens["refresh_token"]), "invalid_grant")
+            first = await self.tokens(self.app)
 
 
 class OtherEndsTests(Case):

@@ -187,6 +187,13 @@ class RequestTests(CibaCase):
         for wrong in (hint, forged, "a.b.c"):
             self.refused_plainly(await self.asked(login_hint=None, id_token_hint=wrong), "invalid_request")
 
+    async def test_an_id_token_hint_of_the_clients_own_making(self) -> None:
+        """What is signed with the client's own secret the client may have made: it says nothing of anybody."""
+        grants = (CIBA, "authorization_code")
+        app = await self.server.client("hmac", grant_types=grants, ciba_mode="poll", id_token_algorithm="HS256")
+        hint = (await self.server.signed_in(app, self.alice))["id_token"]
+        self.refused_plainly(await self.asked(app, login_hint=None, id_token_hint=hint), "invalid_request")
+
     async def test_pairwise_id_token_hint(self) -> None:
         """Nobody is found again by a pairwise sub: such a client names people otherwise, and is told so."""
         await self.change(grant_types=(CIBA, "authorization_code"), subject_type="pairwise")
@@ -462,6 +469,32 @@ class PageTests(CibaCase):
         page = await browser.sign_in(await browser.submit(page, "allow"), self.alice)
         self.assertIn("Request allowed", (await browser.submit(page, "allow")).text)
         ok(await self.poll(auth_req_id))
+
+    async def test_a_new_sign_in_is_for_one_request(self) -> None:
+        """A sign-in that was made for one request is not made for the others of the same flow."""
+        await self.change(default_max_age=0)
+        browser, _ = await self.signed_in()
+        first, second = await self.begun(), await self.begun()
+        self.server.clock.advance(1)
+        links = addresses(await browser.open(PAGE))
+        page = await browser.sign_in(await browser.submit(await browser.open(links[0]), "allow"), self.alice)
+        self.assertIn("Request allowed", (await browser.submit(page, "allow")).text)
+        self.server.clock.advance(5)
+        page = await browser.submit(await browser.open(links[1]), "allow")
+        self.assertIn("password", form_of(page).fields)
+        self.assertEqual({(await self.poll(one)).status for one in (first, second)}, {200, 400})
+        page = await browser.sign_in(page, self.alice)
+        self.assertIn("Request allowed", (await browser.submit(page, "allow")).text)
+
+    async def test_a_changed_client(self) -> None:
+        """Nobody allows to an application what was shown of one that had another name; it is shown anew."""
+        auth_req_id = await self.begun()
+        browser, page = await self.opened()
+        await self.change(name="Your bank")
+        again = await browser.submit(page, "allow")
+        self.assertIn("Your bank", again.text)
+        self.refused(await self.poll(auth_req_id), "authorization_pending")
+        self.assertIn("Request allowed", (await browser.submit(again, "allow")).text)
 
     async def test_administrators_scope(self) -> None:
         """What only an administrator can give, others are not asked for."""
@@ -845,6 +878,16 @@ class PushTests(ToldCase):
         await self.decide()
         await self.server.store.raise_generation(f"user:{self.alice.user_id}")
         self.assertEqual(await self.deliver(), [])
+
+    async def test_a_client_that_changed(self) -> None:
+        """Nothing is minted for a client that may not have tokens pushed any more, whatever was approved."""
+        was = {"grant_types": (CIBA,), "dpop_bound": False, "profile": ""}
+        for fields in ({"grant_types": ("client_credentials",)}, {"dpop_bound": True}, {"profile": "fapi1"}):
+            await self.begun()
+            await self.decide()
+            await self.change(**fields)
+            self.assertEqual(await self.deliver(), [], fields)
+            await self.change(**was)
 
     async def test_at_rest(self) -> None:
         """What was pushed lies in the store for no one to read, while it is sent."""

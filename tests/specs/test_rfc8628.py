@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from oauthd.protocol import opaque, user_code
 from tests.server import DEVICE_GRANT, ISSUER, App, Browser, Person, Server, ServerCase, form_of, ok, together
 from tests.wire import Answer
@@ -113,6 +115,17 @@ class PageTests(DeviceCase):
         page = await self.entered(begun["user_code"])
         for shown in ("Tv", "See your email address", begun["user_code"], "Alice Example"):
             self.assertIn(shown, page.text)
+
+    async def test_a_changed_client(self) -> None:
+        """Nobody allows to a device what was shown of one that had another name; it is shown anew."""
+        begun, browser = await self.begun(), self.server.browser()
+        page = await self.entered(begun["user_code"], browser=browser)
+        await self.server.application.clients.update("tv", lambda client: replace(client, name="Your bank"))
+        again = await browser.submit(page, "allow")
+        self.assertIn("Your bank", again.text)
+        self.refused(await self.poll(begun), "authorization_pending")
+        await browser.submit(again, "allow")
+        ok(await self.poll(begun))
 
     async def test_section_6_1_spelling(self) -> None:
         """Section 6.1: small letters, blanks and a missing dash make no difference."""
