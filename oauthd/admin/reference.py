@@ -21,6 +21,10 @@ Every call carries an access token: `Authorization: Bearer ...`, with the scope 
 client that was given that scope. Under `/api/v1/users/profile` it is a user's own token with the scope `account` (or
 `read_write`, by the setting `userinfo.account_by_read_write`). The command `oauthd` makes these calls for you.
 
+A program asks at the token endpoint with `grant_type=client_credentials` and `scope=admin`: as the client whose id and
+secret the first start wrote to `admin-credentials.json` in the data folder, or as one of its own, registered with that
+scope.
+
 Times are whole seconds since 1970. Ids of clients and users are opaque strings. Lists come in pages: `next_cursor` of
 one page is the `cursor` of the next, null at the end; a page may be shorter than `limit`. PUT changes the members that
 are sent and leaves the others as they are; lists and objects are replaced as a whole.
