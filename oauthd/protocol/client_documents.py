@@ -1,5 +1,8 @@
 """Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document): clients whose id is where they stand.
 
+Section numbers are those of revision 01, which was read. Revision 02 has its rules at other numbers (4.1 is its 4, 4.3
+and 4.4 are 5.1 and 5.2, 5 is 6, 6 is 8) and adds that a document holds no private key.
+
 Here is which ids there may be (section 3, Client Identifier), which hosts an operator lets in, and what of a document
 is asked of registration. How it is fetched and remembered is in `oauthd.endpoints.described_clients`.
 

@@ -1,8 +1,9 @@
-"""OpenID Connect Relying Party Metadata Choices (draft 05): all that a client can do, beside what it likes best.
+"""OpenID Connect Relying Party Metadata Choices 1.0: all that a client can do, beside what it likes best.
 
-A member with a list (section 2) stands beside the member with one value. Chosen is the one value where it is offered
-here, else the first of the list that is (section 4). Lists are read and never told. Where neither is offered the list
-is refused, and so is one value that is not in its own list.
+Read was draft 04, of which the final text of March 2026 was made. A member with a list (section 2) stands beside the
+member with one value. Chosen is the one value where it is offered here, else the first of the list that is (section 4).
+Lists are read and never told. Where neither is offered the list is refused, and so is one value that is not in its own
+list.
 
 A list alone changes only what has to be one thing: how the client authenticates, its subjects, its id tokens. What a
 client is merely able to take, such as encryption, is not for that reason done to it; and what it signs with itself may

@@ -1,6 +1,6 @@
 """Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document), section by section.
 
-Section numbers are those of revision 01.
+Section numbers are those of revision 01, unless 02 is named.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oauthd.fetcher import FetchRefused
 from oauthd.fetcher.refusal import BUSY
 from oauthd.protocol.client_documents import Hosts
 from oauthd.protocol.records import Client
-from tests.proofs.signing import claims, form, key, key_set
+from tests.proofs.signing import b64, claims, form, key, key_set
 from tests.server import CHEAP, ISSUER, REDIRECT, VERIFIER, App, form_of, ok
 from tests.specs.describing import HERE, DescribedCase, described
 
@@ -96,6 +96,16 @@ class DiscoveryTests(DescribedCase):
             },
         ):
             self.assertIn("document", await self.told(self.publish(**members)), members)
+
+    async def test_private_keys(self) -> None:
+        """Revision 02 section 4.1: what everybody reads holds no private key, and describes nobody if it does."""
+        public = key()
+        secret = b64(public.private.private_numbers().private_value.to_bytes(32, "big"))
+        for private in (public.jwk | {"d": secret}, {"kty": "oct", "k": "AAAA"}):
+            jwks = {"keys": [*key_set(key(kid="other"))["keys"], private]}
+            app = self.publish(token_endpoint_auth_method="private_key_jwt", jwks=jwks)
+            self.assertIn("jwks", await self.told(app))
+        self.assertIsNone(await self.record())
 
     async def test_no_object(self) -> None:
         """What is no JSON object, or too long, describes nobody."""

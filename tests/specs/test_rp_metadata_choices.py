@@ -1,4 +1,4 @@
-"""OpenID Connect Relying Party Metadata Choices 1.0 (draft): lists of what a client can do, in a registration."""
+"""OpenID Connect Relying Party Metadata Choices 1.0: lists of what a client can do, in a registration."""
 
 from __future__ import annotations
 
