@@ -61,6 +61,7 @@ from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
 from oauthd.protocol.requirements import Verdicts
 from oauthd.protocol.resource_metadata import Resource
 from oauthd.subjects import TYPES
+from oauthd.user_codes import UserCodes
 from oauthd.web.routes import AGGREGATION, GLOBAL_REVOCATION, REGISTRATION, ROUTES
 
 
@@ -95,6 +96,9 @@ class Application(Parts):
             details=self.details,
             settings=world.settings,
             limits=self.limits,
+            codes=UserCodes(
+                world.store, self.passwords, world.seals, world.settings.ciba.user_code_tries, world.clock
+            ),
         )
         self.registrants = Registrants(
             self.initial_access, self.administrator, world.settings.registration.allow, self.loopback

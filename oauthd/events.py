@@ -51,6 +51,7 @@ EVENTS: Mapping[str, str] = {
     "user.deactivated": "a user was deactivated and its tokens with it",
     "user.reactivated": "a user may sign in again",
     "user.password_changed": "a user's password was changed",
+    "user.user_code_changed": "a user got another user code, or has none any more",
     "scope.created": "a scope was created",
     "scope.updated": "a scope was changed",
     "scope.deleted": "a scope was deleted",

@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.backchannel", 1),
     ("oauthd.sign_out", 1),
     ("oauthd.guessing", 1),
+    ("oauthd.user_codes", 1),
     ("oauthd.limits", 1),
     ("oauthd.shedding", 1),
     ("oauthd.minting", 1),

@@ -1,8 +1,8 @@
-"""A user's own profile and password, by the user's own token.
+"""A user's own profile, password and user code, by the user's own token.
 
-The password wants the current one, which is counted like a sign-in (RFC 6819 section 4.3.5 on stolen tokens: who holds
-one is not thereby the person). A new password ends every token and session, the one of this request included. Roles,
-the username and what somebody else verified are for administrators.
+A new password, as a new user code, wants the current password, which is counted like a sign-in (RFC 6819 section 4.3.5
+on stolen tokens: who holds one is not thereby the person). A new password ends every token and session, the one of this
+request included. Roles, the username and what somebody else verified are for administrators.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from oauthd.admin import claims
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Who, operation
-from oauthd.admin.users import SHOWN, PasswordRule, replace_password, shown
+from oauthd.admin.users import SHOWN, USER_CODE, PasswordRule, replace_password, replace_user_code, shown
 from oauthd.events import Events
 from oauthd.passwords import Passwords
 from oauthd.protocol.errors import FORBIDDEN
@@ -48,6 +48,9 @@ class ProfileResource:
                 Member("password", self.password_rule.schema, "The new one.", required=True),
             )
         )
+
+    def _user_codes(self) -> Members:
+        return Members((self._passwords().members[0], USER_CODE))
 
     @operation(
         Operation("profile.show", "Show the own profile", {200: Answer("The caller's user.", SHOWN)}, who=Who.OWNER)
@@ -89,12 +92,35 @@ class ProfileResource:
     )
     async def password(self, call: Call) -> Response:
         """Replace the caller's password."""
-        user = call.caller.person
-        if not await self.knows_password(user, call.body["current_password"], call.request.connection.source):
-            raise FORBIDDEN("the current password is wrong", fields={"current_password": "is wrong"})
+        user = await self._known(call)
         await replace_password(self.users, self.tokens, self.passwords, user, call.body["password"])
         self.events.tell("user.password_changed", user_id=user.user_id, **call.caller.facts)
         return NO_CONTENT
+
+    @operation(
+        lambda self: Operation(
+            "profile.user_code",
+            "Change the own user code",
+            {204: Answer("It is the new one, or there is none.")},
+            help="Who has one is asked by CIBA clients alone that send it (CIBA Core section 7.1.2).",
+            who=Who.OWNER,
+            body=self._user_codes(),
+            refusals=(409, 429),
+        )
+    )
+    async def user_code(self, call: Call) -> Response:
+        """Replace the caller's user code."""
+        user = await self._known(call)
+        await replace_user_code(self.users, self.passwords, user, call.body["user_code"])
+        self.events.tell("user.user_code_changed", user_id=user.user_id, **call.caller.facts)
+        return NO_CONTENT
+
+    async def _known(self, call: Call) -> User:
+        """The caller, who knows the password."""
+        user = call.caller.person
+        if not await self.knows_password(user, call.body["current_password"], call.request.connection.source):
+            raise FORBIDDEN("the current password is wrong", fields={"current_password": "is wrong"})
+        return user
 
 
 def _told(call: Call, user: User) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Param
 from oauthd.events import Events
 from oauthd.passwords import Passwords
 from oauthd.protocol.client_metadata import LINE
-from oauthd.protocol.errors import NOT_FOUND
+from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import User
 from oauthd.protocol.schemas import Flag, Listing, Member, Members, Nullable, Text, Whole
@@ -40,6 +40,12 @@ USERNAME: Final = Text(rf"{_SEEN}(?:{LINE}{_SEEN})?", "a name that can be seen, 
 USER_ID: Final = Text("[A-Za-z0-9._~-]{1,128}", "the id of a user", 1, 128)
 _ROLE = Text("[a-z][a-z0-9_.:-]{0,63}", "lower-case letters, digits and _ . : -, a letter first", 1, 64)
 _ID = (Parameter("user_id", USER_ID, "The id of the user, the `sub` of its tokens."),)
+USER_CODE: Final = Member(
+    "user_code",
+    Nullable(Text(r"[^\x00-\x1f\x7f-\x9f]*", "text without control characters", 6, 64)),
+    "Another word than the password, for applications see it; null for none.",
+    required=True,
+)
 _LONGEST_CHARACTER: Final = 4  # octets of UTF-8
 
 
@@ -71,6 +77,7 @@ SHOWN: Final = Members(
             required=True,
         ),
         Member("has_password", Flag(), "Without one nobody can sign in.", required=True),
+        Member("has_user_code", Flag(), "Clients must know it who ask for the user by CIBA.", required=True),
         Member("is_active", Flag(), required=True),
         Member("created_at", _when, "Seconds since 1970.", required=True),
         Member("updated_at", _when, "Seconds since 1970.", required=True),
@@ -245,6 +252,24 @@ class UsersResource:
         self.events.tell("user.password_changed", user_id=user.user_id, **call.caller.facts)
         return NO_CONTENT
 
+    @operation(
+        Operation(
+            "users.user_code",
+            "Give a user another user code",
+            {204: Answer("It is the new one, or the user has none.")},
+            help="Who has one is asked by CIBA clients alone that send it (CIBA Core section 7.1.2).",
+            arguments=_ID,
+            body=Members((USER_CODE,)),
+            refusals=(409,),
+        )
+    )
+    async def user_code(self, call: Call) -> Response:
+        """Replace the user code."""
+        user = await self._active(call)
+        await replace_user_code(self.users, self.passwords, user, call.body["user_code"])
+        self.events.tell("user.user_code_changed", user_id=user.user_id, **call.caller.facts)
+        return NO_CONTENT
+
     async def _user(self, call: Call) -> User:
         user = await self.users.find(call.arguments["user_id"])
         if user is None:
@@ -269,6 +294,17 @@ async def replace_password(users: Users, tokens: Tokens, passwords: Passwords, u
     await tokens.end_all_of_user(user.user_id)
 
 
+async def replace_user_code(users: Users, passwords: Passwords, user: User, code: str | None) -> None:
+    """Give a user another user code, or (None) none.
+
+    :raises OAuthError: `conflict` for the password: applications see user codes (CIBA Core section 7.1.2).
+    """
+    if code is not None and await passwords.verify(user.password, code):
+        raise CONFLICT("the user code is the password", fields={"user_code": "is the password"})
+    hashed = "" if code is None else await passwords.hash(code)
+    await users.update(user.user_id, lambda user: replace(user, user_code=hashed))
+
+
 def shown(user: User) -> dict[str, Any]:
     """A user as answers show it: never its password, nor the hash."""
     known = claims.known(user.claims)
@@ -279,6 +315,7 @@ def shown(user: User) -> dict[str, Any]:
         "roles": list(user.roles),
         "claims": known,
         "has_password": bool(user.password),
+        "has_user_code": bool(user.user_code),
         "is_active": user.is_active,
         "created_at": user.created_at,
         "updated_at": user.updated_at,

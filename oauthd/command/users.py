@@ -1,6 +1,6 @@
-"""`oauthd user`: add, list, passwd, sessions, deactivate, reactivate.
+"""`oauthd user`: add, list, passwd, user-code, sessions, deactivate, reactivate.
 
-A password is asked for or comes on standard input.
+A password or a user code is asked for, or comes on standard input.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def user() -> None:
 def add(server: Server, username: str, email: str | None, name: str | None, admin: bool) -> None:
     """Add a user; the password is asked for, or is the first line of standard input."""
     server.bearer()  # whoever may not is told before the password is asked for
-    body: dict[str, Any] = {"username": username, "password": _password()}
+    body: dict[str, Any] = {"username": username, "password": _secret("Password")}
     if email:
         body["email"] = email
     if name:
@@ -52,8 +52,19 @@ def list_(server: Server) -> None:
 @click.pass_obj
 def passwd(server: Server, username: str) -> None:
     """Set a user's password; sessions and tokens of the user end."""
-    server.api("PUT", f"/users/{segment(_id_of(server, username))}/password", {"password": _password()})
+    server.api("PUT", f"/users/{segment(_id_of(server, username))}/password", {"password": _secret("Password")})
     done(server, f"the password of {username} is set")
+
+
+@user.command("user-code")
+@click.argument("username")
+@click.option("--none", "none", is_flag=True, help="Take it away.")
+@click.pass_obj
+def user_code(server: Server, username: str, none: bool) -> None:
+    """Set the code without which no application asks for a user by CIBA."""
+    code = None if none else _secret("User code")
+    server.api("PUT", f"/users/{segment(_id_of(server, username))}/user-code", {"user_code": code})
+    done(server, f"{username} has no user code" if none else f"the user code of {username} is set")
 
 
 @user.command()
@@ -96,10 +107,10 @@ def _id_of(server: Server, username: str) -> str:
     return str(found[0]["user_id"])
 
 
-def _password() -> str:
+def _secret(what: str) -> str:
     if sys.stdin.isatty():
-        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+        return str(click.prompt(what, hide_input=True, confirmation_prompt=True))
     line = sys.stdin.readline()
     if not line:
-        raise Refused("there is no password on standard input")
+        raise Refused(f"there is no {what.lower()} on standard input")
     return line.rstrip("\r\n")

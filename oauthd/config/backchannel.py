@@ -51,10 +51,18 @@ class CibaSettings:
         unit="requests",
         between=(1, 100_000),
     )
+    user_code_tries: int = setting(
+        5,
+        help="How many wrong user codes one client may send of one person in an hour; all clients together four times "
+        "as many. Then none is looked at until the hour is over.",
+        unit="tries",
+        spec="CIBA Core section 7.1.2",
+        between=(1, 1000),
+    )
     tells_unknown: bool = setting(
         True,
-        help="Tell clients that a login_hint names nobody. When off, such a request is taken like any other, and ends "
-        "unanswered: no client finds out who has an account.",
+        help="Tell clients that a login_hint names nobody, or that the user code is wrong. When off, such a request is "
+        "taken like any other, and ends unanswered: no client finds out who has an account.",
         spec="CIBA Core section 13",
     )
     sign_in_age: int = setting(

@@ -21,13 +21,21 @@ from oauthd.protocol import authorization, ciba, jose, profile
 from oauthd.protocol.authorization import Context
 from oauthd.protocol.authorization_details import DetailsTypes
 from oauthd.protocol.ciba import Waiting, Wanted
-from oauthd.protocol.errors import INVALID_REQUEST, UNKNOWN_USER_ID
+from oauthd.protocol.errors import (
+    INVALID_REQUEST,
+    INVALID_USER_CODE,
+    MISSING_USER_CODE,
+    TOO_MANY_REQUESTS,
+    UNKNOWN_USER_ID,
+    OAuthError,
+)
 from oauthd.protocol.messages import Request, Response, json_response
 from oauthd.protocol.records import UNBOUND, Client, User
 from oauthd.sign_in import LONGEST_NAME
 from oauthd.stores.clients import Clients
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.users import Users
+from oauthd.user_codes import UserCodes
 
 UNKNOWN = "the hint names nobody who could be asked"
 
@@ -47,6 +55,7 @@ class BackchannelAuthentication:
     details: DetailsTypes
     settings: Settings
     limits: Limits
+    codes: UserCodes
 
     async def __call__(self, request: Request) -> Response:
         """Answer an authentication request (section 7.3)."""
@@ -70,7 +79,7 @@ class BackchannelAuthentication:
             ),
         )
         binding = await self.bindings.of(request, client) if client.ciba_mode == ciba.PUSH else UNBOUND
-        user = await self._user(wanted, client)
+        user = await self._let(await self._user(wanted, client), wanted, client)
         await self.requests.spend(stated)
         auth_req_id, record = await self.backchannel.take(client, user, asked, wanted, binding)
         answer: dict[str, Any] = {"auth_req_id": auth_req_id, "expires_in": record.usable_until - record.asked_at}
@@ -99,6 +108,32 @@ class BackchannelAuthentication:
             raise UNKNOWN_USER_ID(UNKNOWN)
         return None
 
+    async def _let(self, user: User | None, wanted: Wanted, client: Client) -> User | None:
+        """The same person where the user code is right (section 7.1.2); None where nobody is told that it is not.
+
+        Who has a user code is not asked by clients that are not registered for it: theirs do not count.
+
+        :raises OAuthError: `missing_user_code`, `invalid_user_code`, `too_many_requests`.
+        """
+        silent = not self.settings.ciba.tells_unknown and wanted.hint == "login_hint"
+        code = wanted.user_code if client.ciba_user_code else ""
+        if not code:
+            if user is None or not user.user_code:
+                return user
+            error = MISSING_USER_CODE("this person is asked by clients alone that send the person's user_code")
+        else:
+            try:
+                if await self.codes.fits(user, client.client_id, code):
+                    return user
+                error = INVALID_USER_CODE("the user_code is wrong")
+            except OAuthError as refused:
+                if refused.kind is not TOO_MANY_REQUESTS:
+                    raise
+                error = refused
+        if silent:
+            return None
+        raise error
+
     def _hinted(self, hint: str, client: Client) -> str:
         """The user that an id token of this client is about (section 7.1; section 14: meant for this client)."""
         if client.subject_type == "pairwise":
@@ -117,5 +152,5 @@ class BackchannelAuthentication:
             "backchannel_authentication_request_signing_alg_values_supported": list(
                 profile.SIGNING if strict else jose.ASYMMETRIC
             ),
-            "backchannel_user_code_parameter_supported": False,
+            "backchannel_user_code_parameter_supported": True,
         }

@@ -335,6 +335,8 @@ def _rows_of_ciba(offered: Offered) -> Iterator[Row]:
         yield Row("backchannel_client_notification_endpoint", "ciba_notification_uri", _https, help_)
         algorithms, help_ = Choice(offered.backchannel_algorithms), "What signs all its authentication requests."
         yield Row("backchannel_authentication_request_signing_alg", "ciba_algorithm", algorithms, help_)
+        help_ = "It asks people for their user codes, and sends them: without it, it reaches only those who have none."
+        yield Row("backchannel_user_code_parameter", "ciba_user_code", Flag(), help_)
 
 
 def _rows_of_logout() -> Iterator[Row]:

@@ -98,6 +98,8 @@ UNMET_AUTHENTICATION_REQUIREMENTS = ErrorKind(
     "unmet_authentication_requirements", 400, "OpenID Connect Core Unmet Authentication Requirements section 1"
 )
 UNKNOWN_USER_ID = ErrorKind("unknown_user_id", 400, "CIBA Core section 13")
+MISSING_USER_CODE = ErrorKind("missing_user_code", 400, "CIBA Core section 13")
+INVALID_USER_CODE = ErrorKind("invalid_user_code", 400, "CIBA Core section 13")
 INVALID_BINDING_MESSAGE = ErrorKind("invalid_binding_message", 400, "CIBA Core section 13")
 UNAUTHENTICATED_CALLER = ErrorKind("invalid_client", 400, "RFC 9701 section 5")
 # Statuses of HTTP itself, spoken in the same form (RFC 9110 section 15.5).

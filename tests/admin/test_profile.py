@@ -57,6 +57,25 @@ class ProfileTests(AdminCase):
         await self.done("GET", PROFILE, bearer=await self.token_of(await self.server.user(), "read_write"))
 
 
+class UserCodeTests(AdminCase):
+    """PUT /api/v1/users/profile/user-code"""
+
+    async def test_user_code(self) -> None:
+        """Who knows the password gives and takes the own code; whoever has a token alone does not."""
+        token = await self.token_of(await self.server.user(), "account")
+        path = f"{PROFILE}/user-code"
+        wrong = {"current_password": "not it at all", "user_code": "246802"}
+        self.refused(await self.call("PUT", path, wrong, bearer=token), "forbidden", 403)
+        self.assertFalse((await self.done("GET", PROFILE, bearer=token))["has_user_code"])
+        await self.wrong("PUT", path, {"user_code": "246802"}, "current_password", bearer=token)
+        for code, has in (("246802", True), (None, False)):
+            body = {"current_password": PASSWORD, "user_code": code}
+            self.assertEqual((await self.call("PUT", path, body, bearer=token)).status, 204)
+            self.assertIs((await self.done("GET", PROFILE, bearer=token))["has_user_code"], has)
+        body = {"current_password": PASSWORD, "user_code": PASSWORD}
+        self.refused(await self.call("PUT", path, body, bearer=token), "conflict", 409)
+
+
 class StrictProfileTests(AdminCase):
     """With the setting off."""
 

@@ -303,6 +303,34 @@ class DeactivationTests(AdminCase):
             self.refused(await self.call(method, f"{USERS}/nobody{path}", body), "not_found", 404)
 
 
+class UserCodeTests(AdminCase):
+    """PUT /api/v1/users/{user_id}/user-code"""
+
+    async def test_user_code(self) -> None:
+        """It is given, taken away, and told of by has_user_code alone; tokens stay."""
+        alice = await self.server.user()
+        token = await self.token_of(alice, "read")
+        path = f"{USERS}/{alice.user_id}"
+        for code, has in (("246802", True), ("another code", True), (None, False)):
+            self.assertEqual((await self.call("PUT", f"{path}/user-code", {"user_code": code})).status, 204)
+            shown = await self.done("GET", path)
+            self.assertIs(shown["has_user_code"], has)
+            self.assertNotIn("user_code", shown)
+        self.assertTrue(await self.server.active(token))
+        self.assertEqual(len(self.server.told("user.user_code_changed")), 3)
+
+    async def test_wrong(self) -> None:
+        """One that is too short or long or no text is 422; the password is 409; neither changes anything."""
+        alice = await self.server.user()
+        path = f"{USERS}/{alice.user_id}/user-code"
+        for value in ("x" * 5, "x" * 65, "", 246802, "24680\n"):
+            await self.wrong("PUT", path, {"user_code": value}, "user_code")
+        await self.wrong("PUT", path, {}, "user_code")
+        self.refused(await self.call("PUT", path, {"user_code": PASSWORD}), "conflict", 409)
+        self.refused(await self.call("PUT", f"{USERS}/nobody/user-code", {"user_code": None}), "not_found", 404)
+        self.assertFalse((await self.done("GET", f"{USERS}/{alice.user_id}"))["has_user_code"])
+
+
 class PasswordTests(AdminCase):
     """PUT /api/v1/users/{user_id}/password"""
 

@@ -277,6 +277,7 @@ class Scene:
         yield api("GET", "/users/<user_id>", 200, READS, user_id=user)
         yield api("PUT", "/users/<user_id>", 200, WRITES, {"email": "bob@example.net"}, user_id=user)
         yield api("PUT", "/users/<user_id>/password", 204, WRITES, {"password": "another one of bob"}, user_id=user)
+        yield api("PUT", "/users/<user_id>/user-code", 204, WRITES, {"user_code": "246802"}, user_id=user)
         yield api("POST", "/users/<user_id>/reactivate", 200, WRITES, user_id=user)
         yield api("GET", "/keys", 200, READS)
         yield api("POST", "/keys/rotate", 200, WRITES, {"announce": 86400})
@@ -290,6 +291,8 @@ class Scene:
         passwords = {"current_password": PASSWORD, "password": "another one of alice"}
         yield Ask("GET", path, 200, READS, path, bearer)
         yield Ask("PUT", path, 200, WRITES, path, {"json_body": {"name": "Alice"}, **bearer})
+        codes = {"current_password": PASSWORD, "user_code": "246802"}
+        yield Ask("PUT", f"{path}/user-code", 204, WRITES, f"{path}/user-code", {"json_body": codes, **bearer})
         yield Ask("PUT", f"{path}/password", 204, WRITES, f"{path}/password", {"json_body": passwords, **bearer})
 
     def _deletions(self) -> Iterator[Ask]:

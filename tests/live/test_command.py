@@ -225,6 +225,11 @@ class UserTests(CommandCase):
         second = self.sign_in("ada", "another passphrase")
         self.assertTrue(self.json("token", "introspect", second)["active"])
 
+        self.oauthd("user", "user-code", "ada", typed="246802\n")
+        self.assertEqual([one["has_user_code"] for one in self.json("user", "list")], [False, True])
+        self.oauthd("user", "user-code", "ada", "--none")
+        self.assertEqual([one["has_user_code"] for one in self.json("user", "list")], [False, False])
+
         self.assertIn("ada", self.json("user", "deactivate", "ada")["done"])
         self.assertEqual(self.json("token", "introspect", second), {"active": False})
         self.assertEqual(self.sign_in("ada", "another passphrase"), "invalid_grant")

@@ -242,6 +242,7 @@ class RequestTests(CibaCase):
         self.assertEqual(document["backchannel_authentication_endpoint"], ISSUER + ASK)
         self.assertIn(CIBA, document["grant_types_supported"])
         self.assertEqual(document["backchannel_token_delivery_modes_supported"], ["poll", "ping", "push"])
+        self.assertIs(document["backchannel_user_code_parameter_supported"], True)
         algorithms = document["backchannel_authentication_request_signing_alg_values_supported"]
         self.assertLessEqual({"PS256", "ES256"}, set(algorithms))
         self.assertNotIn("none", algorithms)
@@ -922,13 +923,14 @@ class RegistrationTests(RegisteringCase):
             "grant_types": [CIBA],
             "backchannel_token_delivery_mode": "poll",
             "backchannel_authentication_request_signing_alg": "ES256",
+            "backchannel_user_code_parameter": True,
             "jwks": HOLDER.jwks,
             "response_types": [],
         }
         told = await self.registered(body)
         self.assertEqual({name: told[name] for name in body}, body)
         record = await self.record(told)
-        self.assertEqual((record.ciba_mode, record.ciba_algorithm), ("poll", "ES256"))
+        self.assertEqual((record.ciba_mode, record.ciba_algorithm, record.ciba_user_code), ("poll", "ES256", True))
         await self.server.user()
         form = {"scope": "openid", "login_hint": "alice"}
         answer = await self.server.post(ASK, form, basic=(told["client_id"], told["client_secret"]))
@@ -940,6 +942,7 @@ class RegistrationTests(RegisteringCase):
             {},
             {"backchannel_token_delivery_mode": "pull"},
             {"backchannel_token_delivery_mode": ["poll"]},
+            {"backchannel_token_delivery_mode": "poll", "backchannel_user_code_parameter": "true"},
             {"backchannel_token_delivery_mode": "poll", "token_endpoint_auth_method": "none"},
             {"backchannel_token_delivery_mode": "poll", "backchannel_authentication_request_signing_alg": "HS256"},
             {"backchannel_token_delivery_mode": "poll", "backchannel_authentication_request_signing_alg": "none"},
@@ -956,6 +959,125 @@ class UsualRegistrationTests(RegisteringCase):
         """Clients that register themselves have this grant type only where the operator says so."""
         body = {"grant_types": [CIBA], "backchannel_token_delivery_mode": "poll", "response_types": []}
         self.refused(await self.register(body), "invalid_client_metadata")
+
+
+class UserCodeTests(CibaCase):
+    """Section 7.1.2: who has a user code is asked by clients alone that know it."""
+
+    code = "2468-\u00e9"
+    sections = {"users": CHEAP, "ciba": CibaSettings(user_code_tries=2, client_requests=100, user_requests=100)}
+
+    async def prepare(self) -> None:
+        """Alice has one, and the client is registered to send it."""
+        await super().prepare()
+        await self.change(ciba_user_code=True)
+        await self.give(self.code)
+
+    async def give(self, code: str) -> None:
+        """Give Alice a user code."""
+        hashed = await self.server.application.passwords.hash(code)
+        await self.server.application.users.update(self.alice.user_id, lambda user: replace(user, user_code=hashed))
+
+    async def test_right(self) -> None:
+        """With the right code she is asked, by either hint; and how often it was right does not count."""
+        for _ in range(12):
+            await self.begun(user_code=self.code)
+        await self.change(grant_types=(CIBA, "authorization_code", "refresh_token"))
+        hint = (await self.server.signed_in(self.app, self.alice))["id_token"]
+        await self.begun(login_hint=None, id_token_hint=hint, user_code=self.code)
+        answer = await self.asked(login_hint=None, id_token_hint=hint)
+        self.refused_plainly(answer, "missing_user_code")
+
+    async def test_section_13_missing_and_wrong(self) -> None:
+        """Section 13: without it, missing_user_code; with another, invalid_user_code; nothing waits then."""
+        self.refused_plainly(await self.asked(), "missing_user_code")
+        self.refused_plainly(await self.asked(user_code=""), "missing_user_code")
+        self.refused_plainly(await self.asked(user_code=f"{self.code}x"), "invalid_user_code")
+        self.refused_plainly(await self.asked(user_code="x" * 257), "invalid_request")
+        _, page = await self.signed_in()
+        self.assertEqual(addresses(page), [])
+
+    async def test_section_4_clients_without_the_parameter(self) -> None:
+        """Section 4: a client that is not registered for it asks only who has none, whatever it sends."""
+        await self.change(ciba_user_code=False)
+        self.refused_plainly(await self.asked(user_code=self.code), "missing_user_code")
+        await self.server.user("bob")
+        await self.begun(login_hint="bob", user_code="anything")
+
+    async def test_who_has_none(self) -> None:
+        """Who has no code is asked with any, or none."""
+        await self.server.user("bob")
+        for code in (None, "anything"):
+            await self.begun(login_hint="bob", user_code=code)
+
+    async def test_guessing(self) -> None:
+        """After some wrong ones none is looked at for an hour, not even the right one; others are not kept out."""
+        for _ in range(2):
+            self.refused_plainly(await self.asked(user_code="wrong"), "invalid_user_code")
+        answer = await self.asked(user_code=self.code)
+        self.refused_plainly(answer, "too_many_requests", 429)
+        self.assertEqual(answer.header("retry-after"), "3600")
+        other = await self.server.client("other", grant_types=(CIBA,), ciba_mode="poll", ciba_user_code=True)
+        await self.begun(other, user_code=self.code)
+        self.server.clock.advance(3600)
+        await self.begun(user_code=self.code)
+
+    async def test_guessing_by_many(self) -> None:
+        """All clients together have four times as many tries."""
+        for number in range(4):
+            name = f"app{number}"
+            app = await self.server.client(name, grant_types=(CIBA,), ciba_mode="poll", ciba_user_code=True)
+            for _ in range(2):
+                self.refused_plainly(await self.asked(app, user_code="wrong"), "invalid_user_code")
+        self.refused_plainly(await self.asked(user_code=self.code), "too_many_requests", 429)
+
+    async def test_guessing_at_once(self) -> None:
+        """Guesses at once share one count."""
+        answers = await together(self.asked(user_code="wrong") for _ in range(6))
+        self.assertEqual(sum(answer.error == "invalid_user_code" for answer in answers), 2)
+
+    async def test_at_rest(self) -> None:
+        """It lies in the store as passwords do, and shows nowhere."""
+        await self.begun(user_code=self.code)
+        held = b"".join((await self.server.dump()).values())
+        self.assertNotIn(self.code.encode(), held)
+        self.assertNotIn(self.code, repr(self.server.events))
+
+
+class SilentUserCodeTests(UserCodeTests):
+    """With `ciba.tells_unknown` off nobody is told that a code is wrong: so nobody learns who has an account."""
+
+    sections = {
+        "users": CHEAP,
+        "ciba": CibaSettings(user_code_tries=2, client_requests=100, user_requests=100, tells_unknown=False),
+    }
+
+    def refused_plainly(self, answer: Answer, error: str, status: int = 400) -> None:
+        """What is refused elsewhere because of a login_hint is taken here, and never answered."""
+        if "auth_req_id" not in answer.json():
+            return super().refused_plainly(answer, error, status)
+        self.assertIn(error, ("missing_user_code", "invalid_user_code", "too_many_requests"))
+        return None
+
+    async def test_guessing(self) -> None:
+        """The right code does not count either where too many wrong ones were sent: she sees nothing of any."""
+        for code in ("wrong", "wrong", self.code):
+            self.assertEqual((await self.asked(user_code=code)).status, 200)
+        self.assertEqual(addresses((await self.signed_in())[1]), [])
+        self.server.clock.advance(3600)
+        await self.begun(user_code=self.code)
+        self.assertEqual(len(addresses((await self.signed_in())[1])), 1)
+
+    async def test_guessing_at_once(self) -> None:
+        """All are taken."""
+        answers = await together(self.asked(user_code="wrong") for _ in range(6))
+        self.assertEqual({answer.status for answer in answers}, {200})
+
+    async def test_names_that_nobody_has(self) -> None:
+        """The same answers, whoever is named and whatever code is sent."""
+        for code in (None, "wrong", self.code):
+            told = [set(ok(await self.asked(login_hint=hint, user_code=code))) for hint in ("alice", "nobody")]
+            self.assertEqual(told[0], told[1])
 
 
 class SilentTests(CibaCase):

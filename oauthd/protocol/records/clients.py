@@ -91,6 +91,7 @@ class Client(Record, frozen=True):
     :ivar ciba_mode: `backchannel_token_delivery_mode` (CIBA Core section 4): poll, ping, push; "" for none.
     :ivar ciba_notification_uri: `backchannel_client_notification_endpoint`.
     :ivar ciba_algorithm: `backchannel_authentication_request_signing_alg`; "" for unsigned or any.
+    :ivar ciba_user_code: `backchannel_user_code_parameter`: it asks people for their user codes.
     :ivar described: what it is stands in a document, whose address is its id (Client ID Metadata Documents).
     :ivar unused_until: when a client that registered itself ends, if it is not used; None for never.
     """
@@ -173,6 +174,7 @@ class Client(Record, frozen=True):
     ciba_mode: str = field(name="cm", default="")
     ciba_notification_uri: str = field(name="cn", default="")
     ciba_algorithm: str = field(name="ca2", default="")
+    ciba_user_code: bool = field(name="cc", default=False)
     described: bool = field(name="dd", default=False)
     access_algorithm: str = field(name="ag", default="")
     unused_until: int | None = field(name="uu", default=None)

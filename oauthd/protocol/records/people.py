@@ -14,18 +14,21 @@ class User(Record, frozen=True):
 
     :ivar username: as entered; `Username` records map its canonical form to the user.
     :ivar password: Argon2id hash in PHC form, "" for none.
+    :ivar user_code: the same of what the person lets clients be told that may ask for the person (CIBA Core section
+        7.1.2), "" for none.
     :ivar roles: free words; `admin` makes an administrator.
     :ivar claims: standard claims by their OpenID Connect names (Core section 5.1).
     :ivar vouched_after: what others have vouched for until then counts for nothing; 0 where all of it does.
     """
 
-    secret = ("password",)
+    secret = ("password", "user_code")
 
     user_id: str = field(name="i")
     username: str = field(name="n")
     created_at: int = field(name="ca")
     updated_at: int = field(name="ua")
     password: str = field(name="p", default="")
+    user_code: str = field(name="uc", default="")
     roles: tuple[str, ...] = field(name="r", default=())
     claims: dict[str, Any] = field(name="c", default_factory=dict)
     is_active: bool = field(name="a", default=True)
