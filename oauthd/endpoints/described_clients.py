@@ -234,7 +234,10 @@ class DescribedClients:
         return self._inside(client_id) or self.registration.uncalled(client_id)
 
     def _inside(self, uri: str) -> str:
-        """Why nobody is called there, whom an operator has opened for clients of his own and strangers name."""
+        """Why nobody is called there, whom an operator has opened for clients of his own and strangers name.
+
+        Revision 02 section 8.6: what a document names is not fetched from inner networks either.
+        """
         host = urlsplit(uri).hostname or ""
         if host not in self.registration.fetching.open_hosts:
             return ""

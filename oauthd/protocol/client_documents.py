@@ -1,7 +1,9 @@
 """Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document): clients whose id is where they stand.
 
-Section numbers are those of revision 01, which was read. Revision 02 has its rules at other numbers (4.1 is its 4, 4.3
-and 4.4 are 5.1 and 5.2, 5 is 6, 6 is 8) and adds that a document holds no private key.
+Section numbers are those of revision 01, which was read in full. Revision 02 was compared by extracts of all that it
+demands. It has the same rules at other numbers (4.1 is its 4, 4.3 and 4.4 are 5.1 and 5.2, 5 is 6, 6 is 8) and two
+more: no private key stands in a document (4.1), and nothing that a document names is fetched from special addresses
+(8.6), unless an operator has opened the host and listed it.
 
 Here is which ids there may be (section 3, Client Identifier), which hosts an operator lets in, and what of a document
 is asked of registration. How it is fetched and remembered is in `oauthd.endpoints.described_clients`.
