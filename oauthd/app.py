@@ -45,6 +45,7 @@ from oauthd.pages.browser import Browser
 from oauthd.pages.ciba import CibaPage
 from oauthd.pages.consent import ConsentPage
 from oauthd.pages.device import DevicePage
+from oauthd.pages.error import ErrorPage
 from oauthd.pages.form_post import FormPost
 from oauthd.pages.frontchannel_logout import FrontChannelLogout
 from oauthd.pages.home import Home
@@ -417,7 +418,7 @@ class Application(Parts):
             ),
             "end_session": EndSession(
                 self.clients, self.sessions, self.interactions, self.hints, self.subjects, self.sign_out,
-                self.front_channel, self.session_cookie,
+                self.front_channel, ErrorPage(self.pages), self.session_cookie,
             ),
         }
 

@@ -2,7 +2,7 @@
 
 A valid `id_token_hint` of the person who is signed in, and of this session, signs out at once; anything else asks
 first, since a GET may come from anywhere. The browser is sent on only to an address that the client registered for this
-(section 3).
+(section 3). What is wrong with a request is told on a page, from which whoever wanted to leave still can (section 4).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from attrs import frozen
 from oauthd.proofs.id_token_hint import IdTokenHint
 from oauthd.protocol import logout
 from oauthd.protocol.cookies import Cookie
-from oauthd.protocol.errors import INVALID_REQUEST
+from oauthd.protocol.errors import INVALID_REQUEST, OAuthError
 from oauthd.protocol.messages import Parameters, Request, Response, see_other
 from oauthd.protocol.records import Client, Session
 from oauthd.protocol.redirects import RedirectUri
@@ -32,6 +32,7 @@ class EndSession:
     """Ends a browser session for a client that asks for it.
 
     :ivar page: signs out in frames of these addresses, and leads to that one then.
+    :ivar refused: the page of an error, from status, code and description, and where a person signs out.
     """
 
     clients: Clients
@@ -41,6 +42,7 @@ class EndSession:
     subjects: Subjects
     sign_out: SignOut
     page: Callable[[Sequence[str], str], Response]
+    refused: Callable[[int, str, str, str], Response]
     session_cookie: Cookie
 
     async def __call__(self, request: Request) -> Response:
@@ -48,10 +50,13 @@ class EndSession:
         if request.method == "POST":
             return self._again(request)
         parameters = request.query
-        parameters.refuse_repeats()
-        hint = await self._hint(parameters)
-        client = await self._client(parameters, hint)
-        target = self._target(parameters, client)
+        try:
+            parameters.refuse_repeats()
+            hint = await self._hint(parameters)
+            client = await self._client(parameters, hint)
+            target = self._target(parameters, client)
+        except OAuthError as error:
+            return self.refused(error.kind.status, error.kind.code, error.description, "/logout")
         value = self.session_cookie.read(request)
         session = await self.sessions.find(value)
         if session is not None and not (client and hint and self._means(hint, client, session)):

@@ -27,8 +27,11 @@ class ErrorPage:
 
     pages: Pages
 
-    def __call__(self, status: int, code: str, description: str) -> Response:
-        """The page for an error."""
+    def __call__(self, status: int, code: str, description: str, leave: str = "") -> Response:
+        """The page for an error.
+
+        :param leave: where a person signs out who came for that.
+        """
         happened, separated, todo = description.partition("; ")
         told: dict[str, str | None]
         if separated and status not in SENTENCES:
@@ -36,7 +39,8 @@ class ErrorPage:
         else:
             message, advice = SENTENCES.get(status, REFUSED)
             told = {"message": message, "advice": advice, "description": description}
-        return Response(status, page_headers(), self.pages.render("error", error=code, reference=None, **told))
+        body = self.pages.render("error", error=code, reference=None, leave=leave, **told)
+        return Response(status, page_headers(), body)
 
 
 def _sentence(words: str) -> str:

@@ -23,7 +23,8 @@ signed_out       nothing
 signing_out      frames (their addresses), target (where it leads), destination (or None), seconds, script
 form_post        action, fields (mapping of names to values for hidden fields), destination, script
 error            message (a plain sentence), advice (what the person can do, or None), error (its code or None),
-                 description (or None), reference (to find it in the log, or None)
+                 description (or None), reference (to find it in the log, or None),
+                 leave (where to sign out, or "")
 home             person (or None), issuer
 ================ ================================================================================================
 

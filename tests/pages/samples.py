@@ -335,6 +335,18 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "error": "invalid_request",
             "description": "redirect_uri is not registered for this client",
             "reference": "01JD4W7M2Q",
+            "leave": "",
+        },
+    ),
+    "error_at_logout": (
+        "error",
+        {
+            "message": "This request cannot be carried out.",
+            "advice": "Go back to the application and start again.",
+            "error": "invalid_request",
+            "description": "post_logout_redirect_uri is not registered for the client that asks",
+            "reference": None,
+            "leave": "/logout",
         },
     ),
     "error_plain": (
@@ -345,6 +357,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "error": None,
             "description": None,
             "reference": None,
+            "leave": "",
         },
     ),
     "home": ("home", {"person": None, "issuer": "https://login.example"}),

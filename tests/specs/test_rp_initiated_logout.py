@@ -134,6 +134,15 @@ class LogoutTests(ServerCase):
             self.refused_page(await self.ask(id_token_hint=hint))
         self.assertTrue(await self.signed_in())
 
+    async def test_section_4_the_way_out(self) -> None:
+        """Section 4: who wanted to leave and meets an error can still leave, and is sent nowhere then."""
+        answer = await self.ask(id_token_hint="rubbish", post_logout_redirect_uri=AFTER)
+        self.refused_page(answer)
+        self.assertIn(b'href="/logout"', answer.body)
+        left = await self.browser.submit(await self.browser.open("/logout"), "yes")
+        self.assertEqual((left.status, left.location), (200, ""))
+        self.assertFalse(await self.signed_in())
+
     async def test_repeated(self) -> None:
         """A repeated parameter is refused."""
         pairs = [("client_id", "app"), ("state", "a"), ("state", "b")]
