@@ -4,6 +4,8 @@ identity provider ends all that a user has, sessions and offline grants included
 The draft leaves authentication open and wants it narrow: an access token whose scope is for this alone. Users are named
 by id (`opaque`, or `iss_sub` with our issuer) or, where usernames are email addresses, by `email` (RFC 9493 section
 3.2). A pairwise subject names nobody here. Refused with 404 while the setting for it is off.
+
+Section numbers are those of revision 06; read was its source as it stood after revision 05 was published.
 """
 
 from __future__ import annotations
