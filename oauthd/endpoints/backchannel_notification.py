@@ -19,7 +19,7 @@ from oauthd.endpoints.token_answer import TokenAnswers
 from oauthd.grants.interface import MINTED_LATER, Redemption
 from oauthd.protocol import opaque
 from oauthd.protocol.ciba import PING, PUSH, check_mode
-from oauthd.protocol.errors import ACCESS_DENIED, TEMPORARILY_UNAVAILABLE, OAuthError
+from oauthd.protocol.errors import ACCESS_DENIED, TEMPORARILY_UNAVAILABLE, TRANSACTION_FAILED, OAuthError
 from oauthd.protocol.grant_types import CIBA
 from oauthd.protocol.json_text import text
 from oauthd.protocol.records import Client, Grant, Spent
@@ -33,6 +33,12 @@ MEDIA_TYPE = "application/json"
 def _post(client: Client, token: str, body: bytes) -> Post:
     """Section 9: to the registered endpoint, with the token that the client has given for it."""
     return Post(client.ciba_notification_uri, body, MEDIA_TYPE, {"Authorization": f"Bearer {token}"})
+
+
+def _refusal(client: Client, token: str, auth_req_id: str, error: OAuthError) -> Post:
+    """Section 12."""
+    told = {"auth_req_id": auth_req_id, "error": error.kind.code, "error_description": error.description}
+    return _post(client, token, text(told).encode())
 
 
 @frozen
@@ -74,10 +80,11 @@ class Push:
             return None
         auth_req_id, token = self.backchannel.opened(found.record)
         if found.record.status == "denied":
-            told = {"error": ACCESS_DENIED.code, "error_description": "the person denied the request"}
-            return _post(client, token, text({"auth_req_id": auth_req_id, **told}).encode())
+            return _refusal(client, token, auth_req_id, ACCESS_DENIED("the person denied the request"))
         body = await self._answer(client, found, auth_req_id)
-        return None if body is None else _post(client, token, body)
+        if body is None:
+            return _refusal(client, token, auth_req_id, TRANSACTION_FAILED("the authorization has been withdrawn"))
+        return _post(client, token, body)
 
     def _may_still(self, client: Client) -> bool:
         """May tokens be pushed to this client, which may have changed since it asked?"""

@@ -98,6 +98,7 @@ UNMET_AUTHENTICATION_REQUIREMENTS = ErrorKind(
     "unmet_authentication_requirements", 400, "OpenID Connect Core Unmet Authentication Requirements section 1"
 )
 UNKNOWN_USER_ID = ErrorKind("unknown_user_id", 400, "CIBA Core section 13")
+TRANSACTION_FAILED = ErrorKind("transaction_failed", 400, "CIBA Core section 12")
 MISSING_USER_CODE = ErrorKind("missing_user_code", 400, "CIBA Core section 13")
 INVALID_USER_CODE = ErrorKind("invalid_user_code", 400, "CIBA Core section 13")
 INVALID_BINDING_MESSAGE = ErrorKind("invalid_binding_message", 400, "CIBA Core section 13")

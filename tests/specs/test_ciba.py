@@ -874,10 +874,14 @@ class PushTests(ToldCase):
             self.assertTrue(await self.server.active(json.loads(heard[0].body)["access_token"]))
 
     async def test_taken_back(self) -> None:
-        """What was taken back since the approval is not pushed."""
-        await self.begun()
+        """Section 12: what was taken back since the approval is not pushed; the client hears that it has failed."""
+        auth_req_id = await self.begun()
         await self.decide()
         await self.server.store.raise_generation(f"user:{self.alice.user_id}")
+        (heard,) = await self.deliver()
+        told = json.loads(heard.body)
+        self.assertEqual((told["auth_req_id"], told["error"]), (auth_req_id, "transaction_failed"))
+        self.assertEqual(set(told), {"auth_req_id", "error", "error_description"})
         self.assertEqual(await self.deliver(), [])
 
     async def test_a_client_that_changed(self) -> None:
