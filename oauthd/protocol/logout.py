@@ -33,9 +33,12 @@ def sid(session: str, client_id: str) -> str:
 
 
 def is_of_session(hint: object, session: Session, client: Client) -> bool:
-    """May a hint with this `sid` mean this session? One without any may, as may any where the session has no name."""
+    """May a hint with this `sid` mean this session? Any may where the session has no name, being from an older program.
+
+    One without any does not: it is of a device or a password, and of no browser (RP-Initiated Logout section 2).
+    """
     known = sid(session.sid, client.client_id)
-    return hint is None or not known or (isinstance(hint, str) and hmac.compare_digest(hint.encode(), known.encode()))
+    return not known or (isinstance(hint, str) and hmac.compare_digest(hint.encode(), known.encode()))
 
 
 def claims(

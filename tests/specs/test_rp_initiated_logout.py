@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tests.server import REDIRECT, Browser, ServerCase, form_of, ok
+from tests.server import GRANTS, REDIRECT, Browser, ServerCase, form_of, ok
 from tests.wire import Answer
 
 AFTER = "https://app.example/after"
@@ -86,6 +86,14 @@ class LogoutTests(ServerCase):
     async def test_section_2_endless_post(self) -> None:
         """A POST that is too long to be asked again as a GET is refused: it must not look like a sign-out."""
         self.refused_page(await self.server.post("/oauth2/logout", {"state": "x" * 20000}))
+        self.assertTrue(await self.signed_in())
+
+    async def test_section_2_of_no_session(self) -> None:
+        """Section 2: an id token of no browser's sign-in, but of a password, belongs to none: the person is asked."""
+        script = await self.server.client("script", grant_types=(*GRANTS, "password"))
+        said = {"username": self.alice.username, "password": self.alice.password, "scope": "openid"}
+        hint = ok(await self.server.token(script, "password", **said))["id_token"]
+        self.asks(await self.ask(id_token_hint=hint))
         self.assertTrue(await self.signed_in())
 
     async def test_section_2_another_person(self) -> None:
