@@ -50,11 +50,13 @@ def administration(parts: Parts, offered: Offered, revoke: Revoke) -> Mapping[st
         ClientsResource(
             clients=clients, scopes=scopes, tokens=tokens, events=events, members=members, issuer=issuer
         ),
-        UsersResource(users, tokens, parts.passwords, events, rule),
-        ProfileResource(users, tokens, parts.passwords, events, rule, parts.sign_in.knows_password),
+        UsersResource(users, tokens, parts.sign_out, parts.passwords, events, rule),
+        ProfileResource(users, parts.sign_out, parts.passwords, events, rule, parts.sign_in.knows_password),
         SessionsResource(parts.sessions, parts.sign_out, users, events),
         ScopesResource(scopes, events),
-        TokensResource(tokens, parts.resources, clients, users, events, access, revoke.end, revoke),
+        TokensResource(
+            tokens, parts.sign_out, parts.resources, clients, users, events, access, revoke.end, revoke
+        ),
         KeysResource(parts.keys, clients, events),
         InitialAccessResource(parts.initial_access, scopes, events, offered),
         BackchannelResource(parts.backchannel, users, world.clock),

@@ -137,7 +137,7 @@ class Application(Parts):
             "introspect_batch": IntrospectBatch(introspect, settings.introspection.batch_body),
             "revoke": self.revoke,
             "global_token_revocation": GlobalTokenRevocation(
-                settings.users.global_revocation, self.bearer, self.tokens, self.users, events, issuer
+                settings.users.global_revocation, self.bearer, self.sign_out, self.users, events, issuer
             ),
             "device_authorization": self._device_authorization(world),
             "userinfo": Userinfo(
@@ -425,14 +425,15 @@ class Application(Parts):
     def _pages(self, world: World) -> dict[str, Endpoint]:
         settings, events, authorize = world.settings, world.events, _advertised("authorize")
         browser = Browser(
-            self.pages, self.users, self.sessions, self.interactions, self.session_cookie, world.issuer
-        )
+            self.pages, self.users, self.sessions, self.interactions, self.session_cookie, world.issuer, self.sign_out,
+            self.front_channel,
+        )  # fmt: skip
         known_cookie = Cookie.named("oauthd_known", self.secure)
         named = settings.userinfo.identity_with_openid
         return {
             "home": Home(browser, world.issuer),
             "login": Login(
-                browser, self.described.shown, self.sign_in, authorize, known_cookie, world.clock, self.sign_out
+                browser, self.described.shown, self.sign_in, authorize, known_cookie, world.clock
             ),
             "consent": ConsentPage(
                 browser, self.described.find, self.described.keep, self.scopes, self.consents, self.details, events,
@@ -450,7 +451,7 @@ class Application(Parts):
                 clock=world.clock,
             ),
             "requests": CibaPage(browser, self.backchannel, self.scopes, settings, world.clock),
-            "logout": LogoutPage(browser, self.clients, self.sign_out, self.front_channel),
+            "logout": LogoutPage(browser, self.clients),
             "static": Static(self.pages),
         }
 

@@ -163,7 +163,6 @@ class Parts:
         self.grants = self._grants(world)
         self.deliveries = self._deliveries(world)
         self.sign_out = SignOut(world.store, self.sessions, self.clients, self.outbox, world.events, world.issuer)
-        world.events.observers.append(self.sign_out.heard)
 
     def _make_keys(self, world: World) -> None:
         """Keys, and what only they vouch for."""

@@ -5,44 +5,40 @@ written down before the session ends, and nobody waits until it is sent. Front-C
 told by the browser are named to whoever shows the page. Clients that asked for it lose their tokens (Back-Channel
 Logout section 2.7), but for those that were given for use without the person, by the scope `offline_access`.
 
-A changed password, a deactivation and a revocation of all that a user has end sessions of browsers that are not here:
-these sign out by the back channel alone.
+A changed password, a deactivation, a role that is taken away and a revocation of all that a user has end sessions of
+browsers that are not here: these sign out by the back channel alone. Whoever ends them waits until it is written down
+who is to be told, and asks again where that failed: what is still to be told of stands there until it has been.
 """
 
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
 from attrs import frozen
-from twisted.internet.defer import ensureDeferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from oauthd.config import Settings
 from oauthd.deliveries import Post
-from oauthd.events import Event, Events
+from oauthd.events import Events
 from oauthd.keys import Keys
 from oauthd.nested_jwt import NestedJwts
 from oauthd.protocol import logout, opaque, profile
 from oauthd.protocol.records import Client, Session
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
-from oauthd.stores.interface import IStore, Ref, StoreUnavailable
+from oauthd.stores.interface import IStore, Ref
 from oauthd.stores.outbox import Note, Outbox
 from oauthd.stores.sessions import Sessions
 from oauthd.subjects import Subjects
 
 SORT = "logout"
-ENDED = frozenset({"user.deactivated", "user.password_changed", "revoked.user"})
-"""Events that have ended all sessions of a user."""
 FORM = "application/x-www-form-urlencoded"
 PAGE = 200  # sessions or grants that are looked at in one step
-
-log = Logger()
 
 
 @frozen
@@ -102,8 +98,7 @@ class SignOut:
         :return: the addresses that the browser is to show in frames.
         """
         session = await self.sessions.find(value)
-        if session is None:
-            await self.sessions.end(value)
+        if session is None:  # one that has died with its user's generation stays until its clients are told of that
             return ()
         known = await self._over(kinds.SESSION.at(kinds.digest(value)), session)
         self.events.tell("sign_out", user_id=session.user_id, client_id=client_id)
@@ -130,25 +125,33 @@ class SignOut:
         await self._end_grants(session, every)
         return known
 
-    def heard(self, event: Event) -> None:
-        """Something happened: an observer of `Events`."""
-        user_id = event.facts.get("user_id")
-        if event.name in ENDED and isinstance(user_id, str):
-            ensureDeferred(self.of_user(user_id)).addErrback(_untold)
+    async def everywhere(self, user_id: str) -> None:
+        """End every session and token of a user, and tell the clients.
+
+        :raises StoreUnavailable: when it is not known whether all of it was done; to be done again then.
+        """
+        # Told of first: who asks by a token that is dead afterwards could not ask again.
+        await self._sessions_of(user_id, None)
+        await self.store.raise_generation(f"user:{user_id}")
+        await self.of_user(user_id)  # sessions that began meanwhile
 
     async def of_user(self, user_id: str) -> None:
-        """Tell the clients of all sessions of a user that its generation has ended."""
+        """Tell the clients of the sessions that have died with a user's generation; not of those that began since."""
         today = (await self.store.generations("", user_id)).user
+        await self._sessions_of(user_id, sys.maxsize if today is None else today)
+
+    async def _sessions_of(self, user_id: str, today: int | None) -> None:
+        """Tell of sessions, and forget them; their grants are for whoever raises the generation, and end with it.
+
+        :param today: the generation in force, of which the sessions go on; None for those of every generation.
+        """
         cursor: str | None = None
         while True:
             page = await self.store.scan(kinds.sessions_of_user(user_id), cursor, PAGE)
-            # Not of those that began since.
-            dead = [one for one in page.items if today is None or one.record.user_generation < today]
-            for stored in dead:
-                session: Session = stored.record
-                await self.outbox.add(*_notes(session, await self._clients(session)))
-                await self._end_grants(session)
-            await self.store.forget(*(stored.ref for stored in dead))
+            ended = [one for one in page.items if today is None or one.record.user_generation < today]
+            notes = [_notes(one.record, await self._clients(one.record)) for one in ended]
+            await self.outbox.add(*chain(*notes))  # before they are gone, for whoever asks again after a failure
+            await self.store.forget(*(one.ref for one in ended))
             cursor = page.cursor
             if cursor is None:
                 return
@@ -172,13 +175,6 @@ class SignOut:
             cursor = page.cursor
             if cursor is None:
                 return
-
-
-def _untold(failure: Failure) -> None:
-    if failure.check(StoreUnavailable):
-        log.warn("clients were not told that sessions have ended: the store is away")
-    else:
-        log.failure("clients were not told that sessions have ended", failure)
 
 
 def _notes(session: Session, known: Iterable[Client]) -> Sequence[Note]:

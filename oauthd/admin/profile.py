@@ -22,7 +22,7 @@ from oauthd.protocol.errors import FORBIDDEN
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import User
 from oauthd.protocol.schemas import Member, Members, Text
-from oauthd.stores.tokens import Tokens
+from oauthd.sign_out import SignOut
 from oauthd.stores.users import Users
 
 KnowsPassword = Callable[[User, str, str], Awaitable[bool]]
@@ -34,7 +34,7 @@ class ProfileResource:
     """The caller's own user."""
 
     users: Users
-    tokens: Tokens
+    sign_out: SignOut
     passwords: Passwords
     events: Events
     password_rule: PasswordRule
@@ -93,7 +93,7 @@ class ProfileResource:
     async def password(self, call: Call) -> Response:
         """Replace the caller's password."""
         user = await self._known(call)
-        await replace_password(self.users, self.tokens, self.passwords, user, call.body["password"])
+        await replace_password(self.users, self.sign_out, self.passwords, user, call.body["password"])
         self.events.tell("user.password_changed", user_id=user.user_id, **call.caller.facts)
         return NO_CONTENT
 

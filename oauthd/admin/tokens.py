@@ -27,6 +27,7 @@ from oauthd.protocol.client_metadata import LONGEST_URI, RESOURCE
 from oauthd.protocol.errors import INVALID_CLIENT, NOT_FOUND
 from oauthd.protocol.messages import NO_STORE, Parameters, Request, Response, json_response
 from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Nullable, Text, Whole
+from oauthd.sign_out import SignOut
 from oauthd.stores.clients import LONGEST_ID, Clients
 from oauthd.stores.resources import ResourceGenerations
 from oauthd.stores.tokens import Listed, Tokens
@@ -124,6 +125,7 @@ class TokensResource:
     """
 
     tokens: Tokens
+    sign_out: SignOut
     resources: ResourceGenerations
     clients: Clients
     users: Users
@@ -264,7 +266,7 @@ class TokensResource:
         if await self.users.find(user_id) is None:
             raise NOT_FOUND("there is no such user")
         await self.users.end_vouchers(user_id)
-        await self.tokens.end_all_of_user(user_id)
+        await self.sign_out.everywhere(user_id)
         self.events.tell("revoked.user", user_id=user_id, **by)
 
     async def _revoke_grant(self, grant_id: str, by: Facts) -> None:

@@ -26,6 +26,7 @@ from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import User
 from oauthd.protocol.schemas import Flag, Listing, Member, Members, Nullable, Text, Whole
+from oauthd.sign_out import SignOut
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users, is_administrator
 
@@ -92,6 +93,7 @@ class UsersResource:
 
     users: Users
     tokens: Tokens
+    sign_out: SignOut
     passwords: Passwords
     events: Events
     password_rule: PasswordRule
@@ -198,6 +200,8 @@ class UsersResource:
         user = await self.users.update(user_id, change)
         if ends:
             await self.tokens.end_all_of_user(user_id)  # after the record: nothing issued in between survives
+        if ends or "roles" in body:  # should the last try have failed before they were told
+            await self.sign_out.of_user(user_id)
         what = "user.updated" if user.is_active else "user.deactivated"
         self.events.tell(what, user_id=user_id, **call.caller.facts)
         return json_response(shown(user))
@@ -216,6 +220,7 @@ class UsersResource:
     async def deactivate(self, call: Call) -> Response:
         """End all that the user has, and keep the user; once more if the last try was cut off in the middle."""
         user = await self.users.deactivate((await self._user(call)).user_id)
+        await self.sign_out.of_user(user.user_id)
         self.events.tell("user.deactivated", user_id=user.user_id, **call.caller.facts)
         return NO_CONTENT
 
@@ -248,7 +253,7 @@ class UsersResource:
     async def password(self, call: Call) -> Response:
         """Replace the password."""
         user = await self._active(call)
-        await replace_password(self.users, self.tokens, self.passwords, user, call.body["password"])
+        await replace_password(self.users, self.sign_out, self.passwords, user, call.body["password"])
         self.events.tell("user.password_changed", user_id=user.user_id, **call.caller.facts)
         return NO_CONTENT
 
@@ -283,15 +288,15 @@ class UsersResource:
         return user
 
 
-async def replace_password(users: Users, tokens: Tokens, passwords: Passwords, user: User, password: str) -> None:
+async def replace_password(users: Users, sign_out: SignOut, passwords: Passwords, user: User, password: str) -> None:
     """Give a user another password; every token and session ends.
 
     They end before the change too: if the second time is lost, what a thief of the former password had is dead.
     """
     hashed = await passwords.hash(password)
-    await tokens.end_all_of_user(user.user_id)
+    await sign_out.everywhere(user.user_id)
     await users.update(user.user_id, lambda user: replace(user, password=hashed))
-    await tokens.end_all_of_user(user.user_id)
+    await sign_out.everywhere(user.user_id)
 
 
 async def replace_user_code(users: Users, passwords: Passwords, user: User, code: str | None) -> None:

@@ -21,7 +21,7 @@ from oauthd.protocol.errors import INVALID_REQUEST, NOT_FOUND
 from oauthd.protocol.json_body import read_json
 from oauthd.protocol.messages import NO_STORE, Request, Response
 from oauthd.protocol.records import User
-from oauthd.stores.tokens import Tokens
+from oauthd.sign_out import SignOut
 from oauthd.stores.users import Users
 
 SCOPE: Final = "global_token_revocation"
@@ -38,7 +38,7 @@ class GlobalTokenRevocation:
 
     on: bool
     bearer: Bearer
-    tokens: Tokens
+    sign_out: SignOut
     users: Users
     events: Events
     issuer: str
@@ -52,7 +52,7 @@ class GlobalTokenRevocation:
         if user is None:
             raise NOT_FOUND("there is no such user")
         await self.users.end_vouchers(user.user_id)  # section 3.3: nor does a trusted issuer's older word bring it back
-        await self.tokens.end_all_of_user(user.user_id)
+        await self.sign_out.everywhere(user.user_id)
         by = {"by_client": token.client_id, "by_user": token.user_id or None}
         self.events.tell("revoked.user", user_id=user.user_id, **by)
         return Response(204, NO_STORE)

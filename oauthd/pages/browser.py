@@ -12,11 +12,13 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from oauthd.pages.client_links import client_links
+from oauthd.pages.frontchannel_logout import FrontChannelLogout
 from oauthd.pages.rendering import Pages, page_headers
 from oauthd.protocol.cookies import Cookie
 from oauthd.protocol.errors import INVALID_REQUEST
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.protocol.records import Client, Interaction, Session, User
+from oauthd.sign_out import SignOut
 from oauthd.stores.interface import Stored
 from oauthd.stores.sessions import ANSWERED, UNDER_WAY, Interactions, Sessions
 from oauthd.stores.swap import TRIES
@@ -59,6 +61,8 @@ class Browser:
     interactions: Interactions
     session_cookie: Cookie
     issuer: str
+    sign_out: SignOut
+    front_channel: FrontChannelLogout
 
     async def flow(self, request: Request, *purposes: str) -> Flow:
         """The flow that the request names, if it is this browser's.
@@ -91,6 +95,15 @@ class Browser:
     async def joined(self, request: Request, session: Session, client: Client) -> None:
         """Write down, before a client gets anything in a session, that it is to be told of the end."""
         await self.sessions.joined(self.session_cookie.read(request), session, client.client_id)
+
+    async def leave(self, request: Request, target: str, client_id: str | None = None) -> Response:
+        """Sign the browser out everywhere, and lead it on.
+
+        :param target: an address of ours, or one that was registered for this.
+        :param client_id: who asked for it.
+        """
+        frames = await self.sign_out.end(self.session_cookie.read(request), client_id)
+        return self.front_channel(frames, target).adding(self.session_cookie.drop())
 
     async def save(self, flow: Flow, changed: Interaction) -> bool:
         """Write down what a page learned; False when something else was written since the flow was read."""

@@ -49,8 +49,7 @@ class CibaPage:
         if signed_in is None:
             return see_other(f"/login?interaction={flow.identifier}")
         if answering and request.form.one("decision") == "switch":
-            await self.browser.sessions.end(self.browser.session_cookie.read(request))
-            return see_other(_page(flow)).adding(self.browser.session_cookie.drop())
+            return await self.browser.leave(request, _page(flow))
         called = request.parameters.one("request") or flow.state.parameters.get("request")
         if called is None:
             return await self._list(flow, signed_in[1])

@@ -85,8 +85,7 @@ class ConsentPage:
     ) -> Response:
         decision = request.form.one("decision")
         if decision == "switch":
-            await self.browser.sessions.end(self.browser.session_cookie.read(request))
-            return see_other(flow.back(self.authorize)).adding(self.browser.session_cookie.drop())
+            return await self.browser.leave(request, flow.back(self.authorize))
         if decision == "deny":
             await self.browser.learn(flow, request, lambda now: replace(now, denied=True))
             self.events.tell("consent.denied", client_id=client.client_id, user_id=user.user_id)

@@ -124,8 +124,7 @@ class DevicePage:
         session, user = signed_in
         decision = request.form.one("decision")
         if decision == "switch":
-            await self.browser.sessions.end(self.browser.session_cookie.read(request))
-            return see_other(f"/device?interaction={flow.identifier}").adding(self.browser.session_cookie.drop())
+            return await self.browser.leave(request, f"/device?interaction={flow.identifier}")
         if decision not in ("allow", "deny"):
             raise INVALID_REQUEST("the form has no answer")
         if request.form.one("shown") != found.record.user_code:  # section 5.4: another tab has entered another code

@@ -39,7 +39,7 @@ class FrontChannelLogout:
     def __call__(self, frames: Sequence[str], target: str) -> Response:
         """Sign out in these frames, and go on to the target; "" for our own page.
 
-        :param target: an address that was registered for this.
+        :param target: an address that was registered for this, or one of ours, which begins with a slash.
         """
         leads = target or HOME
         if not frames:
@@ -48,7 +48,7 @@ class FrontChannelLogout:
             "signing_out",
             frames=frames,
             target=leads,
-            destination=destination(target) if target else None,
+            destination=None if leads.startswith("/") else destination(leads),
             seconds=LONGEST,
             script=SCRIPT,
         )

@@ -14,7 +14,6 @@ from oauthd.protocol.errors import TOO_MANY_REQUESTS, OAuthError
 from oauthd.protocol.messages import Connection, Request, Response, see_other
 from oauthd.protocol.records import Client
 from oauthd.sign_in import Person, SignIn
-from oauthd.sign_out import SignOut
 from oauthd.stores.sessions import ANSWERED, UNDER_WAY
 
 KNOWN_FOR = 180 * 86400  # seconds a browser stays known to an account
@@ -34,7 +33,6 @@ class Login:
     authorize: str
     known_cookie: Cookie
     clock: Callable[[], float]
-    sign_out: SignOut
 
     async def __call__(self, request: Request) -> Response:
         """Show or answer the sign-in form."""
@@ -77,7 +75,7 @@ class Login:
         former = self.browser.session_cookie.read(request)
         before = await self.browser.sessions.find(former)
         if before is not None and before.user_id != user.user_id:
-            await self.sign_out.end(former)  # somebody else sits here now
+            await self.browser.sign_out.end(former)  # somebody else sits here now
         value, _ = await self.browser.sessions.start(user.user_id, former, person.generation)
         return see_other(flow.back(self.authorize)).adding(
             self.browser.session_cookie.set(value),

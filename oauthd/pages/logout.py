@@ -5,9 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from oauthd.pages.browser import Browser, Flow
-from oauthd.pages.frontchannel_logout import FrontChannelLogout
 from oauthd.protocol.messages import Request, Response, see_other
-from oauthd.sign_out import SignOut
 from oauthd.stores.clients import Clients
 
 
@@ -17,8 +15,6 @@ class LogoutPage:
 
     browser: Browser
     clients: Clients
-    sign_out: SignOut
-    front_channel: FrontChannelLogout
 
     async def __call__(self, request: Request) -> Response:
         """Show or answer the question; without a session there is nothing to ask."""
@@ -38,10 +34,9 @@ class LogoutPage:
         flow = await self.browser.posted(request, "logout")
         if request.form.one("decision") != "yes":
             return see_other("/")
-        value = self.browser.session_cookie.read(request)
-        frames = await self.sign_out.end(value, flow.state.parameters["client_id"] or None)
-        answer = self.front_channel(frames, flow.state.parameters["target"])
-        return answer.adding(self.browser.session_cookie.drop())
+        return await self.browser.leave(
+            request, flow.state.parameters["target"], flow.state.parameters["client_id"] or None
+        )
 
     async def _form(self, flow: Flow, username: str) -> Response:
         client_id = flow.state.parameters["client_id"]

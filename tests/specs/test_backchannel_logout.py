@@ -18,6 +18,7 @@ from tests.specs.logging_out import AFTER, TOLD, LogoutCase
 from tests.specs.registering import RegisteringCase
 from tests.specs.test_userinfo_tokens import CURVE, key_set
 from tests.specs.tokens import Read, verified
+from tests.wire import Answer
 
 LENIENT = jwe.JWERegistry(algorithms=["ECDH-ES", "A256GCM"], strict_check_header=False)
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -385,21 +386,56 @@ class ElsewhereTests(Case):
             first = await self.tokens(self.app)
 
 
+class SwitchTests(Case):
+    """Who is asked something, and is somebody else: the session of before is over, as at any sign-out."""
+
+    async def test_told(self) -> None:
+        """On each page its clients are told, and lose their tokens; the page goes on for the other person."""
+        ending = await self.client("ending", logout_ends_tokens=True)
+        device = await self.client("tv", grant_types=(DEVICE_CODE,))
+        for turn in range(3):
+            tokens = await self.tokens(ending)
+            page = await self._asked(turn, device)
+            answer = await self.browser.follow(await self.browser.press(page, "switch"))
+            self.assertIn("password", [name for form in answer.forms for name in form.fields], turn)
+            told = dict(await self.sent())
+            said = await self.read(told[f"{TOLD}/ending"])
+            self.assertEqual(said.claims["sid"], await self.told_of(tokens), turn)
+            self.assertFalse(await self.server.active(tokens["access_token"]), turn)
+
+    async def _asked(self, turn: int, device: App) -> Answer:
+        if turn == 0:
+            return await self.browser.open("/oauth2/authorize", self.server.asking(self.app, prompt="consent"))
+        if turn == 1:
+            return await self.browser.open("/requests")
+        asked = ok(await self.server.post("/oauth2/device_authorize", {"scope": "openid"}, basic=device.basic))
+        return await self.browser.open("/device", {"user_code": asked["user_code"]})
+
+    async def test_frames(self) -> None:
+        """Clients that are told by the browser are shown in frames, and the browser goes on from there."""
+        told = {"frontchannel_logout_uri": "https://app.example/gone", "backchannel_logout_uri": ""}
+        await self.tokens(await self.client("framed", **told))
+        page = await self.browser.open("/oauth2/authorize", self.server.asking(self.app, prompt="consent"))
+        answer = await self.browser.press(page, "switch")
+        self.assertEqual(answer.status, 200)
+        self.assertIn("https://app.example/gone?iss=", answer.text)
+        self.assertIn('href="/oauth2/authorize?interaction=', answer.text)
+        self.assertNotIn("Continue to", answer.text)
+        self.assertFalse(await self.signed_in())
+
+
 class OtherEndsTests(Case):
     """Sessions that end otherwise."""
 
-    async def test_a_new_password_and_a_deactivation(self) -> None:
+    async def test_all_of_a_person(self) -> None:
         """Where all sessions of a person end, the clients of all of them are told, and of nobody else's."""
         bob = await self.server.user("bob")
         await self.server.authorize(self.app, bob, self.server.browser())
-        for event in ("user.password_changed", "user.deactivated", "revoked.user"):
-            browsers = [self.server.browser() for _ in range(3)]
-            known = {await self.told_of(await self.tokens(self.app, browser)) for browser in browsers}
-            await self.server.application.tokens.end_all_of_user(self.alice.user_id)
-            self.server.application.world.events.tell(event, user_id=self.alice.user_id)
-            await self._told(3)
-            found = {(await self.read(token)).claims["sid"] for _, token in await self.sent()}
-            self.assertEqual(found, known, event)
+        browsers = [self.server.browser() for _ in range(3)]
+        known = {await self.told_of(await self.tokens(self.app, browser)) for browser in browsers}
+        await self.server.application.sign_out.everywhere(self.alice.user_id)
+        found = {(await self.read(token)).claims["sid"] for _, token in await self.sent()}
+        self.assertEqual(found, known)
 
     async def test_a_session_that_began_since(self) -> None:
         """Who signed in again before the clients were told stays signed in."""
@@ -410,14 +446,6 @@ class OtherEndsTests(Case):
         await self.server.application.sign_out.of_user(self.alice.user_id)
         self.assertTrue(await self.signed_in(browser))
         self.assertEqual(len(await self.sent()), 1)
-
-    async def _told(self, count: int) -> None:
-        """Wait until so many messages stand in the outbox: nobody else does."""
-        for _ in range(500):
-            (found,) = await self.server.connection.call(("ZCARD", b"x:{outbox}"))
-            if found == count:
-                return
-        self.fail("nobody was told")
 
     async def test_a_store_that_fails(self) -> None:
         """Where it cannot be written down who is to be told, the session goes on and the person can try again."""
