@@ -87,8 +87,10 @@ class Users:
         async for stored in readings(self.store, kinds.user(user_id)):
             if stored is None:
                 raise NOT_FOUND("there is no such user")
-            old = stored.record
-            new = replace(change(old), updated_at=int(self.clock()))
+            old, now = stored.record, int(self.clock())
+            new = replace(change(old), updated_at=now)
+            if old.is_active and not new.is_active:
+                new = replace(new, vouched_after=now)  # what counts for nothing does not come back with the user
             await self._take_name(new)
             try:
                 if is_administrator(old) and not is_administrator(new):

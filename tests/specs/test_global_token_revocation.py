@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from attrs import evolve
+from msgspec.structs import replace
 
 from oauthd.config import ExchangeSettings, JwtBearerSettings
 from oauthd.protocol.token_exchange import JWT
@@ -168,6 +169,15 @@ class VouchedTests(Case):
         old = self.vouched("bob@example.com", iat=None)
         await self.end()
         ok(await self.grant(old))
+
+    async def test_deactivated(self) -> None:
+        """What was vouched for before a user was deactivated does not come back with the user."""
+        old, users = self.vouched(), self.server.application.users
+        await users.deactivate(self.alice.user_id)
+        await users.update(self.alice.user_id, lambda user: replace(user, is_active=True))
+        self.refused(await self.grant(old), "invalid_grant")
+        self.server.clock.advance(60)
+        ok(await self.grant(self.vouched()))
 
     async def test_by_an_administrator(self) -> None:
         """Revoked by the admin API all of a user ends in the same way."""
