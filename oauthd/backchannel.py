@@ -162,6 +162,10 @@ class BackchannelRequests:
         write = Write(kinds.grant(found.ref.slot), grant)
         return await self._settle(found, "approved", flow, write, **facts)
 
+    async def withdraw(self, found: Waiting) -> None:
+        """Take back what was given by an approval, tokens included."""
+        await self.store.forget(kinds.grant(found.ref.slot))
+
     async def deny(self, found: Waiting, flow: bytes = b"", **facts: str | None) -> bool:
         """Deny a request; False when it was answered, or ended, before."""
         return await self._settle(found, "denied", flow, **facts)

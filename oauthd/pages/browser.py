@@ -24,6 +24,7 @@ from oauthd.stores.sessions import ANSWERED, UNDER_WAY, Interactions, Sessions
 from oauthd.stores.swap import TRIES
 from oauthd.stores.users import Users
 
+SIGNED_OUT = "you were signed out at the same moment; nothing was allowed: go back to the application and start again"
 EXPIRED = "this page has expired, or it was opened in another browser; go back to the application and start again"
 
 
@@ -104,6 +105,11 @@ class Browser:
         """
         frames = await self.sign_out.end(self.session_cookie.read(request), client_id)
         return self.front_channel(frames, target).adding(self.session_cookie.drop())
+
+    async def still(self, request: Request, session: Session) -> bool:
+        """Does the session go on, after something was given in it? Who ended it meanwhile has not seen that."""
+        now = await self.sessions.find(self.session_cookie.read(request))
+        return now is not None and now.sid == session.sid
 
     async def save(self, flow: Flow, changed: Interaction) -> bool:
         """Write down what a page learned; False when something else was written since the flow was read."""

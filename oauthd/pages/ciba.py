@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from oauthd.backchannel import BackchannelRequests, Waiting, request_id
 from oauthd.config import Settings
-from oauthd.pages.browser import Browser, Flow
+from oauthd.pages.browser import SIGNED_OUT, Browser, Flow
 from oauthd.pages.client_links import shown_as
 from oauthd.pages.scope_list import described
 from oauthd.protocol.beginning import by_session
@@ -102,7 +102,10 @@ class CibaPage:
             return await self._sign_in_again(flow, found)
         else:
             await self.browser.joined(request, session, client)
-            await self.backchannel.approve(found, by_session(user, session), mine)
+            done = await self.backchannel.approve(found, by_session(user, session), mine)
+            if done and not await self.browser.still(request, session):
+                await self.backchannel.withdraw(found)
+                raise INVALID_REQUEST(SIGNED_OUT)
         return _one(flow, found)
 
     def _as_shown(self, request: Request, user: User, client: Client) -> bool:

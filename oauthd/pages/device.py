@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from oauthd.config import Settings
 from oauthd.events import Events
 from oauthd.guessing import Guessing
-from oauthd.pages.browser import Browser, Flow
+from oauthd.pages.browser import SIGNED_OUT, Browser, Flow
 from oauthd.pages.client_links import shown_as
 from oauthd.pages.scope_list import described
 from oauthd.protocol import scopes as rules
@@ -176,6 +176,9 @@ class DevicePage:
         await self.browser.joined(request, session, client)
         approved = replace(device, status="approved", user_id=user.user_id, auth_time=session.auth_time)
         done = await self._settle(found, approved, Write(kinds.grant(found.ref.slot), grant))
+        if done and not await self.browser.still(request, session):
+            await self.store.forget(kinds.grant(found.ref.slot))
+            raise INVALID_REQUEST(SIGNED_OUT)
         if done:
             self.events.tell("device.approved", client_id=device.client_id, user_id=user.user_id)
         return done

@@ -13,6 +13,7 @@ from oauthd.protocol.grant_types import CIBA, DEVICE_CODE
 from oauthd.protocol.records import Session
 from oauthd.stores import kinds
 from oauthd.stores.interface import StoreUnavailable, Write
+from oauthd.stores.sessions import Sessions
 from tests.server import ISSUER, App, ok
 from tests.specs.logging_out import AFTER, TOLD, LogoutCase
 from tests.specs.registering import RegisteringCase
@@ -384,6 +385,21 @@ class ElsewhereTests(Case):
             self.assertFalse(await self.server.active(tokens["access_token"]))
             self.refused(await self.server.refresh(app, tokens["refresh_token"]), "invalid_grant")
             first = await self.tokens(self.app)
+
+    async def test_a_sign_out_at_the_same_moment(self) -> None:
+        """What is approved while the session ends is nobody's: no tokens outlive the sign-out unheard of."""
+        joined = Sessions.joined
+
+        async def leaving(sessions: Sessions, value: str, session: Session, client_id: str) -> None:
+            await joined(sessions, value, session, client_id)
+            await self.server.application.sign_out.end(value)
+
+        for begun in (self.ciba, self.device):
+            await self.tokens(self.app)
+            self.patch(Sessions, "joined", leaving)
+            with self.assertRaisesRegex(AssertionError, "invalid_grant"):
+                await begun(logout_ends_tokens=True)
+            self.patch(Sessions, "joined", joined)
 
 
 class SwitchTests(Case):
