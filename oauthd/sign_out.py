@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.config import Settings
 from oauthd.deliveries import Post
@@ -34,6 +35,7 @@ from oauthd.stores.clients import Clients
 from oauthd.stores.interface import IStore, Ref
 from oauthd.stores.outbox import Note, Outbox
 from oauthd.stores.sessions import Sessions
+from oauthd.stores.swap import readings, swap
 from oauthd.subjects import Subjects
 
 SORT = "logout"
@@ -118,12 +120,21 @@ class SignOut:
 
         :param every: end all its grants.
         """
-        known = await self._clients(session)
-        # First, for whoever asks again after a failure finds the session, and everybody is told then.
-        await self.outbox.add(*_notes(session, known))
+        told: dict[str, Client] = {}
+        async for stored in readings(self.store, ref):
+            if stored is None:  # somebody else was faster
+                return tuple(told.values())
+            known = [client for client in await self._clients(stored.record) if client.client_id not in told]
+            # First, for whoever asks again after a failure finds the session, and everybody is told then.
+            await self.outbox.add(*_notes(session, known))
+            told |= {client.client_id: client for client in known}
+            await self._end_grants(session, every)
+            # Over from here on, unless another client got something in it meanwhile: it is to be told, too.
+            if await swap(self.store, ref, stored, replace(stored.record, expires_at=0)):
+                break
         await self.store.forget(ref)
-        await self._end_grants(session, every)
-        return known
+        await self._end_grants(session, every)  # that came meanwhile
+        return tuple(told.values())
 
     async def everywhere(self, user_id: str) -> None:
         """End every session and token of a user, and tell the clients.

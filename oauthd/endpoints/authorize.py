@@ -57,6 +57,7 @@ EXPIRED = "this sign-in has expired, or it was begun in another browser; go back
 SPENT = "this request was answered already, or it has expired; go back to the application and start again there"
 TOLD_ON_A_PAGE = (TOO_MANY_REQUESTS, REQUEST_ANSWERED)
 """Errors that are the person's affair, and not the client's."""
+SIGNED_OUT = "you have signed out meanwhile; go back to the application and start again"
 LONGEST_QUERY = 6000  # characters; a longer POST is answered where it is
 
 
@@ -177,6 +178,9 @@ class Authorize:
         if step is Step.ANSWER and session is not None and user is not None:
             client, generations = await self.clients.keep(flow.client, flow.generations, user)
             flow = evolve(flow, client=client, generations=generations)
+            # Before the code is there: of whoever gets tokens it is known that they are to be told of the end.
+            if not await self.sessions.joined(self.session_cookie.read(request), session, client.client_id):
+                return await self._decide(request, flow)  # which has come already
             return await self._answer(request, flow, asked, session, user)
         return await self._page(request, flow, asked, step)
 
@@ -256,8 +260,6 @@ class Authorize:
             expires_at=ends,
             jkt=asked.jkt,
         )
-        # Before the code is there: of whoever gets tokens it is known that they are to be told of the session's end.
-        await self.sessions.joined(self.session_cookie.read(request), session, flow.client.client_id)
         writes = (Write(kinds.grant(grant_id), grant), Write(kinds.code(grant_id, value), code))
         if not await self.requests.count(flow.notes):
             raise REQUEST_ANSWERED(SPENT)
@@ -265,6 +267,10 @@ class Authorize:
             await self.store.commit(Commit(absent=(kinds.grant(grant_id),), writes=writes))
         elif not await self.requests.pushed.spend(pushed, writes):
             raise REQUEST_ANSWERED(SPENT)  # RFC 9126 section 4: of all who come with it, one brings a code
+        if not await self.sessions.goes_on(self.session_cookie.read(request)):
+            # Its clients were told and its grants were ended; there may be no later one.
+            await self.store.forget(kinds.grant(grant_id))
+            raise REQUEST_ANSWERED(SIGNED_OUT)
         await self.clients.used(flow.client)
         self.events.tell("code.issued", client_id=flow.client.client_id, user_id=user.user_id)
         return await self.responses.send(flow.client, flow.redirect, flow.parameters, ("code", value))

@@ -94,8 +94,12 @@ class Browser:
         return (session, user) if session is not None and user is not None and user.is_active else None
 
     async def joined(self, request: Request, session: Session, client: Client) -> None:
-        """Write down, before a client gets anything in a session, that it is to be told of the end."""
-        await self.sessions.joined(self.session_cookie.read(request), session, client.client_id)
+        """Write down, before a client gets anything in a session, that it is to be told of the end.
+
+        :raises OAuthError: `invalid_request` when that has come already.
+        """
+        if not await self.sessions.joined(self.session_cookie.read(request), session, client.client_id):
+            raise INVALID_REQUEST(SIGNED_OUT)
 
     async def leave(self, request: Request, target: str, client_id: str | None = None) -> Response:
         """Sign the browser out everywhere, and lead it on.

@@ -42,7 +42,7 @@ from oauthd.stores.interface import (
     Write,
     no_indexes,
 )
-from oauthd.stores.kinds import ACCESS_TOKEN, GRANT, KINDS, SESSION, exchanged_for
+from oauthd.stores.kinds import ACCESS_TOKEN, GRANT, KINDS, SESSION, exchanged_for, grants_of_session
 from oauthd.stores.pool import Command
 from oauthd.stores.queues import Queues
 from oauthd.stores.revocations import Revocations
@@ -180,6 +180,7 @@ class RedisStore(Queues):
         for commit, one in zip(commits, steps, strict=True):
             if one is not None:
                 commands += self._puts(commit.puts)
+                commands += _given(commit, now)
                 places.append(len(commands))
                 commands.append(one.command)
         if not commands:
@@ -367,6 +368,16 @@ def _lists(write: Write[Any], name: str) -> Command:
     """The command that enters a lasting record into an index."""
     score = getattr(write.record, "number", None) or getattr(write.record, "created_at", 0)
     return ("ZADD", naming.index(name), score, naming.member(write.ref))
+
+
+def _given(commit: Commit, now: float) -> Iterable[Command]:
+    """The commands that list the grants which a commit begins. They end with their session, by its list: so they stand
+    there before the step, and whoever ends the session afterwards finds them, in whatever process."""
+    there = {*commit.alive, *(stored.ref for stored in commit.expected)}
+    for write in commit.writes:
+        if write.ref.kind is GRANT and write.record.session and write.ref not in there:
+            name, lives = grants_of_session(write.record.session), time_to_live(write, now)
+            yield entering(write.ref, name, write.record.expires_at, lives, now)
 
 
 def _leaves(ref: Ref[Any], name: str) -> Command:

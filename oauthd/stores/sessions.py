@@ -88,8 +88,7 @@ class Sessions:
             expires_at=now + min(self.idle, self.absolute),
         )
         await self.store.put(Write(kinds.SESSION.at(kinds.digest(value)), session))
-        if before is not None:  # a dead one stays until its clients are told
-            await self.end(former)
+        await self.end(former)
         return value, session
 
     async def find(self, value: str) -> Session | None:
@@ -127,17 +126,28 @@ class Sessions:
         today = await self.store.generations("", session.user_id)
         return today.user is not None and session.user_generation >= today.user
 
-    async def joined(self, value: str, session: Session, client_id: str) -> None:
-        """A client got something in a session; written down the first time alone."""
-        if client_id in session.clients or not 0 < len(value) <= LONGEST_VALUE:
-            return
+    async def joined(self, value: str, session: Session, client_id: str) -> bool:
+        """A client is to get something in a session; written down the first time alone.
+
+        :return: False when the session has ended since it was read: the client would not be told of that.
+        """
+        if client_id in session.clients:
+            return True
         ref = kinds.SESSION.at(kinds.digest(value))
         async for stored in readings(self.store, ref):
-            if stored is None or client_id in stored.record.clients:
-                return
+            if stored is None:
+                return False
             clients = (*stored.record.clients, client_id)[-MOST_CLIENTS:]
-            if await swap(self.store, ref, stored, replace(stored.record, clients=clients)):
-                return
+            if client_id in stored.record.clients or await swap(
+                self.store, ref, stored, replace(stored.record, clients=clients)
+            ):
+                return True
+        return False
+
+    async def goes_on(self, value: str) -> bool:
+        """Has the session that was found by a cookie not been ended since? A look at it alone, not at its user."""
+        (stored,) = await self.store.get(kinds.SESSION.at(kinds.digest(value)))
+        return stored is not None
 
     async def end(self, value: str) -> None:
         """Sign the browser out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from joserfc import jwe, jwt
@@ -14,7 +15,7 @@ from oauthd.protocol.records import Session
 from oauthd.stores import kinds
 from oauthd.stores.interface import StoreUnavailable, Write
 from oauthd.stores.sessions import Sessions
-from tests.server import ISSUER, App, ok
+from tests.server import ISSUER, App, Browser, ok
 from tests.specs.logging_out import AFTER, TOLD, LogoutCase
 from tests.specs.registering import RegisteringCase
 from tests.specs.test_userinfo_tokens import CURVE, key_set
@@ -342,12 +343,12 @@ class TokensEndTests(Case):
         self.assertFalse(await self.server.active(refreshed["access_token"]))
 
 
-class ElsewhereTests(Case):
-    """Clients that got tokens because somebody approved it in a browser that they have not sent there."""
+class ElsewhereCase(Case):
+    """Clients that get tokens because somebody approved it in a browser that they have not sent there."""
 
-    async def ciba(self, **fields: Any) -> tuple[App, dict[str, Any]]:
+    async def ciba(self, app: App | None = None, **fields: Any) -> tuple[App, dict[str, Any]]:
         """A client that asked by the back channel, and its tokens."""
-        app = await self.client("caller", grant_types=(CIBA, "refresh_token"), ciba_mode="poll", **fields)
+        app = app or await self.client("caller", grant_types=(CIBA, "refresh_token"), ciba_mode="poll", **fields)
         form = {"scope": "openid", "login_hint": "alice"}
         asked = ok(await self.server.post("/oauth2/bc-authorize", form, basic=app.basic))
         page = await self.browser.open("/requests")
@@ -355,13 +356,17 @@ class ElsewhereTests(Case):
         await self.browser.submit(await self.browser.open(link.replace("&amp;", "&")), "allow")
         return app, ok(await self.server.token(app, CIBA, auth_req_id=asked["auth_req_id"]))
 
-    async def device(self, **fields: Any) -> tuple[App, dict[str, Any]]:
+    async def device(self, app: App | None = None, **fields: Any) -> tuple[App, dict[str, Any]]:
         """A device, and its tokens."""
-        app = await self.client("tv", grant_types=(DEVICE_CODE, "refresh_token"), **fields)
+        app = app or await self.client("tv", grant_types=(DEVICE_CODE, "refresh_token"), **fields)
         asked = ok(await self.server.post("/oauth2/device_authorize", {"scope": "openid"}, basic=app.basic))
         page = await self.browser.open("/device", {"user_code": asked["user_code"]})
         await self.browser.submit(page, "allow")
         return app, ok(await self.server.token(app, DEVICE_CODE, device_code=asked["device_code"]))
+
+
+class ElsewhereTests(ElsewhereCase):
+    """What becomes of them at the end."""
 
     async def test_told(self) -> None:
         """Each is told of the end of the session that it was approved in, by the name that its id token has."""
@@ -390,9 +395,10 @@ class ElsewhereTests(Case):
         """What is approved while the session ends is nobody's: no tokens outlive the sign-out unheard of."""
         joined = Sessions.joined
 
-        async def leaving(sessions: Sessions, value: str, session: Session, client_id: str) -> None:
-            await joined(sessions, value, session, client_id)
+        async def leaving(sessions: Sessions, value: str, session: Session, client_id: str) -> bool:
+            done = await joined(sessions, value, session, client_id)
             await self.server.application.sign_out.end(value)
+            return done
 
         for begun in (self.ciba, self.device):
             await self.tokens(self.app)
@@ -438,6 +444,92 @@ class SwitchTests(Case):
         self.assertIn('href="/oauth2/authorize?interaction=', answer.text)
         self.assertNotIn("Continue to", answer.text)
         self.assertFalse(await self.signed_in())
+
+
+class RaceTests(ElsewhereCase):
+    """A sign-out and something that is given in the same session meet."""
+
+    async def prepare(self) -> None:
+        """Two clients of a session, of which one has something already."""
+        await super().prepare()
+        self.ending = await self.client("ending", logout_ends_tokens=True)
+        self.late = await self.client("late")
+        self.first = await self.tokens(self.ending)
+        await self.tokens(self.late, self.server.browser())  # where it is agreed to
+
+    async def out(self) -> None:
+        """Sign out in another tab."""
+        other = self.server.browser()
+        other.cookies |= self.browser.cookies
+        self.assertEqual((await self.leave(self.first["id_token"], other)).location, AFTER)
+
+    async def test_before_it_is_known(self) -> None:
+        """A client that would not be told any more gets nothing: the person signs in anew."""
+        self.overtaken_by(self.out)
+        answer = await self.browser.get("/oauth2/authorize", self.server.asking(self.late, prompt="none"))
+        self.assertEqual(answer.redirected["error"], "login_required")
+        self.assertEqual([url for url, _ in await self.sent()], [f"{TOLD}/ending"])
+
+    async def test_before_the_code(self) -> None:
+        """A client that was told gets nothing in that session afterwards."""
+        self.overtaken_by(self.out)
+        answer = await self.browser.get("/oauth2/authorize", self.server.asking(self.ending, prompt="none"))
+        self.refused_page(answer)
+        grants = [key for key in await self.server.keys() if key.startswith(b"g:")]
+        self.assertEqual(len(grants), 1)  # that of the other browser
+
+    async def test_before_an_approval(self) -> None:
+        """Nor does what is approved on a page: neither the first time in that session, nor another time."""
+        for begun in (self.ciba, self.device):
+            self.first = await self.tokens(self.ending)
+            app, _ = await begun(logout_ends_tokens=True)
+            for known in (True, False):
+                self.before_press(self.out)
+                with self.assertRaises(AssertionError):
+                    await begun(app)
+                grants = [key for key in await self.server.keys() if key.startswith(b"g:")]
+                self.assertEqual(len(grants), 1, (app.client_id, known))  # that of the other browser
+                self.first = await self.tokens(self.ending)
+            await self.out()
+
+    def before_press(self, happening: Callable[[], Awaitable[Any]]) -> None:
+        """Let something happen between the look of the next approval and its step."""
+        press = Browser.press
+
+        async def pressed(browser: Browser, page: Answer, decision: str, **fields: str) -> Answer:
+            patched.restore()
+            self.overtaken_by(happening)
+            return await press(browser, page, decision, **fields)
+
+        patched = self.patch(Browser, "press", pressed)
+
+    async def test_after_all_were_told(self) -> None:
+        """A client that gets something while the others are told is told, too."""
+        enqueue = self.server.store.enqueue
+
+        async def slow(due: float, *writes: Any) -> None:
+            patched.restore()
+            await enqueue(due, *writes)
+            await self.server.authorize(self.late, self.alice, self.browser)
+
+        patched = self.patch(self.server.store, "enqueue", slow)
+        await self.out()
+        self.assertEqual([url for url, _ in await self.sent()], [f"{TOLD}/ending", f"{TOLD}/late"])
+
+    async def test_a_failure_in_the_middle(self) -> None:
+        """Where the grants could not be ended, the session stands: whoever signs out again has them ended."""
+        scan = self.server.store.scan
+
+        async def lost(index: str, *more: Any) -> Any:
+            if index.startswith("gs:"):
+                raise StoreUnavailable("away")
+            return await scan(index, *more)
+
+        patched = self.patch(self.server.store, "scan", lost)
+        self.assertEqual((await self.leave(self.first["id_token"])).status, 503)
+        patched.restore()
+        await self.out()
+        self.assertFalse(await self.server.active(self.first["access_token"]))
 
 
 class OtherEndsTests(Case):

@@ -6,16 +6,17 @@ import random
 import re
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.internet.defer import ensureDeferred, gatherResults
 
 from oauthd.protocol import records
 from oauthd.stores import cursor as cursors
 from oauthd.stores import kinds, naming, scripts
 from oauthd.stores.indexes import MOST_AT_ONCE
-from oauthd.stores.interface import Kind, Ref, Write
+from oauthd.stores.interface import Commit, Kind, Ref, Write
 from oauthd.stores.redis import LONGEST_PAGE
 from oauthd.stores.steps import MARGIN
-from tests.stores.case import NOW, StoreCase, access, client, tokens
+from tests.stores.case import NOW, StoreCase, access, client, grant, tokens
 
 INDEX = "tc:app"
 
@@ -47,6 +48,14 @@ class ListingTests(StoreCase):
             self.assertEqual([ref for page in pages for ref in page], [write.ref for write in writes])
             self.assertEqual([len(page) for page in pages[:-1]], [limit] * (len(pages) - 1))
             self.assertEqual(len(pages), -(-30 // limit))
+
+    async def test_grants_of_a_session(self) -> None:
+        """A grant that begins stands in the list of its session with the step itself: it is ended by that list."""
+        self.patch(self.store.indexes, "enter", lambda *more: None)
+        ref, record = kinds.grant("g1"), replace(grant(), session="s1")
+        self.assertTrue(await self.store.commit(Commit(absent=(ref,), writes=(Write(ref, record),))))
+        (found,) = (await self.store.scan(kinds.grants_of_session("s1"))).items
+        self.assertEqual(found.record, record)
 
     async def test_equal_scores(self) -> None:
         """Records with one end are neither lost nor repeated where a page ends between them."""
