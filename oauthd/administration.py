@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from oauthd.admin import api as admin
-from oauthd.admin.backchannel import BackchannelResource
+from oauthd.admin.ciba import CibaResource
 from oauthd.admin.client_members import ClientMembers
 from oauthd.admin.clients import ClientsResource
 from oauthd.admin.declarations import Access
@@ -59,7 +59,7 @@ def administration(parts: Parts, offered: Offered, revoke: Revoke) -> Mapping[st
         ),
         KeysResource(parts.keys, clients, events),
         InitialAccessResource(parts.initial_access, scopes, events, offered),
-        BackchannelResource(parts.backchannel, users, world.clock),
+        CibaResource(parts.ciba, users, world.clock),
     )
     places = [(path, route.endpoints) for route in ROUTES for path in route.paths]
     return admin.endpoints(resources, access, issuer, places)

@@ -17,8 +17,8 @@ from oauthd.deliveries import Maker
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
-from oauthd.endpoints.backchannel_authentication import BackchannelAuthentication
-from oauthd.endpoints.backchannel_notification import Ping, Push
+from oauthd.endpoints.ciba_authentication import CibaAuthentication
+from oauthd.endpoints.ciba_notification import Ping, Push
 from oauthd.endpoints.client_configuration import ClientConfiguration
 from oauthd.endpoints.described_clients import DescribedClients
 from oauthd.endpoints.device_authorization import DeviceAuthorization
@@ -85,11 +85,11 @@ class Application(Parts):
             details=self.details,
             settings=world.settings,
         )
-        self.backchannel_authentication = BackchannelAuthentication(
+        self.ciba_authentication = CibaAuthentication(
             authentication=self.authentication,
             bindings=self.bindings,
             requests=self.authentication_requests,
-            backchannel=self.backchannel,
+            ciba=self.ciba,
             clients=self.clients,
             users=self.users,
             scopes=self.scopes,
@@ -250,7 +250,7 @@ class Application(Parts):
             proof_algorithms=_proof_algorithms(world.settings),
             acr_values=tuple(acr.AMR),
             requests=self.requests.metadata(),
-            backchannel=self.backchannel_authentication.metadata(self._delivery_modes),
+            ciba=self.ciba_authentication.metadata(self._delivery_modes),
             documents=world.settings.client_documents.allow != "off",
             resources=tuple(one.resource for one in self.declared),
         )
@@ -263,14 +263,14 @@ class Application(Parts):
 
     def _makers(self) -> Mapping[str, Maker]:
         push = Push(
-            backchannel=self.backchannel,
+            ciba=self.ciba,
             answers=TokenAnswers(self.minting, self.resources),
             tokens=self.tokens,
             access_lifetime=self.world.settings.tokens.access_lifetime,
             profile=self.world.settings.server.profile,
             clock=self.world.clock,
         )
-        return {**super()._makers(), "ciba_ping": Ping(self.backchannel), "ciba_push": push}
+        return {**super()._makers(), "ciba_ping": Ping(self.ciba), "ciba_push": push}
 
     @property
     def _signatures(self) -> tuple[str, ...]:
@@ -301,8 +301,8 @@ class Application(Parts):
             content_encryption=tuple(jose.CONTENT_ENCRYPTION),
             subject_types=TYPES,
             details_types=tuple(self.details.types),
-            backchannel_modes=self._delivery_modes,
-            backchannel_algorithms=jose.ASYMMETRIC,
+            ciba_modes=self._delivery_modes,
+            ciba_algorithms=jose.ASYMMETRIC,
         )
 
     def _registration(self, world: World) -> dict[str, Endpoint]:
@@ -313,7 +313,7 @@ class Application(Parts):
             signing = tuple(name for name in SIGNING if name in available)
             usual = usual if usual in signing else next(iter(signing), usual)
             names = ("id_token_algorithms", "userinfo_algorithms", "response_algorithms", "introspection_algorithms")
-            offered = evolve(offered, **dict.fromkeys(names, signing), backchannel_algorithms=SIGNING)
+            offered = evolve(offered, **dict.fromkeys(names, signing), ciba_algorithms=SIGNING)
             settings = evolve(settings, auth_methods=settings.auth_methods or CLIENT_AUTHENTICATION)
         registration = Registration(
             scopes=self.scopes,
@@ -406,7 +406,7 @@ class Application(Parts):
                 clock=world.clock,
                 entropy=world.entropy,
             ),
-            "backchannel_authentication": self.backchannel_authentication,
+            "backchannel_authentication": self.ciba_authentication,
             "par": Par(
                 self.authentication,
                 self.bindings,
@@ -450,7 +450,7 @@ class Application(Parts):
                 settings=settings,
                 clock=world.clock,
             ),
-            "requests": CibaPage(browser, self.backchannel, self.scopes, settings, world.clock),
+            "requests": CibaPage(browser, self.ciba, self.scopes, settings, world.clock),
             "logout": LogoutPage(browser, self.clients),
             "static": Static(self.pages),
         }

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from attrs import field, frozen
 from twisted.internet.interfaces import IReactorTime
 
-from oauthd.backchannel import BackchannelRequests
+from oauthd.ciba import CibaRequests
 from oauthd.config import Settings, key_retirement, token_policy
 from oauthd.config.listeners import is_loopback
 from oauthd.config.trust import TrustedIssuer
@@ -236,7 +236,7 @@ class Parts:
         self.sign_in = SignIn(store, self.users, self.passwords, seals, events, clock, policy, world.entropy)
         self.subjects = Subjects(store, seals, world.entropy)
         self.guessing = Guessing(store, seals, settings.device, clock)
-        self.backchannel = BackchannelRequests(
+        self.ciba = CibaRequests(
             store=store,
             clients=self.clients,
             scopes=self.scopes,

@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.metrics", 1),
     ("oauthd.passwords", 1),
     ("oauthd.sign_in", 1),
-    ("oauthd.backchannel", 1),
+    ("oauthd.ciba", 1),
     ("oauthd.sign_out", 1),
     ("oauthd.guessing", 1),
     ("oauthd.user_codes", 1),

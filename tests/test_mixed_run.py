@@ -77,7 +77,7 @@ class MixedRunTests(ServerCase):
         ok(await server.post("/oauth2/device_authorize", {"client_id": "tv"}))
         await self.listed()
         await self.by_policy()
-        await self.backchannel(browser)
+        await self.ciba(browser)
         await server.code(app, alice)
         await server.redeem(app, tokens["access_token"])
         await server.refresh(app, tokens["refresh_token"] + "x")
@@ -104,7 +104,7 @@ class MixedRunTests(ServerCase):
         for _ in range(2):
             ok(await self.server.token(saving, "client_credentials"))
 
-    async def backchannel(self, browser: Browser) -> None:
+    async def ciba(self, browser: Browser) -> None:
         """Requests for authentication: one allowed, one denied, one still waiting; the client is to be told of each."""
         server = self.server
         told: dict[str, Any] = {"ciba_mode": "ping", "ciba_notification_uri": "https://app.example/ciba"}

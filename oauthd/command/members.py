@@ -21,7 +21,7 @@ from oauthd.protocol.grant_types import CIBA, DEVICE_CODE, JWT_BEARER, TOKEN_EXC
 from oauthd.protocol.key_sets import KeySet
 from oauthd.protocol.schemas import Flag, Listing, Member, Members, Nullable, Schema, Whole
 
-_ALL: Final = Offered(auth_methods=("tls_client_auth",), details_types=("any",), backchannel_modes=("poll", "ping"))
+_ALL: Final = Offered(auth_methods=("tls_client_auth",), details_types=("any",), ciba_modes=("poll", "ping"))
 ROWS: Final = {row.name: row for row in rows(_ALL) if row.admin}
 OWN: Final = {
     one.name: one

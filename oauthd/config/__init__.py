@@ -4,7 +4,7 @@
 what people and the command line need. Knows neither the reactor nor the store.
 """
 
-from oauthd.config.backchannel import CibaSettings
+from oauthd.config.ciba import CibaSettings
 from oauthd.config.commandline import Flag, flags
 from oauthd.config.declarations import Settings
 from oauthd.config.derived import https_only, key_retirement, longest_access, master_keys, token_policy

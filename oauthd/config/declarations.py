@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import attrs
 
-from oauthd.config.backchannel import CibaSettings
+from oauthd.config.ciba import CibaSettings
 from oauthd.config.documents import ClientDocumentSettings, ResourceSettings
 from oauthd.config.introspection import IntrospectionSettings
 from oauthd.config.limits import LimitSettings

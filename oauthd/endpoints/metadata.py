@@ -26,7 +26,7 @@ class Metadata:
     :ivar authentication: members that tell how clients authenticate.
     :ivar id_token_algorithms: those that there are keys for.
     :ivar requests: the members about authorization requests.
-    :ivar backchannel: the members about backchannel authentication.
+    :ivar ciba: the members about backchannel authentication.
     :ivar certificates: are clients asked for certificates anywhere?
     :ivar aliases: members of `endpoints`, and where clients with certificates find them; empty where they find them at
         the same place.
@@ -42,7 +42,7 @@ class Metadata:
     id_token_algorithms: Sequence[str]
     acr_values: Sequence[str]
     requests: Mapping[str, Any]
-    backchannel: Mapping[str, Any] = field(factory=dict)
+    ciba: Mapping[str, Any] = field(factory=dict)
     proof_algorithms: Sequence[str] = ()
     certificates: bool = False
     aliases: Mapping[str, str] = field(factory=dict)
@@ -102,7 +102,7 @@ class Metadata:
             "claims_parameter_supported": True,
             "ui_locales_supported": ["en"],
             **self.requests,
-            **self.backchannel,
+            **self.ciba,
             # Back-Channel Logout section 2.1, Front-Channel Logout section 3
             "backchannel_logout_supported": True,
             "backchannel_logout_session_supported": True,

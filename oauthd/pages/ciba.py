@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 from msgspec.structs import replace
 
-from oauthd.backchannel import BackchannelRequests, Waiting, request_id
+from oauthd.ciba import CibaRequests, Waiting, request_id
 from oauthd.config import Settings
 from oauthd.pages.browser import SIGNED_OUT, Browser, Flow
 from oauthd.pages.client_links import shown_as
@@ -34,7 +34,7 @@ class CibaPage:
     """GET shows what waits, or one request of it; POST takes the decision."""
 
     browser: Browser
-    backchannel: BackchannelRequests
+    ciba: CibaRequests
     scopes: ScopeCatalogue
     settings: Settings
     clock: Callable[[], float]
@@ -56,20 +56,20 @@ class CibaPage:
         found = await self._found(called, signed_in[1])
         if found.record.status != "pending":  # pressed twice, or come back
             return _one(flow, found) if answering else await self._settled(flow, found)
-        client = await self.backchannel.client(found.record)
+        client = await self.ciba.client(found.record)
         if answering:
             return await self._decide(request, flow, signed_in, found, client)
         return await self._confirm(flow, signed_in[1], found, client)
 
     async def _found(self, called: str, user: User) -> Waiting:
         """The request of that name, if it is this person's to answer."""
-        found = await self.backchannel.find(called)
+        found = await self.ciba.find(called)
         if found is None or found.record.user_id != user.user_id:
             raise INVALID_REQUEST(OVER)
         return found
 
     async def _list(self, flow: Flow, user: User) -> Response:
-        page = await self.backchannel.waiting(user.user_id, None, SHOWN)
+        page = await self.ciba.waiting(user.user_id, None, SHOWN)
         return self.browser.show(
             "ciba_list",
             action="/requests",
@@ -79,7 +79,7 @@ class CibaPage:
         )
 
     async def _entry(self, flow: Flow, stored: Waiting) -> dict[str, str]:
-        client = await self.backchannel.clients.find(stored.record.client_id)
+        client = await self.ciba.clients.find(stored.record.client_id)
         return {
             "address": f"{_page(flow)}&request={request_id(stored.ref)}",
             "client_name": client.name if client else "An application",
@@ -97,14 +97,14 @@ class CibaPage:
             return _one(flow, found)
         mine = flow.stored.ref.ident
         if decision == "deny":
-            await self.backchannel.deny(found, mine)
+            await self.ciba.deny(found, mine)
         elif not self._fresh(flow, session, client, found):
             return await self._sign_in_again(flow, found)
         else:
             await self.browser.joined(request, session, client)
-            done = await self.backchannel.approve(found, by_session(user, session), mine)
+            done = await self.ciba.approve(found, by_session(user, session), mine)
             if done and not await self.browser.still(request, session):
-                await self.backchannel.withdraw(found)
+                await self.ciba.withdraw(found)
                 raise INVALID_REQUEST(SIGNED_OUT)
         return _one(flow, found)
 
@@ -131,7 +131,7 @@ class CibaPage:
         """Say what was decided, where it was decided in this very flow."""
         if found.record.settled_in != flow.stored.ref.ident:
             raise INVALID_REQUEST(OVER)
-        client = await self.backchannel.clients.find(found.record.client_id)
+        client = await self.ciba.clients.find(found.record.client_id)
         return self.browser.show(
             "ciba_done",
             approved=found.record.status == "approved",
@@ -141,7 +141,7 @@ class CibaPage:
     async def _confirm(self, flow: Flow, user: User, found: Waiting, client: Client) -> Response:
         asked = found.record
         try:
-            await self.backchannel.may_be_given(asked, client, user)
+            await self.ciba.may_be_given(asked, client, user)
         except OAuthError as error:
             raise INVALID_SCOPE("the application asks for what you cannot give it") from error
         known = (await self.scopes.all()).scopes
@@ -154,7 +154,7 @@ class CibaPage:
             client_name=client.name,
             person=user.claims.get("name") or user.username,
             scopes=described(asked.scope, known, self.settings.userinfo.identity_with_openid, client),
-            details=self.backchannel.details.shown(asked.details),
+            details=self.ciba.details.shown(asked.details),
             message=asked.message or None,
         )
 

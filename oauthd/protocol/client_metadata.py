@@ -149,8 +149,8 @@ class Offered:
     :ivar request_algorithms: of request objects.
     :ivar key_encryption: `alg`, and `content_encryption`: `enc`, of JWEs in either direction.
     :ivar details_types: of authorization details that the operator has declared.
-    :ivar backchannel_modes: how clients learn of the outcome of backchannel authentication (CIBA Core section 5).
-    :ivar backchannel_algorithms: of signed requests for it.
+    :ivar ciba_modes: how clients learn of the outcome of backchannel authentication (CIBA Core section 5).
+    :ivar ciba_algorithms: of signed requests for it.
     """
 
     grant_types: tuple[str, ...] = DEFAULT_GRANT_TYPES
@@ -165,8 +165,8 @@ class Offered:
     content_encryption: tuple[str, ...] = ()
     subject_types: tuple[str, ...] = ("public",)
     details_types: tuple[str, ...] = ()
-    backchannel_modes: tuple[str, ...] = ()
-    backchannel_algorithms: tuple[str, ...] = ()
+    ciba_modes: tuple[str, ...] = ()
+    ciba_algorithms: tuple[str, ...] = ()
 
 
 @frozen
@@ -328,12 +328,12 @@ def _rows_of_tokens(offered: Offered) -> Iterator[Row]:
 
 def _rows_of_ciba(offered: Offered) -> Iterator[Row]:
     """Backchannel authentication (CIBA Core section 4)."""
-    if offered.backchannel_modes:
-        modes, help_ = Choice(offered.backchannel_modes), "How it learns that a person has decided (CIBA)."
+    if offered.ciba_modes:
+        modes, help_ = Choice(offered.ciba_modes), "How it learns that a person has decided (CIBA)."
         yield Row("backchannel_token_delivery_mode", "ciba_mode", modes, help_)
         help_ = "Where it is told, for the modes ping and push."
         yield Row("backchannel_client_notification_endpoint", "ciba_notification_uri", _https, help_)
-        algorithms, help_ = Choice(offered.backchannel_algorithms), "What signs all its authentication requests."
+        algorithms, help_ = Choice(offered.ciba_algorithms), "What signs all its authentication requests."
         yield Row("backchannel_authentication_request_signing_alg", "ciba_algorithm", algorithms, help_)
         help_ = "It asks people for their user codes, and sends them: without it, it reaches only those who have none."
         yield Row("backchannel_user_code_parameter", "ciba_user_code", Flag(), help_)

@@ -94,7 +94,7 @@ def _sector(client: Client) -> str:
 
 def flaws(client: Client) -> dict[str, str]:
     """What does not go together: name of a member on the wire -> why. Empty when all is well."""
-    return dict((*_keys(client), *_method(client), *_secrets(client), *_others(client), *_backchannel(client)))
+    return dict((*_keys(client), *_method(client), *_secrets(client), *_others(client), *_ciba(client)))
 
 
 def flaws_here(client: Client, issuer: str) -> dict[str, str]:
@@ -188,7 +188,7 @@ def _others(client: Client) -> Iterator[tuple[str, str]]:
         yield "sector_identifier_uri", "is needed for pairwise subjects, unless all redirect URIs have one host"
 
 
-def _backchannel(client: Client) -> Iterator[tuple[str, str]]:
+def _ciba(client: Client) -> Iterator[tuple[str, str]]:
     """CIBA Core section 4: the mode is required with the grant type, and what it is told at with ping and push."""
     mode = "backchannel_token_delivery_mode"
     if CIBA in client.grant_types and not client.ciba_mode:

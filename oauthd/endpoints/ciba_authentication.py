@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
-from oauthd.backchannel import BackchannelRequests
+from oauthd.ciba import CibaRequests
 from oauthd.config import Settings
 from oauthd.limits import Limits
 from oauthd.proofs.authentication_request import AuthenticationRequests
@@ -41,13 +41,13 @@ UNKNOWN = "the hint names nobody who could be asked"
 
 
 @frozen
-class BackchannelAuthentication:
+class CibaAuthentication:
     """Takes authentication requests."""
 
     authentication: ClientAuthentication
     bindings: Bindings
     requests: AuthenticationRequests
-    backchannel: BackchannelRequests
+    ciba: CibaRequests
     clients: Clients
     users: Users
     scopes: ScopeCatalogue
@@ -81,7 +81,7 @@ class BackchannelAuthentication:
         binding = await self.bindings.of(request, client) if client.ciba_mode == ciba.PUSH else UNBOUND
         user = await self._let(await self._user(wanted, client), wanted, client)
         await self.requests.spend(stated)
-        auth_req_id, record = await self.backchannel.take(client, user, asked, wanted, binding)
+        auth_req_id, record = await self.ciba.take(client, user, asked, wanted, binding)
         answer: dict[str, Any] = {"auth_req_id": auth_req_id, "expires_in": record.usable_until - record.asked_at}
         if client.ciba_mode != ciba.PUSH:  # section 7.3
             answer["interval"] = record.interval

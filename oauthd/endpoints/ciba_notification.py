@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 from msgspec.structs import replace
 
-from oauthd.backchannel import BackchannelRequests, Waiting, ref_of
+from oauthd.ciba import CibaRequests, Waiting, ref_of
 from oauthd.deliveries import Post
 from oauthd.endpoints.token_answer import TokenAnswers
 from oauthd.grants.interface import MINTED_LATER, Redemption
@@ -45,14 +45,14 @@ def _refusal(client: Client, token: str, auth_req_id: str, error: OAuthError) ->
 class Ping:
     """Tells a client that a request was answered (section 10.2)."""
 
-    backchannel: BackchannelRequests
+    ciba: CibaRequests
 
     async def __call__(self, client: Client, facts: Mapping[str, Any]) -> Post | None:
         """The message; None where there is nothing to be asked for any more."""
-        found = await self.backchannel.read(ref_of(facts))
+        found = await self.ciba.read(ref_of(facts))
         if found is None or found.record.spent is not None or client.ciba_mode != PING:
             return None
-        auth_req_id, token = self.backchannel.opened(found.record)
+        auth_req_id, token = self.ciba.opened(found.record)
         return _post(client, token, text({"auth_req_id": auth_req_id}).encode())
 
 
@@ -63,7 +63,7 @@ class Push:
     :ivar profile: what the server holds every client to.
     """
 
-    backchannel: BackchannelRequests
+    ciba: CibaRequests
     answers: TokenAnswers
     tokens: Tokens
     access_lifetime: int
@@ -75,10 +75,10 @@ class Push:
 
         :raises OAuthError: when it cannot be made now.
         """
-        found = await self.backchannel.read(ref_of(facts))
+        found = await self.ciba.read(ref_of(facts))
         if found is None or not self._may_still(client):
             return None
-        auth_req_id, token = self.backchannel.opened(found.record)
+        auth_req_id, token = self.ciba.opened(found.record)
         if found.record.status == "denied":
             return _refusal(client, token, auth_req_id, ACCESS_DENIED("the person denied the request"))
         body = await self._answer(client, found, auth_req_id)
@@ -97,18 +97,18 @@ class Push:
     async def _answer(self, client: Client, found: Waiting, auth_req_id: str) -> bytes | None:
         """The tokens, minted once; None where they were taken back."""
         if found.record.spent is not None:
-            return self.backchannel.kept(found.record)
+            return self.ciba.kept(found.record)
         grant_id = found.ref.slot
-        _, generations = await self.backchannel.clients.find_with_generations(client.client_id)
-        (stored,) = await self.backchannel.store.get(kinds.grant(grant_id))
+        _, generations = await self.ciba.clients.find_with_generations(client.client_id)
+        (stored,) = await self.ciba.store.get(kinds.grant(grant_id))
         if stored is None or not await self.tokens.covers(stored.record, generations):
             return None
         grant: Grant = stored.record
         now, refresh = int(self.clock()), "refresh_token" in client.grant_types
-        spent = Spent(opaque.new_identifier(self.backchannel.entropy), now)
+        spent = Spent(opaque.new_identifier(self.ciba.entropy), now)
 
         def keeps(body: bytes) -> Write[Any]:
-            return Write(found.ref, self.backchannel.keeping(replace(found.record, spent=spent), body))
+            return Write(found.ref, self.ciba.keeping(replace(found.record, spent=spent), body))
 
         redemption = Redemption(
             scope=grant.scope,
@@ -125,6 +125,6 @@ class Push:
             keeps=keeps,
         )
         answer = await self.answers.make(client, redemption, found.record.binding)
-        if answer.step is None or not await self.backchannel.store.commit(answer.step):
+        if answer.step is None or not await self.ciba.store.commit(answer.step):
             raise TEMPORARILY_UNAVAILABLE("it was pushed by another process, or is taken back just now")
         return answer.body

@@ -18,7 +18,7 @@ from attrs import frozen
 from oauthd.admin import paging
 from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Parameter, Who, operation
 from oauthd.admin.users import USER_ID
-from oauthd.backchannel import BackchannelRequests, Waiting, request_id
+from oauthd.ciba import CibaRequests, Waiting, request_id
 from oauthd.protocol import acr
 from oauthd.protocol.beginning import SignedIn
 from oauthd.protocol.errors import CONFLICT, NOT_FOUND, OAuthError
@@ -64,10 +64,10 @@ _HOW = (
 
 
 @frozen
-class BackchannelResource:
+class CibaResource:
     """The requests that wait for a person."""
 
-    backchannel: BackchannelRequests
+    ciba: CibaRequests
     users: Users
     clock: Callable[[], float]
 
@@ -85,7 +85,7 @@ class BackchannelResource:
         """A page of them."""
         cursor, limit = call.query.get("cursor"), call.query.get("limit", paging.USUAL)
         try:
-            page = await self.backchannel.waiting(call.query.get("user_id", ""), cursor, limit)
+            page = await self.ciba.waiting(call.query.get("user_id", ""), cursor, limit)
         except ValueError:
             raise paging.no_such_page() from None
         told = [await self._shown(one) for one in page.items]
@@ -122,7 +122,7 @@ class BackchannelResource:
         """Say that the person has approved a request."""
         found = await self._found(call)
         # Before the user: a deactivation in between makes dead tokens.
-        today = await self.backchannel.store.generations("", found.record.user_id)
+        today = await self.ciba.store.generations("", found.record.user_id)
         user = await self.users.find(found.record.user_id)
         if user is None or not user.is_active or today.user is None:
             raise CONFLICT("this user cannot sign in", fields={"user_id": "is not active"})
@@ -132,7 +132,7 @@ class BackchannelResource:
             raise CONFLICT("the sign-in lies in the future", fields={"auth_time": "is later than now"})
         by = SignedIn(user, today.user, min(auth_time, now), call.body["acr"])
         try:
-            done = await self.backchannel.approve(found, by, b"", **call.caller.facts)
+            done = await self.ciba.approve(found, by, b"", **call.caller.facts)
         except OAuthError as error:
             raise CONFLICT(f"what the client asks for cannot be given: {error.description}") from None
         return NO_CONTENT if done else await self._as_before(call, "approved")
@@ -150,7 +150,7 @@ class BackchannelResource:
     )
     async def deny(self, call: Call) -> Response:
         """Say that the person has denied a request."""
-        done = await self.backchannel.deny(await self._found(call), b"", **call.caller.facts)
+        done = await self.ciba.deny(await self._found(call), b"", **call.caller.facts)
         return NO_CONTENT if done else await self._as_before(call, "denied")
 
     async def _as_before(self, call: Call, status: str) -> Response:
@@ -158,11 +158,11 @@ class BackchannelResource:
         found = await self._found(call)
         if found.record.status != status:
             raise CONFLICT(f"the request was {found.record.status} before")
-        await self.backchannel.tell(found.ref, found.record)  # the first time may have ended before that
+        await self.ciba.tell(found.ref, found.record)  # the first time may have ended before that
         return NO_CONTENT
 
     async def _found(self, call: Call) -> Waiting:
-        found = await self.backchannel.find(call.arguments["request_id"])
+        found = await self.ciba.find(call.arguments["request_id"])
         about = call.body.get("user_id")
         if found is None or not found.record.user_id or about not in (None, found.record.user_id):
             raise _over()
@@ -170,7 +170,7 @@ class BackchannelResource:
 
     async def _shown(self, stored: Waiting) -> dict[str, Any]:
         request = stored.record
-        client = await self.backchannel.clients.find(request.client_id)
+        client = await self.ciba.clients.find(request.client_id)
         return {
             "request_id": request_id(stored.ref),
             "user_id": request.user_id,

@@ -46,7 +46,7 @@ Waiting = Stored[BackchannelRequest]
 
 
 @frozen
-class BackchannelRequests:
+class CibaRequests:
     """Every backchannel authentication request of the store."""
 
     store: IStore
