@@ -30,6 +30,8 @@ SIZES = ((320, 640), (768, 1024), (1440, 900))
 KEYBOARD = {
     "login": ["login", "password", "submit", "deny"],
     "login_links": ["login", "password", "submit", "deny", "policy", "terms"],
+    "login_described": ["login", "password", "submit", "deny"],
+    "login_described_long": ["login", "password", "submit", "deny", "policy", "terms"],
     "login_without_client": ["login", "password", "submit"],
     "login_error": ["login", "password", "submit", "deny"],
     "consent": ["switch", "allow", "deny"],
