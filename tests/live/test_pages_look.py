@@ -29,6 +29,7 @@ SIZES = ((320, 640), (768, 1024), (1440, 900))
 # What Tab meets, in order, after the address bar.
 KEYBOARD = {
     "login": ["login", "password", "submit", "deny"],
+    "error_at_logout": ["leave"],
     "login_links": ["login", "password", "submit", "deny", "policy", "terms"],
     "login_described": ["login", "password", "submit", "deny"],
     "login_described_long": ["login", "password", "submit", "deny", "policy", "terms"],
@@ -58,7 +59,7 @@ KEYBOARD = {
     "home": ["sign-in", "metadata"],
     "home_signed_in": ["sign-out", "metadata"],
 }
-IN_A_SENTENCE = {"metadata", "policy", "terms"}  # links whose size is that of the words around them
+IN_A_SENTENCE = {"leave", "metadata", "policy", "terms"}  # links whose size is that of the words around them
 
 
 class LoopbackServer(ThreadingHTTPServer):
