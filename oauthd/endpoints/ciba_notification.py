@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from oauthd.ciba import CibaRequests, Waiting, ref_of
 from oauthd.deliveries import Post
 from oauthd.endpoints.token_answer import TokenAnswers
-from oauthd.grants.interface import MINTED_LATER, Redemption
+from oauthd.grants.interface import MINTED_LATER, Redemption, lives
 from oauthd.protocol import opaque
 from oauthd.protocol.ciba import PING, PUSH, check_mode
 from oauthd.protocol.errors import ACCESS_DENIED, TEMPORARILY_UNAVAILABLE, TRANSACTION_FAILED, OAuthError
@@ -105,6 +105,7 @@ class Push:
             return None
         grant: Grant = stored.record
         now, refresh = int(self.clock()), "refresh_token" in client.grant_types
+        until = grant.ends_at if refresh else now + lives(client, self.access_lifetime) + MINTED_LATER
         spent = Spent(opaque.new_identifier(self.ciba.entropy), now)
 
         def keeps(body: bytes) -> Write[Any]:
@@ -114,7 +115,7 @@ class Push:
             scope=grant.scope,
             generations=grant.generations,
             grant_id=grant_id,
-            grant=extended(grant, grant.ends_at if refresh else now + self.access_lifetime + MINTED_LATER),
+            grant=extended(grant, until),
             audience=grant.audience,
             commit=Commit(expected=(found,), alive=(kinds.grant(grant_id),)),
             refresh=refresh,

@@ -839,6 +839,17 @@ class PushTests(ToldCase):
         self.assertNotIn("refresh_token", told)
         self.assertNotIn("urn:openid:params:jwt:claim:rt_hash", jose.peek(told["id_token"])[1])
 
+    async def test_a_clients_own_lifetime(self) -> None:
+        """A token that lives longer than others, by its client's registration, does so where it is pushed, too."""
+        await self.change(grant_types=(CIBA,), access_lifetime=3_600)
+        await self.begun()
+        await self.decide()
+        (heard,) = await self.deliver()
+        told = json.loads(heard.body)
+        self.assertEqual(told["expires_in"], 3_600)
+        self.server.clock.advance(3_599)
+        self.assertTrue(await self.server.active(told["access_token"]))
+
     async def test_section_12_denied(self) -> None:
         """Section 12: a denial is brought as an error, with the auth_req_id."""
         auth_req_id = await self.begun()
