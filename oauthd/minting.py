@@ -69,8 +69,7 @@ class Order(Frozen, frozen=True):
     :ivar resource_generations: today's, of the audience; () where all are 0.
     :ivar named: the `sub` where it is neither the user nor the client; "" else.
     :ivar act: who acts (RFC 8693 section 4.1), and `may_act`: who may (section 4.4).
-    :ivar session: `sid` of the sign-in behind it; "" for none.
-    :ivar parent: digest of the access token that it is exchanged for.
+    :ivar under: further generations that it stands on, and `parents`: names (`oauthd.protocol.standing`).
     :ivar as_jwt: whatever the client's format is.
     """
 
@@ -90,8 +89,8 @@ class Order(Frozen, frozen=True):
     named: str = ""
     act: dict[str, Any] = {}
     may_act: dict[str, Any] = {}
-    session: str = ""
-    parent: bytes = b""
+    under: tuple[tuple[str, int], ...] = ()
+    parents: tuple[bytes, ...] = ()
     as_jwt: bool = False
 
     @property
@@ -233,8 +232,8 @@ class Minting:
             status=status,  # its place in the status lists, from 1; 0 for none
             act=order.act,
             may_act=order.may_act,
-            session=order.session,
-            parent=order.parent,
+            under=order.under,
+            parents=order.parents,
             extra=extra,
         )
 
@@ -348,8 +347,8 @@ class Minting:
 
 
 def _is_stateless(order: Order, manner: Manner) -> bool:
-    # What was exchanged for another token ends with that: it is found by its record.
-    return manner.stateless and not order.parent
+    # What stands on other tokens says more than a client wants to send: it is written down.
+    return manner.stateless and not (order.parents or order.under)
 
 
 def _write(token: str, record: AccessToken, written: bool) -> Write[AccessToken]:

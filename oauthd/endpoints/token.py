@@ -139,7 +139,7 @@ class Token:
                 self.events.tell("token.reused", client_id=ask.client.client_id)
                 return again, None
             answer = await self.answers.make(ask.client, redemption, ask.binding)
-            if await self._write(answer):
+            if await self._write(answer) and await self._stands(redemption):
                 if reuses:
                     await self.reuse.keep(ask, redemption, answer)
                     redemption = replace(redemption, holds=None)  # the next request is to be looked at, too
@@ -166,6 +166,13 @@ class Token:
             return await self.store.commit(answer.step)
         await self.store.put(*answer.puts)
         return True
+
+    async def _stands(self, redemption: Redemption) -> bool:
+        """Does it still stand, now that whoever ends it finds the grant that began? Else that has ended, too."""
+        if redemption.again is None or await redemption.again():
+            return True
+        await self.store.forget(kinds.grant(redemption.grant_id))
+        return False
 
     # the same together with others, which costs a third
 

@@ -17,7 +17,8 @@ from oauthd.minting import Draft, Minting, Order
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.json_text import text
-from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Grant
+from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant
+from oauthd.protocol.standing import GRANT, NOWHERE, WORLD, Standing, of_resources
 from oauthd.protocol.token_exchange import JWT
 from oauthd.stores import kinds
 from oauthd.stores.interface import Commit, Write
@@ -198,30 +199,50 @@ def _order(wanted: Wanted, resource_generations: tuple[int, ...]) -> Order:
         resource_generations=resource_generations,
         act=grant.act if grant else {},
         may_act=grant.may_act if grant else {},
-        session=grant.session if grant else "",
         as_jwt=redemption.issued == JWT,
     )
-    return order if redemption.on_behalf is None else _exchanged(order, redemption.on_behalf)
+    if redemption.on_behalf is not None:
+        order = _exchanged(order, redemption.on_behalf)
+    return _standing(order, redemption.stands) if redemption.stands is not NOWHERE else order
 
 
 def _exchanged(order: Order, other: OnBehalf) -> Order:
     """The same where it speaks of whom another token speaks of, whatever its grant says."""
-    # Those of the presented token, whatever is in force now: what was ended meanwhile stays so.
-    numbers = (
-        min(today, other.resources.get(uri, today))
-        for uri, today in zip(order.audience, order.resource_generations, strict=False)
-    )
     return replace(
         order,
-        resource_generations=tuple(numbers),
         user_id=other.user_id,
         username=other.username,
         named=other.named,
         auth_time=other.auth_time,
         acr=other.acr,
         ends_at=other.until,
-        session=other.session,
         act=other.act,
         may_act=other.may_act,
-        parent=other.parent,
+    )
+
+
+def _standing(order: Order, stands: Standing) -> Order:
+    """The same where it stands on more than its own: on all that the tokens stand on that were presented for it.
+
+    With their numbers, whatever is in force now: what was ended meanwhile stays so.
+    """
+    issued, beside = order.generations, dict(stands.numbers)
+
+    def lowest(subject: str, number: int | None) -> int | None:
+        other = beside.pop(subject, number)
+        return None if number is None or other is None else min(number, other)
+
+    generations = Generations(
+        lowest(WORLD, issued.world),
+        lowest(f"client:{order.client.client_id}", issued.client),
+        lowest(f"user:{order.user_id}", issued.user) if order.user_id and issued.user != 0 else issued.user,
+    )
+    numbers = [lowest(subject, at) for subject, at in of_resources(order.audience, order.resource_generations)]
+    own = GRANT + order.grant_id.encode()
+    return replace(
+        order,
+        generations=generations,
+        resource_generations=tuple([number or 0 for number in numbers]) if any(numbers) else (),
+        under=tuple([(subject, number) for subject, number in beside.items() if number is not None]),
+        parents=tuple([name for name in stands.names if name != own]),
     )

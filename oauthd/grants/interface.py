@@ -6,13 +6,14 @@ stores the answer; when somebody was faster, `redeem` is asked again and sees wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.messages import Parameters
 from oauthd.protocol.records import UNBOUND, Binding, Client, Generations, Grant
+from oauthd.protocol.standing import NOWHERE, Standing
 from oauthd.stores.interface import Commit, Ref, Stored, Write
 
 MINTED_LATER = 60
@@ -50,10 +51,7 @@ class OnBehalf(Frozen, frozen=True):
 
     :ivar named: the `sub` where it is no user; "" else.
     :ivar act: who acts, and `may_act`: who may.
-    :ivar session: `sid` of the sign-in behind it.
     :ivar until: the end of the token that it was exchanged for.
-    :ivar parent: the digest of that one, if it is an access token.
-    :ivar resources: of that one, too: the generation of each resource of its audience that it was issued under.
     """
 
     until: int
@@ -62,11 +60,8 @@ class OnBehalf(Frozen, frozen=True):
     named: str = ""
     auth_time: int = 0
     acr: str = ""
-    session: str = ""
     act: dict[str, Any] = {}
     may_act: dict[str, Any] = {}
-    parent: bytes = b""
-    resources: Mapping[str, int] = {}
 
 
 class Redemption(Frozen, frozen=True):
@@ -86,6 +81,8 @@ class Redemption(Frozen, frozen=True):
     :ivar keeps: what is written of the finished answer, too; None for nothing.
     :ivar issued: `issued_token_type` of the answer (RFC 8693 section 2.2.1); "" where it has none.
     :ivar on_behalf: in place of a grant, where the token that was presented tells all; its details are settled then.
+    :ivar stands: what the access token stands on besides, as do the tokens that were presented for it.
+    :ivar again: looked at once more when all is written, where what ends meanwhile may not hear of it: does it stand?
     :ivar auth_req_id: of an answer that is pushed, which says what it answers (CIBA Core section 10.3.1).
     """
 
@@ -108,6 +105,8 @@ class Redemption(Frozen, frozen=True):
     keeps: Callable[[bytes], Write[Any]] | None = None
     issued: str = ""
     on_behalf: OnBehalf | None = None
+    stands: Standing = NOWHERE
+    again: Callable[[], Awaitable[bool]] | None = None
     auth_req_id: str = ""
 
 

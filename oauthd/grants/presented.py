@@ -11,7 +11,8 @@ What is wrong with a token is not told: whoever found one learns nothing of it h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import field, frozen
@@ -23,11 +24,12 @@ from oauthd.protocol.authorization_details import Details
 from oauthd.protocol.confirmation import covers
 from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.introspection import may_see
-from oauthd.protocol.records import AccessToken, Binding, Client, Generations, Grant, Revoked, Session
+from oauthd.protocol.records import Binding, Client, Generations, Session
+from oauthd.protocol.standing import NOWHERE, Standing
 from oauthd.protocol.token_exchange import foreign_act, foreign_may_act
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
-from oauthd.stores.interface import IStore, Ref
+from oauthd.stores.interface import IStore, Ref, Stored
 from oauthd.stores.sessions import Sessions
 from oauthd.stores.tokens import Tokens
 from oauthd.trusted_jwt import TrustedJwts
@@ -47,9 +49,8 @@ class Presented:
     :ivar person: whom it means, where it stands in no grant of ours.
     :ivar grant_id: its grant; "" for none.
     :ivar issued: the generations that it was issued under.
-    :ivar resources: of an access token, the generation of each resource of its audience that it was issued under.
-    :ivar ref: an access token, where it must still be when the exchange is done.
-    :ivar revoked: of one that is not written down, what must not be there then.
+    :ivar standing: all that it stands on, itself too.
+    :ivar again: does it stand still? Of one that nothing can stand on.
     """
 
     kind: str
@@ -70,9 +71,8 @@ class Presented:
     person: Person | None = None
     grant_id: str = ""
     issued: Generations | None = None
-    resources: Mapping[str, int] = field(factory=dict)
-    ref: Ref[AccessToken] | None = None
-    revoked: Ref[Revoked] | None = None
+    standing: Standing = NOWHERE
+    again: Callable[[], Awaitable[bool]] | None = None
 
 
 @frozen
@@ -112,23 +112,14 @@ class PresentedTokens:
             return None
 
     async def _access(self, ask: Ask, token: str) -> Presented | None:
-        found = await self.tokens.find_access(token)
-        if found is None or not may_see(ask.client, found.client_id, found.audience):
+        alive = await self.tokens.look(token)
+        if alive is None:
+            return None
+        found, grant = alive.record, alive.grant
+        if not may_see(ask.client, found.client_id, found.audience):
             return None
         if not _proved(ask, found.client_id, found.binding):
             return None
-        ref = kinds.access_token(token)
-        grant: Grant | None = None
-        stored, *more = await self.store.get(ref, *((kinds.grant(found.grant),) if found.grant else ()))
-        if more:
-            if more[0] is None:
-                return None
-            grant = more[0].record
-        revoked = None
-        if stored is None:
-            if self.tokens.unwritten_of(token) is None:
-                return None  # it was ended meanwhile
-            revoked = kinds.revoked(found.jti)
         return Presented(
             kind="access_token",
             source=found.client_id,
@@ -138,7 +129,6 @@ class PresentedTokens:
             username=found.username,
             auth_time=found.auth_time,
             acr=found.acr,
-            session=found.session,
             scope=found.scope,
             audience=found.audience,
             details=found.details,
@@ -146,11 +136,7 @@ class PresentedTokens:
             may_act=found.may_act or (grant.may_act if grant else {}),
             grant_id=found.grant,
             issued=found.generations,
-            resources=dict(
-                zip(found.audience, found.resource_generations or (0,) * len(found.audience), strict=True)
-            ),
-            ref=ref if stored is not None else None,
-            revoked=revoked,
+            standing=alive.standing,
         )
 
     async def _refresh(self, ask: Ask, token: str) -> Presented | None:
@@ -179,6 +165,7 @@ class PresentedTokens:
             may_act=grant.may_act,
             grant_id=grant_id,
             issued=refresh.generations,
+            standing=Standing.within(refresh.generations, refresh.client_id, refresh.user_id, grant_id),
         )
 
     async def _id_token(self, ask: Ask, token: str) -> Presented | None:
@@ -208,11 +195,13 @@ class PresentedTokens:
             user_id=person.user.user_id,
             auth_time=int(claims.get("auth_time", 0)),
             acr=str(claims.get("acr", "")),
-            session=session.sid,
+            session=session.record.sid,
             person=person,
+            standing=Standing(((f"user:{person.user.user_id}", person.generation),)),
+            again=partial(self._is_there, session.ref),
         )
 
-    async def _session(self, person: Person, client: Client, known: object) -> Session | None:
+    async def _session(self, person: Person, client: Client, known: object) -> Stored[Session] | None:
         """The session that an id token speaks of: it is good for as long as that stands, so that it ends with all else.
 
         :param known: the `sid` that the client was told (OpenID Connect Front-Channel Logout section 3).
@@ -222,10 +211,14 @@ class PresentedTokens:
             page = await self.sessions.page(person.user.user_id, cursor, SESSIONS)
             for stored in page.items:
                 if stored.record.sid and logout.sid(stored.record.sid, client.client_id) == known:
-                    return stored.record
+                    return stored
             if (cursor := page.cursor) is None:
                 break
         return None
+
+    async def _is_there(self, ref: Ref[Session]) -> bool:
+        (stored,) = await self.store.get(ref)
+        return stored is not None
 
     async def _foreign(self, ask: Ask, token: str) -> Presented | None:
         vouched = await self.jwts.read(token)
@@ -243,8 +236,9 @@ class PresentedTokens:
             user_id=person.user.user_id if person else "",
             scope=scopes.parse(said) if isinstance(said, str) else None,
             act=foreign_act(claims.get("act"), issuer),
-            may_act=foreign_may_act(claims.get("may_act")),
+            may_act=foreign_may_act(claims.get("may_act"), issuer),
             person=person,
+            standing=Standing(((f"user:{person.user.user_id}", person.generation),)) if person else NOWHERE,
         )
 
 

@@ -2,12 +2,9 @@
 
 Who may exchange what is said of each client in rules (`Client.exchanges`); of several that are about a token the first
 by which the request can be granted counts. The new token speaks of the same subject, is the asking client's, is bound
-to what that proves, and never lasts longer than the token that it was exchanged for. It stands in the grant of that
-one, so it ends with it, and in the generations of the world, its subject and its own client; a revocation of the very
-access token that was exchanged ends what came of it. It does not stand in the generation of the client that the subject
-token was issued to: an answer about a token stands on four cells, and these are the world's, its own client's, the
-user's and the grant's. When that client is deleted or all its tokens are revoked nothing more is exchanged of them, and
-what was exchanged before lasts to its end, which is the subject token's.
+to what that proves, and never lasts longer than the tokens that were presented. It stands in the grant of the subject
+token, and on all that the subject token and the actor token stand on, themselves too (`oauthd.protocol.standing`): it
+ends with any of that, whoever ends it and at whatever moment.
 
 A JWT of somebody else, or an id token, is in no grant of ours: one begins, that ends with it unless the rule gives a
 refresh token.
@@ -16,6 +13,7 @@ refresh token.
 from __future__ import annotations
 
 from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.grants.interface import Ask, OnBehalf, Redemption
 from oauthd.grants.presented import Presented, PresentedTokens
@@ -27,7 +25,6 @@ from oauthd.protocol.grant_types import TOKEN_EXCHANGE
 from oauthd.protocol.records import Generations
 from oauthd.protocol.token_exchange import ACCESS_TOKEN, JWT, TYPES, Rule, identity
 from oauthd.stores.clients import Clients
-from oauthd.stores.interface import Commit
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.users import is_administrator
 from oauthd.subjects import Subjects
@@ -118,7 +115,8 @@ class TokenExchange:
         """
         asking = self._client(ask.client.client_id)
         acting = self._actor(ask, actor) if actor else asking if rule.act == "delegate" else None
-        if subject.may_act and not token_exchange.may(subject.may_act, (acting or asking).known):  # section 4.4
+        # Section 4.4; a name without an issuer is one of ours: a foreign one says whose it is.
+        if subject.may_act and not token_exchange.may({"iss": self.issuer} | subject.may_act, (acting or asking).known):
             raise INVALID_REQUEST("the subject_token says who may act for its subject, and it is somebody else")
         act = subject.act
         if acting is not None and {name: one for name, one in act.items() if name != "act"} != acting.told:
@@ -134,9 +132,14 @@ class TokenExchange:
         targets = token_exchange.targets_of(ask.parameters.all("resource"), ask.parameters.all("audience"), owners)
         audience = token_exchange.audience_of(targets, subject.audience, rule.audience, owners)
         until = min(subject.until, actor.until) if actor else subject.until
+        stands = subject.standing.joined(actor.standing) if actor else subject.standing
+        if not stands.bounded:
+            raise INVALID_REQUEST("the tokens stand on too many others, one exchanged for the other")
         if subject.issued is None:
-            return self._begun(rule, ask, subject, scope, audience, until, act, issued)
-        return self._within(subject.issued, ask, subject, scope, audience, until, act, issued)
+            begun = self._begun(rule, ask, subject, scope, audience, until, act, issued)
+            return replace(begun, stands=stands, again=subject.again)
+        within = self._within(subject.issued, ask, subject, scope, audience, until, act, issued)
+        return replace(within, stands=stands)
 
     def _within(
         self,
@@ -150,16 +153,12 @@ class TokenExchange:
         issued: str,
     ) -> Redemption:
         """A token beside one of ours, in the same grant."""
-        parent = subject.ref or subject.revoked
         return Redemption(
             scope=scope,
             # The subject's own, whatever is in force now: what was ended meanwhile stays so.
             generations=Generations(under.world, ask.generations.client, under.user),
             grant_id=subject.grant_id,
             audience=audience,
-            commit=Commit(
-                alive=(subject.ref,) if subject.ref else (), absent=(subject.revoked,) if subject.revoked else ()
-            ),
             details=self._details(ask, subject.details),
             issued=issued,
             on_behalf=OnBehalf(
@@ -169,11 +168,8 @@ class TokenExchange:
                 named=subject.subject,
                 auth_time=subject.auth_time,
                 acr=subject.acr,
-                session=subject.session,
                 act=act,
                 may_act=subject.may_act,
-                parent=parent.ident if parent else b"",
-                resources=subject.resources,
             ),
         )
 

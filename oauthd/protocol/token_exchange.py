@@ -23,7 +23,6 @@ from oauthd.protocol.schemas import Choice, Flag, Listing, Member, Members, Null
 _TYPE = "urn:ietf:params:oauth:token-type:"
 ACCESS_TOKEN: Final = f"{_TYPE}access_token"  # RFC 8693 section 3
 REFRESH_TOKEN: Final = f"{_TYPE}refresh_token"
-ID_TOKEN: Final = f"{_TYPE}id_token"
 JWT: Final = f"{_TYPE}jwt"
 KINDS: Final = ("access_token", "refresh_token", "id_token", "jwt")
 """Kinds of tokens, as rules name them."""
@@ -182,8 +181,10 @@ def foreign_act(act: object, issuer: str) -> dict[str, Any]:
     return chain
 
 
-def foreign_may_act(may_act: object) -> dict[str, Any]:
+def foreign_may_act(may_act: object, issuer: str) -> dict[str, Any]:
     """Who may act, by somebody else's token; {} where it says nothing.
+
+    A name that says no issuer is one of the token's issuer (RFC 8693 section 4.4): nobody of ours is meant by it.
 
     :raises OAuthError: `invalid_request` for what nobody here can judge: whoever wrote it meant to narrow.
     """
@@ -193,7 +194,7 @@ def foreign_may_act(may_act: object) -> dict[str, Any]:
         raise INVALID_REQUEST("the may_act of a token names nobody by sub, iss or client_id")
     if not all(map(_is_name, may_act.values())):
         raise INVALID_REQUEST("the may_act of a token is malformed")
-    return dict(may_act)
+    return {"iss": issuer, **may_act}
 
 
 def _is_name(value: object) -> bool:

@@ -1,12 +1,12 @@
 """Answers about access tokens: from memory, else in one read for all that were asked in a turn of the reactor.
 
-A token is alive while its record exists, the generations it was issued under are in force (those of its resources,
-too), and its grant (if it has one) stands. What is kept of it is the finished answer, under the SHA-256 of the token,
-on the cells of all of that. A token that was seen alive and is dead now stays as a tombstone: it never comes back, and
-who goes on asking for it costs no read. One that was never seen alive is not kept: it may be issued the next moment.
+A token is alive while its record exists and all holds that it stands on (`oauthd.protocol.standing`). What is kept of
+it is the finished answer, under the SHA-256 of the token, on four cells for all of that. A token that was seen alive
+and is dead now stays as a tombstone: it never comes back, and who goes on asking for it costs no read. One that was
+never seen alive is not kept: it may be issued the next moment.
 
 A token that is not written down has no record, its signature tells the same; and one more name to stand on, the record
-of its revocation, which is read with the rest of what it stands on. An answer about it hears of that by its `grave`.
+of its revocation, its grave, which is read with the rest of what it stands on.
 
 Nobody is told that a token is alive by a reply that was on its way for longer than a proof counts (this process may
 have stood still), nor by a number from memory that was no more when the reply came: then it is read again.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from attrs import define, field, frozen
@@ -26,9 +26,10 @@ from twisted.python.failure import Failure
 
 from oauthd.protocol.introspection import INACTIVE
 from oauthd.protocol.records import AccessToken
+from oauthd.protocol.standing import Standing
 from oauthd.stores import kinds, naming
 from oauthd.stores.cache import ACCESS_TOKEN_PREFIX, TOO_LATE, TRIES, Cache, Waiter, Waiters, fire, tell
-from oauthd.stores.entries import ALWAYS, Cell, Entry, SignedEntry
+from oauthd.stores.entries import ALWAYS, Cell, Entry
 from oauthd.stores.interface import IStore, Ref, StoreUnavailable
 from oauthd.stores.tokens import Unwritten, nobody
 
@@ -36,48 +37,81 @@ MOST_UNDER_WAY = 2  # reads; what is asked meanwhile goes together with the next
 LARGEST_BATCH = 256  # keys in one read: a longer one would hold everybody's replies up
 SOON = 10.0  # seconds: a grant that ends sooner is read again, for it may have been given longer
 
-_Standing = tuple[object, ...]
-"""Client, user, grant, audience and generations of a token, and is it not written down? All that it stands on."""
-
-NOBODY = -1  # the number of a subject that has no generation today, and of a grant that is gone
+_Shared = tuple[object, ...]
+"""All that says what a token stands on; what most tokens of a batch have in common."""
 
 
 @frozen
 class _Look:
     """What one look into the store found.
 
-    :ivar records: of the tokens that exist, each with what it stands on.
+    :ivar records: of the tokens that exist, each with what it shares with others.
+    :ivar standings: what these stand on.
     :ivar graves: of those that are not written down, the names of the records that would revoke them.
     :ivar buried: those of these names that there are.
-    :ivar standings: for each thing to stand on, one of the tokens that do: most of a batch stand on the same.
-    :ivar numbers: what stands of all that they stand on.
-    :ivar remembered: the names whose number is from memory.
+    :ivar today: the generations in force.
+    :ivar found: what there is of all else that they stand on, and when it ends.
+    :ivar remembered: the names of which something is from memory.
     :ivar touched: the names heard of meanwhile; None: any may have changed.
     :ivar sent: when, by the monotonic clock.
     """
 
-    records: dict[bytes, tuple[AccessToken, _Standing]]
-    standings: dict[_Standing, AccessToken]
+    records: dict[bytes, tuple[AccessToken, _Shared]]
+    standings: dict[_Shared, _Places]
     graves: dict[bytes, bytes]
     buried: frozenset[bytes]
-    numbers: dict[bytes, float]
+    today: dict[str, float | None]
+    found: dict[bytes, float]
     remembered: frozenset[bytes]
     touched: frozenset[bytes] | None
     sent: float
 
 
 @frozen
+class _Places:
+    """What tokens of the same standing stand on, and where that is.
+
+    :ivar numbers: names of the generations, with their subjects.
+    :ivar things: references to all else, with their names, here and in the standing.
+    :ivar signed: are they not written down? Then they stand on our keys, too.
+    """
+
+    standing: Standing
+    numbers: tuple[tuple[bytes, str], ...]
+    things: tuple[tuple[bytes, bytes, Ref[Any]], ...]
+    signed: bool
+
+    @classmethod
+    def of(cls, standing: Standing, signed: bool) -> _Places:
+        """The places of these."""
+        numbers = tuple([(naming.generation(subject), subject) for subject, _ in standing.numbers])
+        refs = [(thing, kinds.standing_on(thing)) for thing in standing.names]
+        return cls(standing, numbers, tuple([(naming.key(ref), thing, ref) for thing, ref in refs]), signed)
+
+    @property
+    def names(self) -> list[bytes]:
+        """All names that something is heard of by."""
+        names = [name for name, _ in self.numbers]
+        names += [name for name, _, _ in self.things]
+        if self.signed:
+            names.append(naming.SIGNED)
+        return names
+
+
+@frozen
 class _Ground:
     """What tokens of the same standing stand on.
 
-    :ivar alive: are the generations in force, and does the grant stand?
-    :ivar until: when the grant ends.
+    :ivar alive: does it hold?
+    :ivar until: when the first of it ends.
     :ivar cells: of all of that; None where something was heard of one of them, and nothing may be kept.
+    :ivar things: names of what the fourth cell stands for.
     """
 
     alive: bool
     until: float
-    cells: tuple[Cell, ...] | None
+    cells: tuple[Cell, ...] | None = None
+    things: tuple[bytes, ...] = ()
 
 
 @define(eq=False)
@@ -172,8 +206,8 @@ class Answers:
     async def _look(self, batch: dict[bytes, Waiters], texts: dict[bytes, bytes], remembering: bool) -> _Look:
         ticket = self.cache.open()
         try:
-            records: dict[bytes, tuple[AccessToken, _Standing]] = {}
-            standings: dict[_Standing, AccessToken] = {}
+            records: dict[bytes, tuple[AccessToken, _Shared]] = {}
+            standings: dict[_Shared, _Places] = {}
             graves: dict[bytes, Ref[Any]] = {}
             for digest, stored in zip(batch, await self.store.records(kinds.ACCESS_TOKEN, batch), strict=True):
                 signed = stored is None and digest in texts
@@ -181,20 +215,21 @@ class Answers:
                 if record is None:
                     continue
                 issued = record.generations
-                standing = (
+                shared = (
                     record.client_id, record.user_id, record.grant, issued.world, issued.client, issued.user,
-                    record.audience, record.resource_generations, signed,
+                    record.audience, record.resource_generations, record.under, record.parents, signed,
                 )  # fmt: skip
-                if None not in standing:  # issued under generations of nobody it was dead from the beginning
-                    records[digest] = record, standing
-                    standings[standing] = record
+                if None not in shared:  # issued under generations of nobody it was dead from the beginning
+                    records[digest] = record, shared
+                    if shared not in standings:
+                        standings[shared] = _Places.of(Standing.of(record), signed)
                     if signed:
                         graves[digest] = kinds.revoked(record.jti)
-            remembered, numbers, buried = await self._numbers(standings, remembering, graves.values())
+            look = await self._numbers(standings.values(), remembering, graves.values())
             touched = self.cache.touched(ticket)
             named = {digest: naming.key(ref) for digest, ref in graves.items()} if graves else {}
-            known = remembered | numbers
-            return _Look(records, standings, named, buried, known, frozenset(remembered), touched, ticket.sent)
+            today, found, buried, remembered = look
+            return _Look(records, standings, named, buried, today, found, remembered, touched, ticket.sent)
         finally:
             self.cache.close(ticket)
 
@@ -208,43 +243,45 @@ class Answers:
         return cache.fresh and look.touched is not None and look.touched.isdisjoint(look.remembered)
 
     async def _numbers(
-        self, standings: dict[_Standing, AccessToken], remembering: bool, graves: Iterable[Ref[Any]]
-    ) -> tuple[dict[bytes, float], dict[bytes, float], frozenset[bytes]]:
-        """What stands of all that these tokens stand on: from memory, and read now; and which of the graves there are.
+        self, standings: Iterable[_Places], remembering: bool, graves: Iterable[Ref[Any]]
+    ) -> tuple[dict[str, float | None], dict[bytes, float], frozenset[bytes], frozenset[bytes]]:
+        """What stands of all that these tokens stand on, from memory and read now: the generations, and all else; which
+        of the graves there are; the names of what is from memory.
 
-        These are always read: nobody remembers that there is none.
+        Whether there is what must not be is always read: nobody remembers that there is none.
         """
-        remembered: dict[bytes, float] = {}
-        subjects: dict[bytes, str] = {}
-        grants: dict[bytes, Ref[Any]] = {}
-        for standing, record in standings.items():
-            for name, subject in _stands_on(record, bool(standing[-1])):
-                number = self.cache.number(name) if remembering else None
+        cache = self.cache
+        today: dict[str, float | None] = {}
+        ends: dict[bytes, float] = {}
+        remembered: set[bytes] = set()
+        subjects: dict[str, None] = {}
+        things: dict[bytes, Ref[Any]] = {}
+        for places in standings:
+            for name, subject in places.numbers:
+                number = cache.number(name) if remembering else None
                 if number is None:
-                    subjects[name] = subject
+                    subjects[subject] = None
                 else:
-                    remembered[name] = number
-            if not record.grant:
-                continue
-            ref = kinds.grant(record.grant)
-            name = naming.key(ref)
-            number = self.cache.number(name) if remembering else None
-            if number is None or number <= self.cache.clock() + SOON:
-                grants[name] = ref
-            else:
-                remembered[name] = number
-        read: dict[bytes, float] = {}
+                    remembered.add(name)
+                    today[subject] = number
+            for name, thing, ref in places.things:
+                number = cache.number(name) if remembering else None
+                if number is None or number <= cache.clock() + SOON:
+                    things[thing] = ref
+                else:
+                    remembered.add(name)
+                    ends[thing] = number
         buried: frozenset[bytes] = frozenset()
-        refs = [*grants.values(), *graves]
+        refs = [*things.values(), *graves]
         if subjects or refs:
-            found, numbers = await self.store.get_with_generations(refs, list(subjects.values()))
-            for name, stored in zip(grants, found, strict=False):
-                read[name] = NOBODY if stored is None else stored.record.expires_at
-            for (name, subject), today in zip(subjects.items(), numbers, strict=True):
-                read[name] = today or (0 if subject.startswith("resource:") else NOBODY)
-            if len(refs) > len(grants):
-                buried = frozenset([naming.key(one.ref) for one in found[len(grants) :] if one is not None])
-        return remembered, read, buried
+            found, numbers = await self.store.get_with_generations(refs, list(subjects))
+            ends.update(
+                [(name, one.record.expires_at) for name, one in zip(things, found, strict=False) if one is not None]
+            )
+            today.update(zip(subjects, numbers, strict=True))
+            if len(refs) > len(things):
+                buried = frozenset([naming.key(one.ref) for one in found[len(things) :] if one is not None])
+        return today, ends, buried, frozenset(remembered)
 
     def _entries(self, batch: Iterable[bytes], look: _Look) -> list[Entry]:
         """What is now known of each token of a batch; kept, where it may be. Nothing else happens meanwhile."""
@@ -252,10 +289,10 @@ class Answers:
         touched = look.touched if cache.fresh else None
         aged = look.sent + cache.longest
         found: list[Entry] = []
-        grounds: dict[_Standing, _Ground] = {}
+        grounds: dict[_Shared, _Ground] = {}
         try:
-            for standing, record in look.standings.items():
-                grounds[standing] = self._ground(record, look, touched, aged, bool(standing[-1]))
+            for shared, places in look.standings.items():
+                grounds[shared] = self._ground(places, look, touched, aged)
             for digest in batch:
                 known = look.records.get(digest)
                 if known is not None:
@@ -263,7 +300,7 @@ class Answers:
                     until = min(record.expires_at, ground.until)
                     grave = look.graves.get(digest, b"") if look.graves else b""
                     if ground.alive and now < until and grave not in look.buried:
-                        found.append(self._alive(digest, record, until, look, ground.cells, touched, grave))
+                        found.append(self._alive(digest, record, until, look, ground, touched, grave))
                         continue
                 entry = Entry(INACTIVE, math.inf, aged, ())
                 if touched is not None and digest in cache.entries:
@@ -275,16 +312,18 @@ class Answers:
         return found
 
     def _alive(
-        self, digest: bytes, record: AccessToken, until: float, look: _Look, cells: tuple[Cell, ...] | None,
+        self, digest: bytes, record: AccessToken, until: float, look: _Look, ground: _Ground,
         touched: frozenset[bytes] | None, grave: bytes,
     ) -> Entry:  # fmt: skip
-        answer, aged = self.write(record), look.sent + self.cache.longest
-        keeps = cells is not None and not (touched and (grave or ACCESS_TOKEN_PREFIX + digest) in touched)
+        answer, aged, cells = self.write(record), look.sent + self.cache.longest, ground.cells
+        own = ACCESS_TOKEN_PREFIX + digest
+        keeps = cells is not None and not (touched and (own in touched or grave in touched))
         if cells is None or not keeps:
             # Good for this one use, and no longer than a proof counts.
             entry = Entry(answer, until, look.sent + self.cache.max_staleness, ())
         elif grave:
-            entry = SignedEntry(answer, until, aged, cells, grave)
+            # Taken now, for it is held by the entry alone.
+            entry = Entry(answer, until, aged, (*cells[:3], self._cell((*ground.things, grave))))
         else:
             entry = Entry(answer, until, aged, cells)
         if record.audience:
@@ -294,67 +333,48 @@ class Answers:
         return entry
 
     def _ground(
-        self, record: AccessToken, look: _Look, touched: frozenset[bytes] | None, aged: float, signed: bool
+        self, places: _Places, look: _Look, touched: frozenset[bytes] | None, aged: float
     ) -> _Ground:
-        """What a token stands on, as the numbers tell; its cells are held, and know the numbers that were read."""
-        names = [name for name, _ in _issued_under(record, signed)]
-        resources = [name for name, _ in _resources(record.audience)]
-        issued = (record.generations.world, record.generations.client, record.generations.user)
-        # A machine's token was issued under no user's generation, and none for resources that nobody had revoked yet.
-        alive = all(
-            (number or 0) >= look.numbers[name] > 0 for name, number in zip(names, issued, strict=False)
-        ) and all(
-            number >= look.numbers[name]
-            for name, number in zip(resources, record.resource_generations or (0,) * len(resources), strict=True)
-        )
-        until = math.inf
-        if record.grant:
-            name = naming.key(kinds.grant(record.grant))
-            names.append(name)
-            until = look.numbers[name]  # it may be given longer: then this is read again
-        if not alive or touched is None or not touched.isdisjoint((*names, *resources)):
-            return _Ground(alive, until, None)
-        return _Ground(alive, until, self._cells(names, resources, look, aged))
-
-    def _cells(self, names: list[bytes], resources: list[bytes], look: _Look, aged: float) -> tuple[Cell, ...]:
-        """The four cells of these names, and of resources, which fall with the world's; held."""
-        cache = self.cache
-        cells = (*map(cache.cell, names), *(ALWAYS,) * (4 - len(names)))
-        if resources:
-            cells = (cache.whole((names[0], *resources)), *cells[1:])
+        """What tokens stand on, as was found; its cells are held, and know the numbers that were read."""
+        standing = places.standing
+        if not standing.holds(look.today, look.found):
+            return _Ground(False, math.inf)
+        # A grant may be given longer: then this is read again.
+        until = min([look.found[thing] for thing in standing.there], default=math.inf)
+        if touched is None or not touched.isdisjoint(places.names):
+            return _Ground(True, until)
+        cache, slots = self.cache, _slots(places)
+        cells = tuple(map(self._cell, slots))
         cache.hold(cells)  # else the first entry, evicted at once, would take its cells with it
-        for name in (*names, *resources):
+        for name, subject in places.numbers:
             if name not in look.remembered:
-                cell = cache.cell(name)
-                cell.number, cell.aged = look.numbers[name], aged
-        return cells
+                self._know(name, look.today[subject] or 0, aged)
+        for name, thing, _ in places.things:
+            if name not in look.remembered and thing in look.found:
+                self._know(name, look.found[thing], aged)
+        return _Ground(True, until, cells, slots[3])
+
+    def _cell(self, names: tuple[bytes, ...]) -> Cell:
+        """The one cell of these names."""
+        if len(names) > 1:
+            return self.cache.whole(names)
+        return self.cache.cell(names[0]) if names else ALWAYS
+
+    def _know(self, name: bytes, number: float, aged: float) -> None:
+        cell = self.cache.cell(name)
+        cell.number, cell.aged = number, aged
 
 
-def _stands_on(record: AccessToken, signed: bool) -> tuple[tuple[bytes, str], ...]:
-    """The names of the generations that a token stands on, and their subjects."""
-    issued_under = _issued_under(record, signed)
-    return (*issued_under, *_resources(record.audience)) if record.audience else issued_under
+def _slots(places: _Places) -> tuple[tuple[bytes, ...], ...]:
+    """The names of what tokens stand on, by the cell that falls with them: those of the world and of resources, of
+    clients, of people, and of all that is no generation.
 
-
-def _issued_under(record: AccessToken, signed: bool) -> tuple[tuple[bytes, str], ...]:
-    """Those that it was issued under, of the world, its client and its user.
-
-    :param signed: is it not written down? Then it stands on our keys, too.
+    What many tokens stand on does not share a cell with what each has of its own: its fall would have to fell them all.
     """
-    return _subjects(record.client_id, record.user_id if record.generations.user else "", signed)  # 0 for a machine
-
-
-@lru_cache(maxsize=4096)
-def _subjects(client_id: str, user_id: str, signed: bool) -> tuple[tuple[bytes, str], ...]:
-    machine = (naming.SIGNED if signed else naming.WORLD, "world"), _subject("client", client_id)
-    return (*machine, _subject("user", user_id)) if user_id else machine
-
-
-@lru_cache(maxsize=1024)
-def _resources(audience: tuple[str, ...]) -> tuple[tuple[bytes, str], ...]:
-    return tuple(_subject("resource", resource) for resource in audience)
-
-
-def _subject(sort: str, ident: str) -> tuple[bytes, str]:
-    subject = f"{sort}:{ident}"
-    return naming.generation(subject), subject
+    world: list[bytes] = [naming.SIGNED] if places.signed else []
+    clients: list[bytes] = []
+    users: list[bytes] = []
+    for name, subject in places.numbers:
+        sort = subject[:2]
+        (clients if sort == "cl" else users if sort == "us" else world).append(name)
+    return tuple(world), tuple(clients), tuple(users), tuple([name for name, _, _ in places.things])

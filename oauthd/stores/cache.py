@@ -31,8 +31,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from oauthd.metrics import CacheCounts
-from oauthd.stores import naming
-from oauthd.stores.entries import ALWAYS, CELL_BYTES, Cell, Entry, SignedEntry, size_of
+from oauthd.stores.entries import ALWAYS, CELL_BYTES, Cell, Entry, size_of
 from oauthd.stores.interface import StoreUnavailable
 
 T = TypeVar("T")
@@ -48,7 +47,6 @@ TRIES = 3  # reads that came back too late
 TOO_LATE = "the store answers too late to tell what is so now"
 
 ACCESS_TOKEN_PREFIX = b"a:"
-GRAVE_PREFIX = b"v:"
 _log = Logger(namespace="oauthd.stores")
 
 
@@ -88,7 +86,6 @@ class Cache:
     _cells: dict[bytes, Cell] = field(factory=dict, init=False, repr=False)
     _order: deque[bytes] = field(factory=deque, init=False, repr=False)
     _absences: dict[bytes, Entry] = field(factory=dict, init=False, repr=False)
-    _signed: dict[bytes, list[SignedEntry]] = field(factory=dict, init=False, repr=False)
     _former: list[dict[bytes, Any]] = field(factory=list, init=False, repr=False)
     _heard: list[bytes] = field(factory=list, init=False, repr=False)
     _open: int = field(default=0, init=False)
@@ -118,7 +115,6 @@ class Cache:
         self.tally.entries = self.tally.bytes = 0
         self._former += [one for one in (self._cells, self._absences, self.entries) if one]
         self.entries, self._cells, self._order, self._absences, self.size = {}, {}, deque(), {}, 0
-        self._signed = {}
         self._void_all()
         self.sweep()
 
@@ -187,11 +183,16 @@ class Cache:
         return cell
 
     def whole(self, names: Iterable[bytes]) -> Cell:
-        """The cell that falls when any of these names changes: for what stands on more than an entry has cells for."""
+        """The cell that falls when any of these names changes: for what stands on more than an entry has cells for.
+
+        Its parts stand for a name each: one that fell with others would not take it along.
+        """
         parts = tuple(map(self.cell, names))
         name = b"\0".join([part.name for part in parts])
         whole = self._cells.get(name)
         if whole is None:
+            if any(part.parts for part in parts):
+                raise ValueError("the parts of a whole are no wholes")
             whole = self._cells[name] = Cell(name)
             whole.parts = parts
             self.hold(parts)
@@ -238,8 +239,6 @@ class Cache:
         if entry.value is None:
             self._keep_absence(name, entry)
             return
-        if type(entry) is SignedEntry:
-            self._signed.setdefault(entry.grave, []).append(entry)
         if self._absences:
             self._let_go(self._absences.pop(name, None))
         former = entries.pop(name, None)
@@ -293,15 +292,6 @@ class Cache:
             return
         entry.aged = -math.inf  # whoever has it in hand would not hear of changes any more
         self.release(entry.cells)
-        if type(entry) is SignedEntry:
-            self._leave_grave(entry)
-
-    def _leave_grave(self, entry: SignedEntry) -> None:
-        others = self._signed.get(entry.grave, [])
-        if entry in others:
-            others.remove(entry)
-            if not others:
-                del self._signed[entry.grave]
 
     # changes
 
@@ -321,13 +311,8 @@ class Cache:
                 whole.stands = False
                 self._part(whole)
             self._part(cell)
-        elif name[:2] == ACCESS_TOKEN_PREFIX:
+        if name[:2] == ACCESS_TOKEN_PREFIX:  # others may stand on it, besides
             self.gone(name[2:])
-        elif name[:2] == GRAVE_PREFIX:
-            for entry in self._signed.get(name, ()):
-                entry.until = -math.inf
-        if name == naming.WORLD:
-            self.changed(naming.SIGNED)
 
     def gone(self, name: bytes) -> None:
         """What has that name is no more: its entry, if there is one, is an old one from now on."""

@@ -9,7 +9,6 @@ from typing import Any
 ENTRY_BYTES = 320
 CELL_BYTES = 280
 VIEWS_BYTES = 240
-GRAVE_BYTES = 280
 RECORD_BYTES = 4096  # what a record counts for
 
 
@@ -70,23 +69,7 @@ class Entry:
         return self.first, self.second, self.third, self.fourth
 
 
-class SignedEntry(Entry):
-    """The answer about a token that was not written down: besides its cells it stands until its grave is told of.
-
-    There may be several for one token: who has it can write its signature in more than one way.
-
-    :ivar grave: the name of the record that it is revoked by.
-    """
-
-    __slots__ = ("grave",)
-
-    def __init__(self, value: Any, until: float, aged: float, cells: tuple[Cell, ...], grave: bytes) -> None:
-        super().__init__(value, until, aged, cells)
-        self.grave = grave
-
-
 def size_of(entry: Entry) -> int:
     """What it takes, in bytes, by estimate."""
     views = 0 if entry.views is None else VIEWS_BYTES
-    views += GRAVE_BYTES if type(entry) is SignedEntry else 0
     return ENTRY_BYTES + views + (len(entry.value) if type(entry.value) is bytes else RECORD_BYTES)

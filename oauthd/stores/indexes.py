@@ -3,8 +3,7 @@
 An index is a hint, for the record decides; so nobody waits for it, and all that one turn enters into an index or takes
 out of it is one command (a command of its own for each token took a sixth of what issuing it cost). At worst, when this
 process or the server ends before, a record is missing in a list or is skipped there: what ends tokens needs no list.
-But for tokens that were exchanged for another one, and for grants that were given in a session: they stand in its list
-at once (`entering`), for they end by it.
+But for grants that were given in a session: they stand in its list at once (`entering`), for they end by it.
 
 Indexes of lasting records (clients, users) are left to `redis`, which waits for them.
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
-from oauthd.protocol import records
+from oauthd.protocol import records, standing
 from oauthd.protocol.records import InitialAccess
 from oauthd.stores.interface import Kind, Ref, Told
 
@@ -17,8 +18,6 @@ def _token_lists(record: records.AccessToken | records.RefreshToken) -> Iterable
     yield tokens_of_client(record.client_id)
     if record.user_id:
         yield tokens_of_user(record.user_id)
-    if isinstance(record, records.AccessToken) and record.parent:
-        yield exchanged_for(record.parent)
 
 
 def _client_lists(record: records.Client) -> Iterable[str]:
@@ -80,11 +79,6 @@ def tokens_of_user(user_id: str) -> str:
     return f"tu:{user_id}"
 
 
-def exchanged_for(digest: bytes) -> str:
-    """The index of the access tokens that the token of that digest was exchanged for."""
-    return f"tx:{digest.hex()}"
-
-
 ACCESS_TOKEN = Kind("a", records.AccessToken, _token_lists, told=Told.REMOVALS)
 REFRESH_TOKEN = Kind("r", records.RefreshToken, _token_lists)
 GRANT = Kind("g", records.Grant, _grant_lists, told=Told.REMOVALS)  # a change only lets it live longer
@@ -140,6 +134,14 @@ def access_token(token: str) -> Ref[records.AccessToken]:
 def revoked(jti: str) -> Ref[records.Revoked]:
     """Where it stands that a token which was not written down is revoked."""
     return REVOKED.at(jti)
+
+
+def standing_on(name: bytes) -> Ref[Any]:
+    """Where that stands which `oauthd.protocol.standing` names so."""
+    sort, ident = name[:2], name[2:]
+    if sort == standing.GRANT:
+        return grant(ident.decode())
+    return (REVOKED if sort == standing.REVOKED else ACCESS_TOKEN).at(ident)
 
 
 def grant(grant_id: str) -> Ref[records.Grant]:

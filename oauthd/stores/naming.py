@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from oauthd.protocol.standing import SUBJECTS
 from oauthd.stores.interface import Kind, Ref
 
 _ESCAPED = str.maketrans({"%": "%25", "{": "%7B", "}": "%7D"})
@@ -29,7 +30,7 @@ _MEMBER = re.compile(rb"([a-z]+)(?::|\{([^{}]+)\})(.*)", re.DOTALL)
 
 WORLD = b"gen:world"
 SIGNED = b"signed"
-"""What stands as long as the world's generation and our keys: what tokens that are not written down stand on."""
+"""What stands as long as our keys: what tokens that are not written down stand on besides."""
 BEAT = b"beat"
 PROCESSES, MEMORY = b"rates:processes", b"rates:memory"
 CHANNEL = b"oauthd:0"
@@ -93,7 +94,7 @@ def generation(subject: str) -> bytes:
     sort, _, ident = subject.partition(":")
     if subject == "world":
         return WORLD
-    if sort not in ("client", "user", "resource") or not ident:
+    if sort == "world" or sort not in SUBJECTS or not ident:
         raise ValueError("only the world, a client, a user and a resource have generations")
     return b"gen:%b:{%b}" % (sort.encode(), _tag(ident))
 

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from oauthd.protocol import standing
 from oauthd.protocol.records import Generations
 from oauthd.stores import cursor as cursors
 from oauthd.stores import naming, scripts
@@ -42,7 +43,7 @@ from oauthd.stores.interface import (
     Write,
     no_indexes,
 )
-from oauthd.stores.kinds import ACCESS_TOKEN, GRANT, KINDS, SESSION, exchanged_for, grants_of_session
+from oauthd.stores.kinds import ACCESS_TOKEN, GRANT, KINDS, SESSION, grants_of_session
 from oauthd.stores.pool import Command
 from oauthd.stores.queues import Queues
 from oauthd.stores.revocations import Revocations
@@ -144,11 +145,6 @@ class RedisStore(Queues):
                 commands.extend(_lists(write, name) for name in names)
             else:
                 self.indexes.enter(write.ref, names, write.record.expires_at, ttl)
-            if write.ref.kind is ACCESS_TOKEN and write.record.parent:
-                # It ends by this list. Written before the step that looks whether its parent still stands, so whoever
-                # ends that finds it, in whatever process.
-                name = exchanged_for(write.record.parent)
-                commands.append(entering(write.ref, name, write.record.expires_at, ttl, now))
         return commands
 
     def _remember(self, writes: Iterable[Write[Any]]) -> None:
@@ -311,7 +307,7 @@ class RedisStore(Queues):
 
     async def raise_generation(self, subject: str) -> int:
         """Raise a subject's generation; the number in force, 0 for a subject that has not begun or has ended."""
-        unbegun = (1,) if subject.startswith("resource:") else ()
+        unbegun = () if standing.needs_beginning(subject) else (1,)
         number = await self._generation(scripts.RAISE, subject, *unbegun)
         if self._memory is not None:
             self._memory.raised(naming.generation(subject), number, *unbegun)

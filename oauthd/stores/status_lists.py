@@ -70,6 +70,8 @@ def listing(access: Write[AccessToken]) -> tuple[Write[StatusEntry], ...]:
         digest=access.ref.ident if access.ref.kind is kinds.ACCESS_TOKEN else b"",
         audience=record.audience,
         resource_generations=record.resource_generations,
+        under=record.under,
+        parents=record.parents,
     )
     return (Write(entry(record.status - 1), told),)
 

@@ -1,7 +1,7 @@
 """The bits of all status lists, looked at regularly by one process for all: what has ended since, however it did.
 
-A token is alive while its record stands, the generations it was issued under are in force (those of its resources,
-too), and its grant (if it has one) stands; as for introspection, but for thousands in one read. A list says as of when
+A token is alive while all stands that it stands on (`oauthd.protocol.standing`); as for introspection, but for
+thousands in one read. A list says as of when
 its bits hold (`checked_at`): the moment before the first of its places was looked at, never a later one. So it does not
 matter how long a sweep takes, or whether two processes sweep at once: nothing stale is ever told as fresh, and bits
 that one has set stay set.
@@ -13,8 +13,9 @@ within `ttl`, with a quarter of it to spare for the sweep itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import compress
+from typing import ClassVar
 
 from attrs import define, field
 from msgspec.structs import replace
@@ -24,10 +25,11 @@ from twisted.logger import Logger
 
 from oauthd.metrics import StatusListCounts
 from oauthd.protocol import status_list
-from oauthd.protocol.records import Generations, Lease, StatusEntry, StatusList
+from oauthd.protocol.records import Lease, StatusEntry, StatusList
+from oauthd.protocol.standing import ACCESS_TOKEN, Standing
 from oauthd.protocol.status_list import SIZE, Places
 from oauthd.stores import kinds
-from oauthd.stores.interface import IStore, Ref, Stored
+from oauthd.stores.interface import IStore, Stored
 from oauthd.stores.status_lists import BLOCK, HOLD, KEEP, RANGE, SLOW, where
 from oauthd.stores.swap import readings, swap
 
@@ -35,9 +37,8 @@ LEASE = kinds.LEASE.at("status lists")
 PIECE = 256  # places that are looked at at once: a millisecond
 REST = 3  # times as long as a piece took, until the next one: a quarter of a core at most, while there is time
 
-_Issued = tuple[str, str, Generations, tuple[str, ...], tuple[int, ...]]
-"""Client, user and audience of a token, and the generations that it was issued under."""
-_Known = dict[_Issued, bool]
+_Known = dict[str, int | None]
+"""The generations that were read in one look at a list."""
 
 
 @define(eq=False)
@@ -157,50 +158,23 @@ class StatusSweep:
         if not entries:
             return set(), 0
         dead = {place for place, one in entries if one.ended}
-        await self._read({_issued(one) for _, one in entries if not one.ended}, known)
-        dead.update(place for place, one in entries if not one.ended and not known[_issued(one)])
-        refs: list[Ref[Any]] = []
-        of: list[int] = []
-        for place, one in entries:
-            if place in dead:
-                continue
-            if one.digest:
-                refs.append(Ref(kinds.ACCESS_TOKEN, one.digest))
-                of.append(place)
-            if one.grant:
-                refs.append(Ref(kinds.GRANT, b"", one.grant))
-                of.append(place)
-        dead.update(place for place, there in zip(of, await self.store.present(refs), strict=True) if not there)
+        standings = {place: _standing(one) for place, one in entries if place not in dead}
+        dead.update([place for place, standing in standings.items() if not standing.began])
+        left = {place: standing for place, standing in standings.items() if standing.began}
+        await self._read(left.values(), known)
+        names = list({name for standing in left.values() for name in standing.names})
+        stands = await self.store.present(list(map(kinds.standing_on, names)))
+        there = frozenset(compress(names, stands))
+        dead.update([place for place, standing in left.items() if not standing.holds(known, there)])
         return dead, len(entries) - len(dead)
 
-    async def _read(self, issued: set[_Issued], known: _Known) -> None:
-        """Know whether what was issued under these generations stands today."""
-        missing = [one for one in issued if one not in known]
-        if not missing:
-            return
-        subjects = list({subject for one in missing for subject in _subjects(one)})
-        _, numbers = await self.store.get_with_generations((), subjects)
-        today = dict(zip(subjects, numbers, strict=True))
-        for one in missing:
-            known[one] = _stands(one, today)
+    async def _read(self, standings: Iterable[Standing], known: _Known) -> None:
+        """Know the generations that these were issued under, as they are today."""
+        missing = list({subject for one in standings for subject, _ in one.numbers} - known.keys())
+        if missing:
+            _, numbers = await self.store.get_with_generations((), missing)
+            known.update(zip(missing, numbers, strict=True))
 
 
-def _issued(entry: StatusEntry) -> _Issued:
-    return entry.client_id, entry.user_id, entry.generations, entry.audience, entry.resource_generations
-
-
-def _subjects(issued: _Issued) -> tuple[str, ...]:
-    """Those of the generations: a machine's token was issued under no user's."""
-    client_id, user_id, generations, audience, _ = issued
-    user = (f"user:{user_id}",) if generations.user else ()
-    return ("world", f"client:{client_id}", *user, *(f"resource:{uri}" for uri in audience))
-
-
-def _stands(issued: _Issued, today: Mapping[str, int | None]) -> bool:
-    client_id, user_id, generations, audience, numbers = issued
-    user = today[f"user:{user_id}"] if generations.user else 0
-    if not Generations(today["world"], today[f"client:{client_id}"], user).covers(generations):
-        return False
-    # A resource stands at 0 until it is revoked for the first time.
-    resources = zip(audience, numbers or (0,) * len(audience), strict=True)
-    return all(number >= (today[f"resource:{uri}"] or 0) for uri, number in resources)
+def _standing(entry: StatusEntry) -> Standing:
+    return Standing.of(entry, ACCESS_TOKEN + entry.digest if entry.digest else b"")

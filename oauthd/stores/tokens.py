@@ -1,6 +1,6 @@
 """Issued tokens: found alive, listed, ended.
 
-A token is alive while its record exists, its generations are today's, and its grant (if it has one) stands. Ending is
+A token is alive while all stands that it stands on (`oauthd.protocol.standing`), its own record first. Ending is
 constant in cost whatever it covers: one token, a grant, all of a user or client, everything. One that is not written
 down is alive in the same way, but for its record: there is one only once it is revoked. It is in no list.
 """
@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import field, frozen
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, FirstError, ensureDeferred, gatherResults
 
 from oauthd.protocol import opaque
 from oauthd.protocol.records import AccessToken, Generations, Grant, RefreshToken, Revoked
+from oauthd.protocol.standing import Standing
 from oauthd.stores import kinds, naming
 from oauthd.stores.cache import Cache
 from oauthd.stores.interface import IStore, Page, Ref, Stored, Write
+from oauthd.stores.standings import today
 from oauthd.stores.status_lists import StatusLists
 
 Token = AccessToken | RefreshToken
@@ -69,6 +70,18 @@ def _ref_of(identifier: str) -> Ref[Any] | None:
 
 
 @frozen
+class Found:
+    """An access token that is alive.
+
+    :ivar grant: its own; None where it is in none.
+    """
+
+    record: AccessToken
+    standing: Standing
+    grant: Grant | None
+
+
+@frozen
 class Tokens:
     """Every issued token of the store.
 
@@ -83,34 +96,31 @@ class Tokens:
 
     async def find_access(self, token: str) -> AccessToken | None:
         """The live access token of that value, of either format, written down or not; None for anything else."""
+        found = await self.look(token)
+        return None if found is None else found.record
+
+    async def look(self, token: str) -> Found | None:
+        """As `find_access`, with what it stands on: its record, then all the rest in one read."""
         if not 0 < len(token) <= LONGEST_TOKEN:
             return None
-        (stored,) = await self.store.get(kinds.access_token(token))
-        if stored is None:
-            return await self._standing(self.unwritten_of(token))
-        if not await self._live([stored]):
+        ref: Ref[Any] = kinds.access_token(token)
+        (stored,) = await self.store.get(ref)
+        record: AccessToken | None = self.unwritten_of(token) if stored is None else stored.record
+        if record is None or record.expires_at <= self.clock():
             return None
-        found: AccessToken = stored.record
-        return found
+        own = ref if stored is not None else kinds.revoked(record.jti)
+        standing = Standing.of(record, naming.key(own))
+        if not standing.began:
+            return None
+        now = await today(self.store, (standing,))
+        if not now.holds(standing):
+            return None
+        grant = now.found.get(standing.there[0]) if record.grant else None
+        return Found(record, standing, None if grant is None else grant.record)
 
     def unwritten_of(self, token: str) -> AccessToken | None:
         """The record of a token that is not written down, alive or not; None for anything else."""
         return self.unwritten(token.encode("utf-8", "surrogatepass"))
-
-    async def _standing(self, record: AccessToken | None) -> AccessToken | None:
-        """A token that is not written down, if it is alive: all that it stands on in one read."""
-        if record is None or record.expires_at <= self.clock():
-            return None
-        refs: list[Ref[Any]] = [kinds.revoked(record.jti)]
-        if record.grant:
-            refs.append(kinds.grant(record.grant))
-        users = [f"user:{record.user_id}"] * bool(record.user_id)
-        subjects = ["world", f"client:{record.client_id}", *users, *(f"resource:{uri}" for uri in record.audience)]
-        (revoked, *grant), numbers = await self.store.get_with_generations(refs, subjects)
-        today = Generations(numbers[0], numbers[1], numbers[2] if users else 0)
-        resources = {uri: number or 0 for uri, number in zip(record.audience, numbers[2 + len(users) :], strict=True)}
-        stands = today.covers(record.generations) and _for_resources(record, resources)
-        return record if stands and revoked is None and None not in grant else None
 
     async def find_refresh(self, token: str, even_spent: bool = False) -> tuple[str, RefreshToken] | None:
         """Grant id and record of a live refresh token; None for anything else.
@@ -174,7 +184,7 @@ class Tokens:
         await self.store.confirm()
 
     async def end_access(self, token: str, record: AccessToken | None = None) -> None:
-        """End one access token by its value, and what it was exchanged for.
+        """End one access token by its value; what it was exchanged for stands on it, and ends with it.
 
         :param record: its own, where that is known: then its status list tells it at once.
         """
@@ -185,14 +195,9 @@ class Tokens:
             await self._end(kinds.access_token(token), record)
 
     async def _end(self, ref: Ref[AccessToken], record: AccessToken | None) -> None:
-        """End an access token, and then those that were exchanged for it, and for these.
-
-        Afterwards, since an exchange looks last whether its token is still there.
-        """
         await self.store.forget(ref)
         if record is not None and self.statuses is not None:
             await self.statuses.ended(record)
-        await self._end_exchanged(ref.ident)
 
     async def end_rest(self, token: str) -> None:
         """End what an end of this access token that failed midway has left, and confirm it.
@@ -201,34 +206,15 @@ class Tokens:
         that was answered 503.
         """
         unwritten = self.unwritten_of(token)
-        if unwritten is None:
-            await self._end_rest(kinds.access_token(token))
-        elif (await self.store.get(kinds.revoked(unwritten.jti)))[0] is not None:
+        if unwritten is not None and (await self.store.get(kinds.revoked(unwritten.jti)))[0] is not None:
             await self._end_unwritten(unwritten)
         await self.confirm()
-
-    async def _end_rest(self, ref: Ref[AccessToken]) -> None:
-        if (await self.store.get(ref))[0] is None:
-            await self._end_exchanged(ref.ident)
-
-    async def _end_exchanged(self, ident: bytes) -> None:
-        cursor: str | None = None
-        while True:
-            page: Page[AccessToken] = await self.store.scan(kinds.exchanged_for(ident), cursor)
-            for stored in page.items:
-                # What is behind it first, too: were this to fail when it is gone, nobody could find that any more.
-                await self._end_exchanged(stored.ref.ident)
-                await self._end(stored.ref, stored.record)
-            cursor = page.cursor
-            if cursor is None:
-                return
 
     async def _end_unwritten(self, record: AccessToken) -> None:
         """By its jti: the same token may be written in other ways."""
         await self.store.bury(Write(kinds.revoked(record.jti), Revoked(expires_at=record.expires_at + CLOCKS)))
         if record.status and self.statuses is not None:
             await self.statuses.end(record.status, record.expires_at)
-        await self._end_exchanged(kinds.revoked(record.jti).ident)
 
     async def find_grant(self, grant_id: str) -> Grant | None:
         """The grant of that id, while its record stands."""
@@ -243,11 +229,7 @@ class Tokens:
         """End the token of that `token_id`: an access token ends itself, a refresh token its grant."""
         listed = await self.show(identifier)
         ref = _ref_of(identifier)
-        if ref is None:
-            return None
-        if listed is None:
-            if ref.kind is kinds.ACCESS_TOKEN:
-                await self._end_rest(ref)
+        if ref is None or listed is None:
             return None
         if ref.kind is kinds.ACCESS_TOKEN:
             await self._end(ref, listed.token if isinstance(listed.token, AccessToken) else None)
@@ -293,41 +275,23 @@ class Tokens:
         return await self._live(wanted), page.cursor
 
     async def _live(self, found: list[Stored[Token]], even_spent: bool = False) -> list[Listed]:
-        """Those of them that are alive: generations once for each subject, all grants in one read."""
-        subjects = list({(one.record.client_id, one.record.user_id) for one in found})
-        today = dict(zip(subjects, await self._generations(subjects), strict=True))
-        grant_ids = sorted({_grant_id(one) for one in found} - {""})
-        grants = await self.store.get(*(kinds.grant(grant_id) for grant_id in grant_ids)) if grant_ids else ()
-        standing = {"", *(grant_id for grant_id, grant in zip(grant_ids, grants, strict=True) if grant is not None)}
-        resources = sorted({uri for one in found if isinstance(one.record, AccessToken) for uri in one.record.audience})
-        numbers = dict(zip(resources, await self._numbers(resources), strict=True))
+        """Those of them that are alive; all that they stand on in one read."""
+        standings = [_standing(one) for one in found]
+        now = await today(self.store, [standing for standing in standings if standing.began])
         return [
             Listed(token_id(one.ref), _kind(one), one.record, _grant_id(one))
-            for one in found
-            if today[one.record.client_id, one.record.user_id].covers(one.record.generations)
-            and _grant_id(one) in standing
-            and _for_resources(one.record, numbers)
-            and (even_spent or getattr(one.record, "spent", None) is None)
+            for one, standing in zip(found, standings, strict=True)
+            if standing.began and now.holds(standing) and (even_spent or getattr(one.record, "spent", None) is None)
         ]
 
-    async def _generations(self, subjects: list[tuple[str, str]]) -> list[Generations]:
-        """Today's generations of each client and user, asked for all at once."""
-        asked: list[Deferred[Generations]] = [ensureDeferred(self._today(*subject)) for subject in subjects]
-        try:
-            return await gatherResults(asked, consumeErrors=True)
-        except FirstError as error:
-            raise error.subFailure.value from None  # type: ignore[misc]  # a failure here holds an exception
 
-    async def _numbers(self, resources: list[str]) -> list[int]:
-        """Today's generation of each resource."""
-        if not resources:
-            return []
-        _, numbers = await self.store.get_with_generations((), [f"resource:{uri}" for uri in resources])
-        return [number or 0 for number in numbers]
-
-    async def _today(self, client_id: str, user_id: str) -> Generations:
-        today: Generations = await self.store.generations(client_id, user_id)
-        return today
+def _standing(stored: Stored[Token]) -> Standing:
+    """What a token stands on besides its record, which was just read."""
+    record = stored.record
+    if isinstance(record, AccessToken):
+        return Standing.of(record)
+    # Grants, and so refresh tokens, do not end with resources: none was ever given to one.
+    return Standing.within(record.generations, record.client_id, record.user_id, stored.ref.slot)
 
 
 def _kind(stored: Stored[Token]) -> str:
@@ -336,14 +300,6 @@ def _kind(stored: Stored[Token]) -> str:
 
 def _grant_id(stored: Stored[Token]) -> str:
     return stored.ref.slot if isinstance(stored.record, RefreshToken) else stored.record.grant
-
-
-def _for_resources(token: Token, today: Mapping[str, int]) -> bool:
-    """Was it issued since its resources were last revoked? Grants, and so refresh tokens, do not end with them."""
-    if not isinstance(token, AccessToken) or not token.audience:
-        return True
-    issued = token.resource_generations or (0,) * len(token.audience)
-    return all(number >= today[uri] for uri, number in zip(token.audience, issued, strict=True))
 
 
 def extended(grant: Grant, until: int) -> Grant:

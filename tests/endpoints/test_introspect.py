@@ -256,18 +256,22 @@ class RecallTests(MemoryCase):
         """A reply on its way for longer than a proof counts is not believed of a refresh token either."""
         token = (await self.server.signed_in(self.app, await self.server.user("alice")))["refresh_token"]
         _, lesson = await self.lesson(self.app, token)
-        get = self.server.store.get
+        get, look = self.server.store.get, self.server.store.get_with_generations
 
         async def late(*refs: Any) -> Any:
             found = await get(*refs)
-            if refs[0].kind is kinds.REFRESH_TOKEN:
-                self.server.clock.advance(10)
-            elif refs[0].kind is kinds.GRANT:
-                patched.restore()
-                await self.server.application.tokens.end_grant(refs[0].slot)
+            self.server.clock.advance(10)
             return found
 
-        patched = self.patch(self.server.store, "get", late)
+        async def ended(refs: Any, subjects: Any) -> Any:
+            found = await look(refs, subjects)
+            for patched in both:
+                patched.restore()
+            await self.server.application.tokens.end_grant(refs[0].slot)
+            return found
+
+        store = self.server.store
+        both = [self.patch(store, "get", late), self.patch(store, "get_with_generations", ended)]
         self.assertEqual((await lesson.ask(token.encode())).body, INACTIVE)
 
 

@@ -94,8 +94,10 @@ class ActorTests(SynchronousTestCase):
         self.assertRaises(OAuthError, exchange.foreign_act, {"sub": "x" * 513}, "i")
         wrong: tuple[Any, ...] = ([], {}, {"sub": 1}, {"email": "x"}, {"sub": "x", "exp": 1})
         for one in wrong:
-            self.assertRaises(OAuthError, exchange.foreign_may_act, one)
-        self.assertEqual(exchange.foreign_may_act(None), {})
+            self.assertRaises(OAuthError, exchange.foreign_may_act, one, "i")
+        self.assertEqual(exchange.foreign_may_act(None, "i"), {})
+        self.assertEqual(exchange.foreign_may_act({"sub": "x"}, "i"), {"sub": "x", "iss": "i"})
+        self.assertEqual(exchange.foreign_may_act({"sub": "x", "iss": "own"}, "i"), {"sub": "x", "iss": "own"})
 
 
 class NarrowingTests(SynchronousTestCase):

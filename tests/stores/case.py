@@ -113,7 +113,7 @@ def example(hint: Any) -> Any:
         return hint(**{name: example(hints[name]) for name in hint.__struct_fields__})
     origin, inner = get_origin(hint), get_args(hint)
     if origin is tuple:
-        return (example(inner[0]), example(inner[0]))
+        return tuple(map(example, (inner[0], inner[0]) if inner[1] is ... else inner))
     if origin in (Union, UnionType):
         return example(inner[0])
     if origin is dict:

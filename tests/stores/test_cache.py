@@ -154,6 +154,18 @@ class ChangeTests(CacheCase):
         with self.assertRaises(ValueError):
             Entry(b"x", FAR, FAR, tuple(self.cache.cell(b"%d" % n) for n in range(5)))
 
+    def test_a_token_that_others_stand_on(self) -> None:
+        """What is told of a token by name ends its own answer, and those of what stands on it."""
+        own, other = self.keep(TOKEN), self.keep(b"other", b"x", b"a:" + TOKEN)
+        self.cache.changed(b"a:" + TOKEN)
+        self.assertEqual([self.cache.counts(entry) for entry in (own, other)], [False, False])
+
+    def test_no_whole_of_wholes(self) -> None:
+        """A whole has no wholes in it: one that falls with a part would not take others along."""
+        whole = self.cache.whole((b"one", b"two"))
+        with self.assertRaises(ValueError):
+            self.cache.whole((whole.name, b"three"))
+
     def test_a_whole(self) -> None:
         """What stands on a whole ends with each of its names, whatever else stood on them; nothing is left behind."""
         for name in (b"world", b"one", b"two"):

@@ -16,6 +16,7 @@ class StatusEntry(Record, frozen=True):
     :ivar ended: it was ended by itself; for a token without a record.
     :ivar audience: resources that it is for.
     :ivar resource_generations: those of the audience, in its order; () where all are 0.
+    :ivar under: further generations, and `parents`: names; as in the token's record.
     """
 
     expires_at: int = field(name="e")
@@ -27,6 +28,8 @@ class StatusEntry(Record, frozen=True):
     ended: bool = field(name="x", default=False)
     audience: tuple[str, ...] = field(name="a", default=())
     resource_generations: tuple[int, ...] = field(name="rg", default=())
+    under: tuple[tuple[str, int], ...] = field(name="un", default=())
+    parents: tuple[bytes, ...] = field(name="pa", default=())
 
 
 class StatusList(Record, frozen=True):

@@ -105,11 +105,11 @@ class AccessToken(Record, frozen=True):
     :ivar details: authorization details (RFC 9396 section 9).
     :ivar act: who acts for the subject (RFC 8693 section 4.1); {} for nobody.
     :ivar may_act: who may (section 4.4); {} for nobody in particular.
-    :ivar session: `sid` of the sign-in behind it; "" for none.
     :ivar status: its place in the status lists, from 1; 0 for none.
     :ivar extra: claims that the operator has declared for such tokens.
     :ivar resource_generations: of each resource in `audience`, in its order; () where all are 0.
-    :ivar parent: digest of the access token that it was exchanged for, with which it is revoked; empty for none.
+    :ivar under: further generations that it stands on, and `parents`: names (`oauthd.protocol.standing`), as those
+        tokens did that it was exchanged for.
     """
 
     client_id: str = field(name="c")
@@ -129,11 +129,11 @@ class AccessToken(Record, frozen=True):
     details: tuple[dict[str, Any], ...] = field(name="d", default=())
     act: dict[str, Any] = field(name="A", default_factory=dict)
     may_act: dict[str, Any] = field(name="ma", default_factory=dict)
-    session: str = field(name="se", default="")
     status: int = field(name="st", default=0)
     extra: dict[str, Any] = field(name="x", default_factory=dict)
     resource_generations: tuple[int, ...] = field(name="rg", default=())
-    parent: bytes = field(name="pt", default=b"")
+    under: tuple[tuple[str, int], ...] = field(name="un", default=())
+    parents: tuple[bytes, ...] = field(name="pa", default=())
 
 
 class RefreshToken(Record, frozen=True):
