@@ -95,7 +95,7 @@ class StandingTests(SynchronousTestCase):
         if not standing.began or found & set(standing.gone) or not (standing.numbers or standing.names):
             return
         self.assertTrue(standing.holds(today, found))
-        which = data.draw(st.sampled_from([*today, *standing.names]))
+        which: str | bytes = data.draw(st.sampled_from([*today, *standing.names]))
         if isinstance(which, str):
             today[which] = (today[which] or 0) + 1
         elif which in found:

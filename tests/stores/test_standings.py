@@ -89,7 +89,7 @@ class LivenessTests(UnwrittenCase):
                 self.forms[name.encode()] = record
                 await self.store.put(*listing(Write(kinds.UNWRITTEN.at(b""), record)))
             standing = Standing.of(record, own)
-            members = [*(subject for subject, _ in standing.numbers), *standing.names]
+            members: list[str | bytes] = [*(subject for subject, _ in standing.numbers), *standing.names]
             if number == len(members):
                 return
             before = await self.told(name, record, written)
