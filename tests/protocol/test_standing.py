@@ -95,7 +95,8 @@ class StandingTests(SynchronousTestCase):
         if not standing.began or found & set(standing.gone) or not (standing.numbers or standing.names):
             return
         self.assertTrue(standing.holds(today, found))
-        which: str | bytes = data.draw(st.sampled_from([*today, *standing.names]))
+        members: list[str | bytes] = [*today, *standing.names]
+        which = data.draw(st.sampled_from(members))
         if isinstance(which, str):
             today[which] = (today[which] or 0) + 1
         elif which in found:
