@@ -32,6 +32,8 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
         return st.builds(hint, **{name: _values(hints[name]) for name in hint.__struct_fields__})
     if hint == tuple[str, ...]:
         return st.lists(texts, max_size=3).map(tuple)
+    if getattr(hint, "__origin__", None) is tuple and hint.__args__[1] is not ...:
+        return st.tuples(*map(_values, hint.__args__))
     if getattr(hint, "__origin__", None) is tuple:
         return st.lists(_values(hint.__args__[0]), max_size=2).map(tuple)
     if getattr(hint, "__origin__", None) is dict:
