@@ -1,4 +1,4 @@
-"""The wiring, third part: the admin API, each resource with what it needs.
+"""The wiring of the admin API, each resource with what it needs.
 
 A new resource is a line here, and its rows in `oauthd.web.routes`.
 """

@@ -1,26 +1,22 @@
 """The wiring, second part: every endpoint and page, each with what it needs.
 
-A new endpoint or page is a line here, and a row in `oauthd.web.routes`. What they are made of is in `oauthd.parts`, the
-admin API in `oauthd.administration`, the site over them in `oauthd.surface`.
+A new endpoint or page is a line here, and a row in `oauthd.web.routes`. What they are made of is in `oauthd.parts`,
+grants in `oauthd.granting`, registration in `oauthd.registering`, the admin API in `oauthd.administration`, the site
+over them in `oauthd.surface`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-
-from attrs import evolve
 
 from oauthd.administration import administration
-from oauthd.config import RegistrationSettings, Settings
+from oauthd.config import Settings
 from oauthd.deliveries import Maker
 from oauthd.endpoints.authorization_request import AuthorizationRequests
 from oauthd.endpoints.authorization_response import AuthorizationResponses
 from oauthd.endpoints.authorize import Authorize
 from oauthd.endpoints.ciba_authentication import CibaAuthentication
 from oauthd.endpoints.ciba_notification import Ping, Push
-from oauthd.endpoints.client_configuration import ClientConfiguration
-from oauthd.endpoints.described_clients import DescribedClients
 from oauthd.endpoints.device_authorization import DeviceAuthorization
 from oauthd.endpoints.end_session import EndSession
 from oauthd.endpoints.global_token_revocation import GlobalTokenRevocation
@@ -32,15 +28,14 @@ from oauthd.endpoints.jwks import Jwks
 from oauthd.endpoints.metadata import Metadata
 from oauthd.endpoints.par import Par
 from oauthd.endpoints.protected_resource import ProtectedResources
-from oauthd.endpoints.register import Quota, Register
 from oauthd.endpoints.register_client import RegisterClient
-from oauthd.endpoints.registration import Registration
 from oauthd.endpoints.revoke import Revoke
 from oauthd.endpoints.signed_introspection import SignedAnswers
 from oauthd.endpoints.status_list import StatusList, StatusListAggregation
 from oauthd.endpoints.token import Token
 from oauthd.endpoints.token_answer import TokenAnswers
 from oauthd.endpoints.userinfo import Userinfo
+from oauthd.granting import grants
 from oauthd.pages.browser import Browser
 from oauthd.pages.ciba import CibaPage
 from oauthd.pages.consent import ConsentPage
@@ -55,15 +50,15 @@ from oauthd.pages.rendering import Pages
 from oauthd.pages.static import Static
 from oauthd.parts import Parts, World
 from oauthd.proofs.registrant import Registrants
-from oauthd.proofs.software_statement import SoftwareStatements
 from oauthd.protocol import acr, ciba, client_metadata, jose
 from oauthd.protocol.cookies import Cookie
-from oauthd.protocol.profile import CLIENT_AUTHENTICATION, FAPI2, SIGNING
+from oauthd.protocol.profile import FAPI2, SIGNING
 from oauthd.protocol.requirements import Verdicts
 from oauthd.protocol.resource_metadata import Resource
+from oauthd.registering import described_clients, registering, registration_of
 from oauthd.subjects import TYPES
 from oauthd.user_codes import UserCodes
-from oauthd.web.routes import AGGREGATION, GLOBAL_REVOCATION, REGISTRATION, ROUTES
+from oauthd.web.routes import AGGREGATION, GLOBAL_REVOCATION, REGISTRATION, ROUTES, paths_of
 
 
 class Application(Parts):
@@ -71,6 +66,7 @@ class Application(Parts):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
+        self.grants = grants(self)
         self.pages = Pages()
         self.front_channel = FrontChannelLogout(self.pages)
         self.session_cookie = Cookie.named("oauthd_session", self.secure)
@@ -97,19 +93,19 @@ class Application(Parts):
             details=self.details,
             settings=world.settings,
             limits=self.limits,
-            codes=UserCodes(
-                world.store, self.passwords, world.seals, world.settings.ciba.user_code_tries, world.clock
-            ),
+            codes=UserCodes(world.store, self.passwords, world.seals, world.settings.ciba.user_code_tries, world.clock),
         )
         self.registrants = Registrants(
             self.initial_access, self.administrator, world.settings.registration.allow, self.loopback
         )
         self.offered = self._offered()
         self.declared = tuple(map(Resource.of, world.settings.protected_resources.declared))
+        registration = registration_of(self, self.offered, self._usual_signature)
+        self.described = described_clients(self, registration)
         self.endpoints: Mapping[str, Endpoint] = {
             **self._protocol_endpoints(world),
             **self._public(world),
-            **self._registration(world),
+            **registering(self, registration, self.registrants),
             **self._browser_endpoints(world),
             **self._pages(world),
             **administration(self, self.offered, self.revoke),
@@ -305,80 +301,6 @@ class Application(Parts):
             ciba_algorithms=jose.ASYMMETRIC,
         )
 
-    def _registration(self, world: World) -> dict[str, Endpoint]:
-        settings, events = world.settings.registration, world.events
-        strict, offered, available = world.settings.server.profile == FAPI2, self.offered, self.keys.algorithms
-        usual = self._usual_signature
-        if strict:  # FAPI 2.0 Security Profile sections 5.3.2.1 item 6 and 5.4.1
-            signing = tuple(name for name in SIGNING if name in available)
-            usual = usual if usual in signing else next(iter(signing), usual)
-            names = ("id_token_algorithms", "userinfo_algorithms", "response_algorithms", "introspection_algorithms")
-            offered = evolve(offered, **dict.fromkeys(names, signing), ciba_algorithms=SIGNING)
-            settings = evolve(settings, auth_methods=settings.auth_methods or CLIENT_AUTHENTICATION)
-        registration = Registration(
-            scopes=self.scopes,
-            statements=SoftwareStatements(
-                issuers=dict(pair.split(" ", 1) for pair in settings.statement_issuers),
-                fetch=partial(self.fetcher.get, oldest=60.0),  # an issuer's new key counts within a minute
-                once=self.once,
-                issuer=world.issuer,
-                each_once=settings.statements_once,
-                clock=world.clock,
-                algorithms=SIGNING if strict else jose.ASYMMETRIC,
-            ),
-            fetch=partial(self.fetcher.get, oldest=0.0, stranger=True),  # as it is now, not as another client saw it
-            fetching=world.settings.fetch,
-            issuer=world.issuer,
-            offered=offered,
-            table=client_metadata.rows(offered),
-            algorithm=usual,
-        )
-        self.described = self._describing(world, registration, settings)
-        address = world.issuer + _advertised("register")
-        quota = Quota(world.store, world.seals, settings.per_source, world.clock)
-        return {
-            "register": Register(
-                registration=registration,
-                registrants=self.registrants,
-                clients=self.clients,
-                quota=quota,
-                events=events,
-                room=self.limits.room,
-                settings=settings,
-                address=address,
-                clock=world.clock,
-                entropy=world.entropy,
-            ),
-            "client_configuration": ClientConfiguration(
-                registration=registration,
-                clients=self.clients,
-                scopes=self.scopes,
-                tokens=self.tokens,
-                quota=quota,
-                events=events,
-                settings=settings,
-                address=address,
-                entropy=world.entropy,
-            ),
-        }
-
-    def _describing(
-        self, world: World, registration: Registration, settings: RegistrationSettings
-    ) -> DescribedClients:
-        return DescribedClients(
-            clients=self.clients,
-            scopes=self.scopes,
-            tokens=self.tokens,
-            registration=registration,
-            fetch=partial(self.fetcher.get, stranger=True, failures=False),
-            store=world.store,
-            seals=world.seals,
-            events=world.events,
-            settings=world.settings.client_documents,
-            registering=settings,
-            clock=world.clock,
-        )
-
     def _browser_endpoints(self, world: World) -> dict[str, Endpoint]:
         return {
             "authorize": Authorize(
@@ -401,7 +323,7 @@ class Application(Parts):
                 subjects=self.subjects,
                 events=world.events,
                 settings=world.settings,
-                path=_advertised("authorize"),
+                path=paths_of("authorize")[0],
                 session_cookie=self.session_cookie,
                 clock=world.clock,
                 entropy=world.entropy,
@@ -417,13 +339,20 @@ class Application(Parts):
                 self.limits,
             ),
             "end_session": EndSession(
-                self.clients, self.sessions, self.interactions, self.hints, self.subjects, self.sign_out,
-                self.front_channel, ErrorPage(self.pages), self.session_cookie,
+                self.clients,
+                self.sessions,
+                self.interactions,
+                self.hints,
+                self.subjects,
+                self.sign_out,
+                self.front_channel,
+                ErrorPage(self.pages),
+                self.session_cookie,
             ),
         }
 
     def _pages(self, world: World) -> dict[str, Endpoint]:
-        settings, events, authorize = world.settings, world.events, _advertised("authorize")
+        settings, events, authorize = world.settings, world.events, paths_of("authorize")[0]
         browser = Browser(
             self.pages, self.users, self.sessions, self.interactions, self.session_cookie, world.issuer, self.sign_out,
             self.front_channel,
@@ -432,12 +361,17 @@ class Application(Parts):
         named = settings.userinfo.identity_with_openid
         return {
             "home": Home(browser, world.issuer),
-            "login": Login(
-                browser, self.described.shown, self.sign_in, authorize, known_cookie, world.clock
-            ),
+            "login": Login(browser, self.described.shown, self.sign_in, authorize, known_cookie, world.clock),
             "consent": ConsentPage(
-                browser, self.described.find, self.described.keep, self.scopes, self.consents, self.details, events,
-                authorize, named,
+                browser,
+                self.described.find,
+                self.described.keep,
+                self.scopes,
+                self.consents,
+                self.details,
+                events,
+                authorize,
+                named,
             ),
             "device": DevicePage(
                 browser=browser,
@@ -454,11 +388,6 @@ class Application(Parts):
             "logout": LogoutPage(browser, self.clients),
             "static": Static(self.pages),
         }
-
-
-def _advertised(endpoint: str) -> str:
-    """The first path of the row that an endpoint serves."""
-    return next(route.paths[0] for route in ROUTES if endpoint in route.endpoints.values())
 
 
 def _proof_algorithms(settings: Settings) -> tuple[str, ...]:

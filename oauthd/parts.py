@@ -1,6 +1,6 @@
-"""The wiring, first part: what the endpoints are made of. Stores, keys, passwords, tokens, proofs and grants.
+"""The wiring, first part: what the endpoints are made of. Stores, keys, passwords, tokens and proofs.
 
-A new grant type or client authentication method is a line here. `oauthd.app` makes the endpoints over these parts.
+A new client authentication method is a line here. `oauthd.app` makes the endpoints over these parts.
 """
 
 from __future__ import annotations
@@ -17,23 +17,11 @@ from twisted.internet.interfaces import IReactorTime
 from oauthd.ciba import CibaRequests
 from oauthd.config import Settings, key_retirement, token_policy
 from oauthd.config.listeners import is_loopback
-from oauthd.config.trust import TrustedIssuer
 from oauthd.deliveries import Deliveries, Maker
 from oauthd.endpoints.health import Condition
 from oauthd.endpoints.token_reuse import TokenReuse
 from oauthd.events import Events
 from oauthd.fetcher import Fetcher, Outward, Posting
-from oauthd.grants.authorization_code import AuthorizationCode
-from oauthd.grants.ciba import Ciba
-from oauthd.grants.client_credentials import ClientCredentials
-from oauthd.grants.device_code import Device
-from oauthd.grants.interface import GrantType
-from oauthd.grants.jwt_bearer import JwtBearer
-from oauthd.grants.password import Password
-from oauthd.grants.presented import PresentedTokens
-from oauthd.grants.refresh_token import Refresh
-from oauthd.grants.token_exchange import TokenExchange
-from oauthd.grants.vouched import Beginning, People
 from oauthd.guessing import Guessing
 from oauthd.keys import Keys
 from oauthd.limits import Limits
@@ -67,7 +55,7 @@ from oauthd.protocol.dpop import Nonces, Rules
 from oauthd.protocol.introspection import active
 from oauthd.protocol.lockout import Policy
 from oauthd.protocol.opaque import new_identifier
-from oauthd.protocol.profile import FAPI2, LATE, PROMPT, SIGNING
+from oauthd.protocol.profile import LATE, PROMPT
 from oauthd.protocol.seals import Seals
 from oauthd.sign_in import SignIn
 from oauthd.sign_out import SORT as LOGOUT
@@ -91,9 +79,8 @@ from oauthd.stores.status_sweep import StatusSweep
 from oauthd.stores.tokens import Tokens
 from oauthd.stores.users import Users
 from oauthd.subjects import Subjects
-from oauthd.trusted_jwt import TrustedJwts
 from oauthd.web.client_certificates import Certificates
-from oauthd.web.routes import ROUTES
+from oauthd.web.routes import paths_of
 
 InThread = Callable[..., Awaitable[Any]]
 
@@ -143,6 +130,7 @@ class Parts:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.bases = _bases(world)
         # Browsers take Secure cookies from https and from loopback names.
         self.loopback = is_loopback(urlsplit(world.issuer).hostname or "")
         self.secure = world.issuer.startswith("https:") or self.loopback
@@ -160,7 +148,6 @@ class Parts:
         self._make_way_out(world)
         self._make_makers(world)
         self._make_proofs(world)
-        self.grants = self._grants(world)
         self.deliveries = self._deliveries(world)
         self.sign_out = SignOut(world.store, self.sessions, self.clients, self.outbox, world.events, world.issuer)
 
@@ -204,7 +191,9 @@ class Parts:
         self.keys.changed.append(self.answers.keys_changed)
         self.once = Once(store)
         self.resources = ResourceGenerations(store, world.cache)
-        self.statuses = StatusLists(store, clock, entropy, f"{world.issuer}{_path('status_list').partition('<')[0]}")
+        self.statuses = StatusLists(
+            store, clock, entropy, f"{world.issuer}{paths_of('status_list')[0].partition('<')[0]}"
+        )
         self.status_sweep = StatusSweep(
             store, clock, world.reactor, new_identifier(entropy), settings.status_lists.ttl, world.counts.status_lists
         )
@@ -308,8 +297,8 @@ class Parts:
         signatures = tuple(name for name in settings.algorithms if name in jose.ASYMMETRIC)
         hmacs = tuple(name for name in settings.algorithms if name in jose.HMAC)
         assertions = Assertions(
-            bases=_bases(world),
-            token_paths=next(route.paths for route in ROUTES if "token" in route.endpoints.values()),
+            bases=self.bases,
+            token_paths=paths_of("token"),
             once=self.once,
             clock=world.clock,
             algorithms=settings.algorithms,
@@ -338,83 +327,12 @@ class Parts:
     def _proof_rules(self, world: World) -> Rules:
         settings = world.settings.dpop
         return Rules(
-            origins=_bases(world),
+            origins=self.bases,
             algorithms=settings.algorithms,
             lifetime=settings.proof_lifetime,
             ahead=_ahead(world.settings),
             nonce=settings.nonce,
             nonces=Nonces(partial(world.seals.digests, "dpop nonce"), settings.nonce_lifetime),
-        )
-
-    def _grants(self, world: World) -> Mapping[str, GrantType]:
-        store, tokens, events, entropy = world.store, self.tokens, world.events, world.entropy
-        lives = world.settings.tokens
-        access, longest = lives.access_lifetime, lives.refresh_absolute
-        profile = world.settings.server.profile
-        found: tuple[GrantType, ...] = (
-            AuthorizationCode(store, tokens, events, access, world.settings.clients.pkce_public),
-            ClientCredentials(self.clients, self.scopes, entropy, longest),
-            Password(store, self.clients, self.scopes, self.sign_in, entropy, longest, access, profile),
-            Refresh(
-                store=store,
-                tokens=tokens,
-                catalogue=self.scopes,
-                events=events,
-                seals=world.seals,
-                grace=lives.refresh_grace,
-                refresh_idle=lives.refresh_idle,
-                profile=profile,
-            ),
-            Device(store, tokens, access),
-            Ciba(store, tokens, access),
-            *self._grants_for_others(world),
-        )
-        # FAPI 2.0 Security Profile section 5.3.2.1: nobody's password is given to a client.
-        left_out = {Password.grant_type} if profile == FAPI2 else set()
-        return {grant.grant_type: grant for grant in found if grant.grant_type not in left_out}
-
-    def _grants_for_others(self, world: World) -> tuple[GrantType, ...]:
-        """Those by which a client that was given somebody's token gets one of its own."""
-        exchange, bearer = world.settings.exchange, world.settings.jwt_bearer
-        people = People(world.store, self.users, world.settings.tokens.leeway)
-        beginning = Beginning(world.entropy, world.settings.tokens.refresh_absolute)
-        presented = PresentedTokens(
-            store=world.store,
-            tokens=self.tokens,
-            clients=self.clients,
-            sessions=self.sessions,
-            id_token=self.hints.claims,
-            jwts=self._trusted(world, exchange.issuers),
-            people=people,
-            issuer=world.issuer,
-        )
-        exchanging = TokenExchange(
-            presented=presented,
-            clients=self.clients,
-            scopes=self.scopes,
-            subjects=self.subjects,
-            details=self.details,
-            beginning=beginning,
-            issuer=world.issuer,
-        )
-        if not bearer.issuers:
-            return (exchanging,)
-        jwts, leeway = self._trusted(world, bearer.issuers), world.settings.tokens.leeway
-        return exchanging, JwtBearer(
-            jwts, people, beginning, self.clients, self.scopes, self.once, bearer.longest, leeway
-        )
-
-    def _trusted(self, world: World, issuers: tuple[str, ...]) -> TrustedJwts:
-        found = [TrustedIssuer.of(text) for text in issuers]
-        token_paths = next(route.paths for route in ROUTES if "token" in route.endpoints.values())
-        bases = _bases(world)
-        return TrustedJwts(
-            issuers={one.issuer: one for one in found if one.issuer != world.issuer},  # our own are no foreigner's
-            fetch=partial(self.fetcher.get, oldest=60.0),  # an issuer's new key counts within a minute
-            audiences=(world.issuer, *(base + path for base in bases for path in token_paths)),
-            clock=world.clock,
-            leeway=world.settings.tokens.leeway,
-            algorithms=SIGNING if world.settings.server.profile == FAPI2 else jose.ASYMMETRIC,
         )
 
     def _makers(self) -> Mapping[str, Maker]:
@@ -448,11 +366,6 @@ class Parts:
         )
 
 
-def _path(endpoint: str) -> str:
-    """The advertised path of an endpoint."""
-    return next(route.paths[0] for route in ROUTES if endpoint in route.endpoints.values())
-
-
 def _ahead(settings: Settings) -> int:
     """Seconds by which the clocks of clients may differ from ours."""
     return min(max(settings.tokens.leeway, PROMPT), LATE)
@@ -474,6 +387,4 @@ def _bases(world: World) -> tuple[str, ...]:
 
 def _hasher(settings: Settings) -> PasswordHasher:
     users = settings.users
-    return PasswordHasher(
-        time_cost=users.hash_time, memory_cost=users.hash_memory, parallelism=users.hash_parallelism
-    )
+    return PasswordHasher(time_cost=users.hash_time, memory_cost=users.hash_memory, parallelism=users.hash_parallelism)

@@ -53,6 +53,8 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("oauthd.command", 5),
     ("oauthd.parts", 5),
     ("oauthd.administration", 5),
+    ("oauthd.granting", 5),
+    ("oauthd.registering", 5),
     ("oauthd.app", 5),
     ("oauthd.surface", 5),
     ("oauthd.tap", 5),

@@ -151,3 +151,8 @@ ROUTES: tuple[Route, ...] = (
     _row("/api/v1/backchannel/requests/<request_id>/approve", POST="backchannel.approve"),
     _row("/api/v1/backchannel/requests/<request_id>/deny", POST="backchannel.deny"),
 )
+
+
+def paths_of(endpoint: str) -> tuple[str, ...]:
+    """The paths of the row that an endpoint serves, the advertised one first."""
+    return next(route.paths for route in ROUTES if endpoint in route.endpoints.values())
