@@ -14,6 +14,7 @@ from oauthd.admin.clients import ClientsResource
 from oauthd.admin.declarations import Access
 from oauthd.admin.initial_access import InitialAccessResource
 from oauthd.admin.keys import KeysResource
+from oauthd.admin.messages import MessagesResource
 from oauthd.admin.profile import ProfileResource
 from oauthd.admin.scopes import ScopesResource
 from oauthd.admin.sessions import SessionsResource
@@ -59,6 +60,7 @@ def administration(parts: Parts, offered: Offered, revoke: Revoke) -> Mapping[st
         ),
         KeysResource(parts.keys, clients, events),
         InitialAccessResource(parts.initial_access, scopes, events, offered),
+        MessagesResource(parts.outbox, events),
         CibaResource(parts.ciba, users, world.clock),
     )
     places = [(path, route.endpoints) for route in ROUTES for path in route.paths]

@@ -27,8 +27,8 @@ from oauthd.protocol.errors import OAuthError
 from oauthd.protocol.records import Client, Outgoing
 from oauthd.protocol.seals import SealBroken
 from oauthd.stores.clients import Clients
-from oauthd.stores.interface import Stored, StoreUnavailable
-from oauthd.stores.outbox import Outbox
+from oauthd.stores.interface import Ref, Stored, StoreUnavailable
+from oauthd.stores.outbox import LOST, Outbox
 
 log = Logger()
 
@@ -124,6 +124,8 @@ class Deliveries:
         finally:
             self._taking = False
         self.counts.waiting = claims.waiting
+        for ref in claims.broken:
+            ensureDeferred(self._lost(ref, claims.held))
         begun = []
         for stored in claims.items:
             one = ensureDeferred(self._deliver(stored, claims.held))
@@ -217,6 +219,15 @@ class Deliveries:
             self.counts.dead += 1
             record = stored.record
             self.events.tell("message.given_up", sort=record.sort, client_id=record.client_id, reason=reason)
+
+    async def _lost(self, ref: Ref[Outgoing], held: float) -> None:
+        """Give up a message that cannot be read. It raises nothing."""
+        try:
+            if await self.outbox.replace(ref, held):
+                self.counts.dead += 1
+                self.events.tell("message.given_up", sort=LOST, client_id=None, reason="it cannot be read")
+        except StoreUnavailable:
+            log.info("a message that cannot be read is not given up yet: the store is away")
 
     def _until_there_is_room(self) -> float:
         """The longer, the more there are: else all that wait for one slow host would be looked at again and again."""

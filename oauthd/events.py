@@ -64,6 +64,8 @@ EVENTS: Mapping[str, str] = {
     "revoked.session": "a session was ended, and every token that was given in it",
     "revoked.resource": "every access token for a resource was revoked",
     "message.given_up": "a message to a client was given up: it was refused, or not received for too long",
+    "message.revived": "a message that was given up is to be sent again",
+    "message.dropped": "a message that was given up was forgotten",
     "keys.rotated": "new signing keys were announced",
     "keys.dropped": "a key was taken out at once",
     "keys.resealed": "keys and secrets were sealed with the first master key",

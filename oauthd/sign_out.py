@@ -21,7 +21,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from attrs import frozen
-from msgspec.structs import replace
 
 from oauthd.config import Settings
 from oauthd.deliveries import Post
@@ -130,9 +129,9 @@ class SignOut:
             told |= {client.client_id: client for client in known}
             await self._end_grants(session, every)
             # Over from here on, unless another client got something in it meanwhile: it is to be told, too.
-            if await swap(self.store, ref, stored, replace(stored.record, expires_at=0)):
+            if await swap(self.store, ref, stored, None):
                 break
-        await self.store.forget(ref)
+        await self.store.forget(ref)  # as what is revoked is, which has to be confirmed
         await self._end_grants(session, every)  # that came meanwhile
         return tuple(told.values())
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from oauthd.deliveries import Deliveries, Post
 from oauthd.fetcher import Posting
-from oauthd.protocol.errors import INVALID_REQUEST
+from oauthd.protocol.errors import CONFLICT, INVALID_REQUEST, OAuthError
 from oauthd.protocol.records import Client, Outgoing
 from oauthd.stores import kinds
 from oauthd.stores.interface import StoreUnavailable
@@ -299,6 +299,22 @@ class CrashTests(DeliveryCase):
 
 class DeadTests(DeliveryCase):
     """What can be done with what was given up."""
+
+    async def test_broken(self) -> None:
+        """One that cannot be read is a dead letter, counted and told; it keeps nobody from the others."""
+        await self.put(what="a")
+        await self.put(what="b")
+        (first, _) = await self.waiting()
+        await self.server.connection.call(("SET", b"q:{outbox}:" + first.message_id.encode(), b"\x02[]"))
+        self.assertEqual(await self.deliveries.turn(), 1)
+        self.assertEqual(len(self.receiver.heard), 1)
+        (dead,) = await self.dead()
+        self.assertEqual((dead.message_id, dead.sort, dead.client_id), (first.message_id, "lost", ""))
+        self.assertEqual((self.deliveries.counts.dead, await self.waiting()), (1, []))
+        self.assertEqual([told["sort"] for told in self.server.told("message.given_up")], ["lost"])
+        with self.assertRaises(OAuthError) as refused:
+            await self.outbox.revive(dead.message_id)
+        self.assertEqual(refused.exception.kind, CONFLICT)
 
     async def test_revived(self) -> None:
         """It can be sent again, with all its attempts; or forgotten."""

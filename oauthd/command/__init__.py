@@ -17,6 +17,7 @@ from oauthd.command.clients import client
 from oauthd.command.configuration import config
 from oauthd.command.initial_access import initial_access
 from oauthd.command.keys import keys
+from oauthd.command.messages import message
 from oauthd.command.posture import check
 from oauthd.command.scopes import scope
 from oauthd.command.server import Server
@@ -51,5 +52,5 @@ def main(
     context.call_on_close(server.close)
 
 
-for noun in (client, initial_access, user, scope, token, keys, config, check):
+for noun in (client, initial_access, user, scope, token, keys, message, config, check):
     main.add_command(noun)

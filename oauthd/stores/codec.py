@@ -31,6 +31,10 @@ class Unreadable(Exception):
     """Stored bytes that are no record of this class, or one of a version too far from ours."""
 
 
+class OtherVersion(Unreadable):
+    """The latter: another program reads it."""
+
+
 class Codec(Generic[R]):
     """How the records of one class are written and read."""
 
@@ -52,7 +56,7 @@ class Codec(Generic[R]):
         """
         if not raw or raw[0] not in _READABLE:
             version = raw[0] if raw else "none"
-            raise Unreadable(
+            raise (OtherVersion if raw else Unreadable)(
                 f"a {self._record.__name__} is stored in version {version}; this program reads "
                 f"{_READABLE.start} to {_READABLE.stop - 1}"
             )

@@ -125,11 +125,13 @@ class Claims(Frozen, frozen=True):
 
     :ivar held: until when; the next one may take it then.
     :ivar waiting: how many stand in the queue, those that are held included.
+    :ivar broken: those of which what is stored cannot be read, by any version of this program.
     """
 
     items: tuple[Stored[Any], ...]
     held: float
     waiting: int
+    broken: tuple[Ref[Any], ...] = ()
 
 
 class IStore(Interface):

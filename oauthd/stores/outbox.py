@@ -18,14 +18,16 @@ from msgspec.structs import replace
 
 from oauthd.config import OutboxSettings
 from oauthd.protocol import opaque
-from oauthd.protocol.errors import NOT_FOUND
+from oauthd.protocol.errors import CONFLICT, NOT_FOUND
 from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.records import Outgoing
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds
-from oauthd.stores.interface import Claims, IStore, Page, Stored, Write
+from oauthd.stores.interface import Claims, IStore, Page, Ref, Stored, Write
 
 PURPOSE = "outbox"
+LOST = "lost"
+"""The sort of what stands for a message that cannot be read."""
 LONGEST_REASON = 200  # characters
 
 
@@ -129,6 +131,22 @@ class Outbox:
         )
         return await self.store.requeue(Write(stored.ref, dead), held, None)
 
+    async def replace(self, ref: Ref[Outgoing], held: float) -> bool:
+        """Give up one that cannot be read: in its place stands that it was there; False where somebody else has it."""
+        now = int(self.clock())
+        dead = Outgoing(
+            message_id=ref.ident.decode(errors="replace"),
+            sort=LOST,
+            client_id="",
+            sealed=b"",
+            created_at=now,
+            until=now,
+            dead_at=now,
+            reason="what was stored of it cannot be read",
+            expires_at=now + self.settings.keep_dead,
+        )
+        return await self.store.requeue(Write(ref, dead), held, None)
+
     # for whoever looks at the dead ones
 
     async def page(self, cursor: str | None, limit: int) -> Page[Outgoing]:
@@ -136,12 +154,14 @@ class Outbox:
         page: Page[Outgoing] = await self.store.scan(kinds.DEAD, cursor, limit)
         return page
 
-    async def revive(self, message_id: str) -> None:
-        """Send one that was given up again, as if it were new.
+    async def revive(self, message_id: str) -> Outgoing:
+        """Send one that was given up again, as if it were new; as it was before.
 
-        :raises OAuthError: `not_found`.
+        :raises OAuthError: `not_found`; `conflict` for one of which nothing is left.
         """
         stored, now = await self._dead(message_id), int(self.clock())
+        if stored.record.sort == LOST:
+            raise CONFLICT("nothing is left of this message that could be sent")
         until = now + self.settings.lifetime
         record = replace(
             stored.record, until=until, tries=0, dead_at=0, reason="", expires_at=until + self.settings.keep_dead
@@ -149,13 +169,16 @@ class Outbox:
         await self.store.enqueue(now, Write(stored.ref, record))
         for listener in self.told:
             listener()
+        return stored.record
 
-    async def drop(self, message_id: str) -> None:
-        """Forget one that was given up.
+    async def drop(self, message_id: str) -> Outgoing:
+        """Forget one that was given up; as it was.
 
         :raises OAuthError: `not_found`.
         """
-        await self.store.forget((await self._dead(message_id)).ref)
+        stored = await self._dead(message_id)
+        await self.store.forget(stored.ref)
+        return stored.record
 
     async def _dead(self, message_id: str) -> Stored[Outgoing]:
         (stored,) = await self.store.get(kinds.outgoing(message_id))

@@ -3,7 +3,8 @@
 A queue is a sorted set beside its records, in their slot; the score is the time when a record is due. Unlike an index
 it is written in one step with them: what was confirmed is in the queue. Whoever takes a record moves its time to the
 end of its lease. So nothing is lost with a process that dies, and nothing is held by it for longer than that; and what
-took longer than its lease may be done twice.
+took longer than its lease may be done twice. What a program of another version has written stays for that one; what
+none can read is named, for whoever takes it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from oauthd.stores import naming, scripts
+from oauthd.stores.codec import Unreadable
 from oauthd.stores.connection import RedisConnection
 from oauthd.stores.interface import Claims, Ref, Stored, Write
 from oauthd.stores.steps import raw, time_to_live
@@ -53,11 +55,30 @@ class Queues:
         waiting, members = int(reply[0]), reply[1]
         refs = [(member, self._members.ref(member)) for member in members]
         known = [(member, ref) for member, ref in refs if ref is not None]  # the others are of a newer program
-        found = await self.get(*(ref for _, ref in known))
+        found = await self._read([ref for _, ref in known])
         gone = [member for (member, _), stored in zip(known, found, strict=True) if stored is None]
         if gone:
             await self._connection.call(("ZREM", queue, *gone))
-        return Claims(tuple(stored for stored in found if stored is not None), until, waiting - len(gone))
+        return Claims(
+            items=tuple(one for one in found if isinstance(one, Stored)),
+            held=until,
+            waiting=waiting - len(gone),
+            broken=tuple(ref for (_, ref), one in zip(known, found, strict=True) if type(one) is Unreadable),
+        )
+
+    async def _read(self, refs: Sequence[Ref[Any]]) -> Sequence[Stored[Any] | Unreadable | None]:
+        """What was taken; one that cannot be read keeps nobody from the others."""
+        try:
+            return await self.get(*refs)
+        except Unreadable:
+            return [await self._one(ref) for ref in refs]
+
+    async def _one(self, ref: Ref[Any]) -> Stored[Any] | Unreadable | None:
+        try:
+            (stored,) = await self.get(ref)
+        except Unreadable as unreadable:
+            return unreadable
+        return stored
 
     async def requeue(self, write: Write[Any], held: float, due: float | None) -> bool:
         """Change what was taken; see `IStore`."""

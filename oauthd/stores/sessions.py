@@ -88,7 +88,8 @@ class Sessions:
             expires_at=now + min(self.idle, self.absolute),
         )
         await self.store.put(Write(kinds.SESSION.at(kinds.digest(value)), session))
-        await self.end(former)
+        if before is not None:  # a dead one stays until its clients are told
+            await self.end(former)
         return value, session
 
     async def find(self, value: str) -> Session | None:

@@ -7,7 +7,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 
 from oauthd.protocol.records import Outgoing
-from oauthd.stores import kinds
+from oauthd.stores import kinds, naming
+from oauthd.stores.codec import VERSION
 from oauthd.stores.interface import StoreUnavailable, Write
 from oauthd.stores.redis import RedisStore
 from oauthd.stores.steps import MARGIN
@@ -58,6 +59,18 @@ class QueueTests(StoreCase):
         self.assertEqual(await self.taken(NOW + 60), [])
         self.clock.advance(0.5)
         self.assertEqual(await self.taken(NOW + 60), ["one"])
+
+    async def test_what_cannot_be_read(self) -> None:
+        """What is broken is named, what another version has written is left to it, and the others are taken."""
+        await self.store.enqueue(NOW, *map(message, ("broken", "newer", "one", "two")))
+        await self.connection.call(("SET", naming.key(kinds.outgoing("broken")), b"\x02{"))
+        await self.connection.call(("SET", naming.key(kinds.outgoing("newer")), bytes([VERSION + 2]) + b"{}"))
+        claims = await self.store.claim(SLOT, NOW + 30, 10)
+        self.assertEqual([one.record.message_id for one in claims.items], ["one", "two"])
+        self.assertEqual(claims.broken, (kinds.outgoing("broken"),))
+        self.assertEqual(claims.waiting, 4)
+        self.clock.advance(30)
+        self.assertEqual(await self.taken(NOW + 60), ["one", "two"])
 
     async def test_settled(self) -> None:
         """What is done is gone with all that there was of it; what is to be done later comes when it is due."""
