@@ -30,6 +30,7 @@ EVENTS: Mapping[str, str] = {
     "sign_in.succeeded": "a person signed in",
     "sign_in.failed": "a sign-in failed",
     "sign_in.locked": "a sign-in was refused without a look at the password: too many failures",
+    "client.untold": "a sign-out had more clients than a page has frames, and no back channel to this one",
     "sign_out": "a browser session was ended",
     "userinfo.told": "a client was told who a person is",
     "device.requested": "a device asked for authorization",

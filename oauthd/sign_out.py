@@ -103,9 +103,10 @@ class SignOut:
             return ()
         known = await self._over(kinds.SESSION.at(kinds.digest(value)), session)
         self.events.tell("sign_out", user_id=session.user_id, client_id=client_id)
-        return tuple(
-            logout.frame(client, self.issuer, session.sid) for client in known if client.frontchannel_logout_uri
-        )
+        framed, untold = logout.framed(known)
+        for client in untold:
+            self.events.tell("client.untold", client_id=client.client_id, user_id=session.user_id)
+        return tuple(logout.frame(client, self.issuer, session.sid) for client in framed)
 
     async def revoke(self, session_id: str) -> Session | None:
         """End the session of that id with every grant that was given in it, offline ones too; None for no session."""

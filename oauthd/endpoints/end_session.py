@@ -61,9 +61,10 @@ class EndSession:
         session = await self.sessions.find(value)
         if session is not None and not (client and hint and self._means(hint, client, session)):
             return await self._ask(request, client, target)
-        if session is None and client and client.registered_itself and not hint:
-            # Section 3: nothing shows that this is where the person wants to go (RFC 9700 section 4.11.2).
-            return see_other("/logout").adding(self.session_cookie.drop())
+        if session is None and target and client and client.registered_itself:
+            # Section 3: nothing shows that this is where the person wants to go (RFC 9700 section 4.11.2). A hint does
+            # not: whoever registers a client has one of its own, and can put it into a link for anybody.
+            return (await self._ask(request, client, target)).adding(self.session_cookie.drop())
         frames = await self.sign_out.end(value, client.client_id if client else None)
         return self.page(frames, target).adding(self.session_cookie.drop())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from oauthd.pages.browser import Browser, Flow
+from oauthd.pages.rendering import destination
 from oauthd.protocol.messages import Request, Response, see_other
 from oauthd.stores.clients import Clients
 
@@ -27,8 +28,16 @@ class LogoutPage:
             return await self.browser.interactions.begin(request, "logout", {"target": "", "client_id": ""}, "/logout")
         flow = await self.browser.flow(request, "logout")
         if signed_in is None:
-            return see_other(flow.state.parameters["target"] or "/logout")
+            return await self._over(flow)
         return await self._form(flow, signed_in[1].username)
+
+    async def _over(self, flow: Flow) -> Response:
+        """There is nothing to ask: on to where the logout leads, unless that is the word of a client alone."""
+        target, client_id = flow.state.parameters["target"], flow.state.parameters["client_id"]
+        client = await self.clients.find(client_id) if client_id else None
+        if target and client is not None and client.registered_itself:
+            return self.browser.show("signed_out_here", target=target, destination=destination(target))
+        return see_other(target or "/logout")
 
     async def _answer(self, request: Request) -> Response:
         flow = await self.browser.posted(request, "logout")

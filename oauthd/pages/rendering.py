@@ -20,6 +20,7 @@ ciba_confirm     action, hidden, client_name, person, scopes, details, message (
 ciba_done        approved (a bool), client_name
 logout           action, hidden, client_name (who asks, or None), person (or None)
 signed_out       nothing
+signed_out_here  target (where a link leads), destination
 signing_out      frames (their addresses), target (where it leads), destination (or None), seconds, script
 form_post        action, fields (mapping of names to values for hidden fields), destination, script
 error            message (a plain sentence), advice (what the person can do, or None), error (its code or None),

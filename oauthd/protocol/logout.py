@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -17,6 +17,7 @@ from oauthd.protocol.records import Client, Session
 EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 TYPE: Final = "logout+jwt"  # Back-Channel Logout section 2.4
 LIFETIME: Final = 120  # seconds: section 4, at most two minutes
+MOST_FRAMES: Final = 20
 _OCTETS = 16  # Front-Channel Logout section 5: enough that nobody guesses one
 _PORTS = {"http": 80, "https": 443}
 
@@ -58,6 +59,21 @@ def claims(
         "events": {EVENT: {}},
     }
     return said | ({"sid": session} if session else {})
+
+
+def framed(known: Sequence[Client]) -> tuple[Sequence[Client], Sequence[Client]]:
+    """Which clients of a session are told by frames, and which have to go without any word.
+
+    Each frame's origin stands in a header of the page, and proxies do not take a header of any length. Those that no
+    back channel reaches have the frames before others, and the latest before the first.
+
+    :param known: in the order in which they joined.
+    """
+    wanted = [client for client in known if client.frontchannel_logout_uri]
+    last = sorted(wanted, key=lambda client: not client.backchannel_logout_uri)[:-MOST_FRAMES]
+    left_out = {client.client_id for client in last}
+    framed = [client for client in wanted if client.client_id not in left_out]
+    return framed, [client for client in last if not client.backchannel_logout_uri]
 
 
 def frame(client: Client, issuer: str, session: str) -> str:

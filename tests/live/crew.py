@@ -69,10 +69,19 @@ def lives(pid: int) -> bool:
 
 def owner(daemon: Daemon, connection: socket.socket) -> int:
     """The process that has accepted a TCP connection; 0 while nobody has."""
-    mine = f":{connection.getsockname()[1]:04X}"
+    return _holder(daemon, f":{daemon.port:04X}", f":{connection.getsockname()[1]:04X}")
+
+
+def caller(daemon: Daemon, port: int) -> int:
+    """The process that has a connection to a port of somebody else's; 0 while nobody has."""
+    return _holder(daemon, "", f":{port:04X}")
+
+
+def _holder(daemon: Daemon, near: str, far: str) -> int:
+    """The worker with a connection between addresses that end so."""
     with open("/proc/net/tcp") as table:
         rows = [line.split() for line in table][1:]
-    inodes = [row[9] for row in rows if row[1].endswith(f":{daemon.port:04X}") and row[2].endswith(mine)]
+    inodes = [row[9] for row in rows if row[1].endswith(near) and row[2].endswith(far) and row[9] != "0"]
     assert daemon.process is not None
     for pid in children(daemon.process.pid):
         with contextlib.suppress(OSError):

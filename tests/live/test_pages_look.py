@@ -53,6 +53,7 @@ KEYBOARD = {
     "ciba_denied": ["others"],
     "logout": ["yes", "no"],
     "logout_unasked": ["yes", "no"],
+    "signed_out_here": ["continue"],
     "signing_out": ["continue"],
     "signing_out_home": ["continue"],
     "form_post": ["continue"],

@@ -298,6 +298,10 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "logout_unasked": ("logout", {"action": "/logout", "hidden": HIDDEN, "client_name": None, "person": None}),
     "signed_out": ("signed_out", {}),
+    "signed_out_here": (
+        "signed_out_here",
+        {"target": "https://app.example/after", "destination": destination("https://app.example/after")},
+    ),
     "signing_out": (
         "signing_out",
         {

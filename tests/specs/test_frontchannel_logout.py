@@ -13,7 +13,7 @@ from oauthd.pages.frontchannel_logout import SCRIPT
 from oauthd.pages.rendering import content_security_policy
 from oauthd.protocol.logout import fits
 from tests.server import ISSUER, ok
-from tests.specs.logging_out import AFTER, LogoutCase
+from tests.specs.logging_out import AFTER, TOLD, LogoutCase
 from tests.specs.registering import RegisteringCase
 from tests.specs.tokens import verified
 from tests.wire import Answer
@@ -165,6 +165,20 @@ class PageTests(LogoutCase):
         answer = await self.leave((await self.tokens(app))["id_token"])
         self.assertEqual(len(frames(answer)), 1)
         self.assertEqual(len(await self.sent()), 1)
+
+
+    async def test_many(self) -> None:
+        """A page has twenty frames at most, so that proxies take its headers; who is not told at all is counted."""
+        for number in range(24):
+            uris = {"frontchannel_logout_uri": f"{FRAMED}/a{number}", "backchannel_logout_uri": ""}
+            if number in (1, 2):
+                uris["backchannel_logout_uri"] = TOLD
+            tokens = await self.tokens(await self.client(f"a{number}", **uris))
+        answer = await self.leave(tokens["id_token"])
+        shown = [re.findall(r"/(a[0-9]+)\?", one)[0] for one in frames(answer)]
+        self.assertEqual(shown, [f"a{number}" for number in range(4, 24)])
+        self.assertEqual(len(await self.sent()), 2)
+        self.assertEqual([told["client_id"] for told in self.server.told("client.untold")], ["a0", "a3"])
 
 
 class RuleTests(SynchronousTestCase):

@@ -164,15 +164,19 @@ class LogoutTests(ServerCase):
         self.assertEqual((answer.status, answer.location), (200, ""))
 
     async def test_section_3_nobody_signed_in_and_nothing_shown(self) -> None:
-        """Section 3, RFC 9700 section 4.11.2: such a client must show an id token to have people sent on."""
+        """Section 3, RFC 9700 section 4.11.2: who is led on by such a client is shown where to, hint or not."""
         await self.server.client("itself", post_logout_redirect_uris=(AFTER,), registration=b"r" * 32)
         stranger = self.server.browser()
         answer = await self.ask(stranger, client_id="itself", post_logout_redirect_uri=AFTER)
         self.assertEqual((answer.status, answer.location), (200, ""))
+        self.assertIn(f'href="{AFTER}"', answer.text)
         clients = self.server.application.clients
         await clients.update("app", lambda client: replace(client, registration=b"r" * 32))
         hinted = await self.ask(stranger, id_token_hint=self.hint, post_logout_redirect_uri=AFTER)
-        self.assertEqual(hinted.location, AFTER)
+        self.assertEqual((hinted.status, hinted.location), (200, ""))
+        self.assertIn("Continue to <bdi>app.example</bdi>", hinted.text)
+        here = await self.ask(id_token_hint=self.hint, post_logout_redirect_uri=AFTER)
+        self.assertEqual(here.location, AFTER)  # whoever is signed in by this client is meant
 
     async def test_section_6_csrf(self) -> None:
         """Section 6: no other site can answer the question: form token, browser and flow must fit."""
