@@ -178,11 +178,11 @@ class Minting:
 
     def access_token_waits(self, client: Client) -> bool:
         """Must a thread sign the client's access tokens, or are their users looked at?"""
-        manner = self.manner(client)
+        manner = self.manner(client, ())  # for resources it may be another one: `draft` looks again
         signer = self._access_signer(manner)
         return bool(manner.claims) or (signer is not None and signer.slow)
 
-    def manner(self, client: Client, audience: tuple[str, ...] = (), as_jwt: bool = False) -> Manner:
+    def manner(self, client: Client, audience: tuple[str, ...], as_jwt: bool = False) -> Manner:
         """How access tokens of a client for these resources are made.
 
         :param as_jwt: whatever format there would be.

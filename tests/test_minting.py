@@ -53,7 +53,7 @@ class MintingTests(ServerCase):
     async def test_manner(self) -> None:
         """One rule says how tokens are made, whether they are made at once or not; an opaque one is in no list."""
         opaque_one = replace(self.app.record, access_format="opaque", status_listed=True, stateless=True)
-        manner = self.minting.manner(opaque_one)
+        manner = self.minting.manner(opaque_one, ())
         self.assertEqual((manner.algorithm, manner.listed, manner.stateless), ("", False, False))
         order = replace(self.order, client=opaque_one)
         _, write = await self.minting.access_token(order)

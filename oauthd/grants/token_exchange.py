@@ -12,6 +12,8 @@ refresh token.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import frozen
 from msgspec.structs import replace
 
@@ -22,7 +24,7 @@ from oauthd.protocol import scopes, token_exchange
 from oauthd.protocol.authorization_details import PARAMETER, Details, DetailsTypes
 from oauthd.protocol.errors import INVALID_REQUEST, UNAUTHORIZED_CLIENT, OAuthError
 from oauthd.protocol.grant_types import TOKEN_EXCHANGE
-from oauthd.protocol.records import Generations
+from oauthd.protocol.records import Generations, Scopes
 from oauthd.protocol.token_exchange import ACCESS_TOKEN, JWT, TYPES, Rule, identity
 from oauthd.stores.clients import Clients
 from oauthd.stores.scopes import ScopeCatalogue
@@ -121,16 +123,7 @@ class TokenExchange:
         act = subject.act
         if acting is not None and {name: one for name, one in act.items() if name != "act"} != acting.told:
             act = token_exchange.chained(acting.told, subject.act)
-        entitled = subject.person is None or is_administrator(subject.person.user)
-        scope = token_exchange.scope_of(
-            ask.parameters.one("scope"),
-            subject.scope,
-            rule.scope,
-            scopes.allowed(ask.client, await self.scopes.all(), entitled),
-        )
-        owners = await self.clients.resources()
-        targets = token_exchange.targets_of(ask.parameters.all("resource"), ask.parameters.all("audience"), owners)
-        audience = token_exchange.audience_of(targets, subject.audience, rule.audience, owners)
+        scope, audience = await self._narrowed(rule, ask, subject)
         until = min(subject.until, actor.until) if actor else subject.until
         stands = subject.standing.joined(actor.standing) if actor else subject.standing
         if not stands.bounded:
@@ -140,6 +133,31 @@ class TokenExchange:
             return replace(begun, stands=stands, again=subject.again)
         within = self._within(subject.issued, ask, subject, scope, audience, until, act, issued)
         return replace(within, stands=stands)
+
+    async def _narrowed(
+        self, rule: Rule, ask: Ask, subject: Presented
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Scope and audience of the new token; by what memory knows, which is no reason to refuse anything.
+
+        :raises OAuthError: `invalid_scope`, `invalid_target`.
+        """
+        known, owners = (await self.scopes.kept()).value, await self.clients.resources_kept()
+        if not set(rule.scope or subject.scope or ()) <= known.names:
+            known = await self.scopes.all()
+        try:
+            return self._narrowed_by(known, owners, rule, ask, subject)
+        except OAuthError:
+            owners = await self.clients.resources_kept(fresh=True)
+            return self._narrowed_by(await self.scopes.all(), owners, rule, ask, subject)
+
+    def _narrowed_by(
+        self, known: Scopes, owners: Mapping[str, tuple[str, ...]], rule: Rule, ask: Ask, subject: Presented
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        entitled = subject.person is None or is_administrator(subject.person.user)
+        allowed = scopes.allowed(ask.client, known, entitled)
+        scope = token_exchange.scope_of(ask.parameters.one("scope"), subject.scope, rule.scope, allowed)
+        targets = token_exchange.targets_of(ask.parameters.all("resource"), ask.parameters.all("audience"), owners)
+        return scope, token_exchange.audience_of(targets, subject.audience, rule.audience, owners)
 
     def _within(
         self,

@@ -39,6 +39,7 @@ BETWEEN_SWEEPS = 3600  # seconds, of all processes together
 SECRET_PURPOSE = "client secret"  # noqa: S105 - the name of a digest's purpose
 LONGEST_ID = 255
 RESOURCES = kinds.RESOURCES.at("all")
+_OWNERS = naming.key(RESOURCES)
 WORLD = kinds.WORLD.at(b"", "world")
 NOBODY = Entry(None, -math.inf, -math.inf, ())
 """What is known of a client whose id is none."""
@@ -329,6 +330,13 @@ class Clients:
         """A page of clients by the time they were made."""
         page: Page[Client] = await self.store.scan("clients", cursor, limit)
         return page
+
+    async def resources_kept(self, fresh: bool = False) -> Mapping[str, tuple[str, ...]]:
+        """As `resources`, from memory. Who would refuse something for what is not there asks for fresh ones."""
+        kept: Mapping[str, tuple[str, ...]] = (
+            await self.cache.through(_OWNERS, (_OWNERS,), self.resources, fresh)
+        ).value
+        return kept
 
     async def resources(self) -> Mapping[str, tuple[str, ...]]:
         """Every declared resource indicator and the clients that own it."""

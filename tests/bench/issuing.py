@@ -8,7 +8,8 @@ from urllib.parse import quote_plus
 from tests.bench.comparing import Bench
 from tests.bench.introspection import first
 from tests.bench.results import Goal, Result
-from tests.bench.stage import PASSWORD, SCOPE, Ask
+from tests.bench.stage import PASSWORD, SCOPE, Ask, Stage
+from tests.live.visitor import App
 from tests.wire import encoded
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -57,13 +58,16 @@ def refresh(bench: Bench) -> Iterator[Result]:
 def exchange(bench: Bench) -> Iterator[Result]:
     """A gateway gets a token of its own for somebody's, again and again (RFC 8693)."""
     stage = bench.stage
-    user_id = stage.visitor.user("exchanged", PASSWORD)
-    for name, of in (("opaque", stage.opaque), ("JWT ES256", stage.jwt)):
-        kind = "opaque" if of is stage.opaque else "jwt"
-        token = first(stage.tokens(kind, 1, of, user_id, "exchanged"))
-        gateway = stage.visitor.client(
-            f"Gateway {name}", grant_types=[EXCHANGE], access_format=kind, exchanges=[{"from": of.client_id}]
-        )
-        asked = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN}
-        ask = Ask("/oauth2/token", gateway.auth, encoded(asked))
+    for name, kind, of in (("opaque", "opaque", stage.opaque), ("JWT ES256", "jwt", stage.jwt)):
+        ask = exchanging(stage, kind, of, f"exchanged-{kind}")
         yield bench.compare(f"token exchange, {name}", Goal(), ask, "", klein=False)
+
+
+def exchanging(stage: Stage, kind: str, of: App, username: str) -> Ask:
+    """The request by which a gateway exchanges a user's token of such a client."""
+    token = first(stage.tokens(kind, 1, of, stage.visitor.user(username, PASSWORD), username))
+    gateway = stage.visitor.client(
+        f"Gateway {kind}", grant_types=[EXCHANGE], access_format=kind, exchanges=[{"from": of.client_id}]
+    )
+    asked = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN}
+    return Ask("/oauth2/token", gateway.auth, encoded(asked))

@@ -24,7 +24,7 @@ from urllib.parse import quote_plus
 from attrs import frozen
 
 from tests.bench.introspection import MISSES, first, introspection
-from tests.bench.issuing import CHAINS
+from tests.bench.issuing import CHAINS, exchanging
 from tests.bench.processes import PATIENCE, Children, cores
 from tests.bench.stage import PASSWORD, SCOPE, Ask, Stage
 
@@ -98,6 +98,11 @@ def _refresh(stage: Stage) -> Words:
     return ("chains", _request(stage, ask), str(chains))
 
 
+def _exchange(stage: Stage) -> Words:
+    ask = exchanging(stage, "opaque", stage.opaque, "exchanged")
+    return ("same", _request(stage, ask))
+
+
 KINDS: Mapping[str, Callable[[Stage], Words]] = {
     "hit": _hit,
     "tracing": _tracing,
@@ -105,6 +110,7 @@ KINDS: Mapping[str, Callable[[Stage], Words]] = {
     "client_credentials": _client_credentials,
     "client_credentials_jwt": _client_credentials_jwt,
     "refresh": _refresh,
+    "exchange": _exchange,
 }
 
 
