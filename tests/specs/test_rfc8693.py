@@ -11,15 +11,19 @@ from msgspec.structs import replace
 
 from oauthd.config import ExchangeSettings
 from oauthd.protocol import jose
+from oauthd.protocol.records import Scopes
 from oauthd.protocol.standing import MOST_NAMES
 from oauthd.protocol.token_exchange import ACCESS_TOKEN, JWT, REFRESH_TOKEN
-from oauthd.stores import kinds
+from oauthd.stores import kinds, naming
+from oauthd.stores.clients import RESOURCES
 from oauthd.stores.interface import Write
 from oauthd.stores.resources import ResourceGenerations
+from oauthd.stores.scopes import SCOPES
 from tests.possession import Holder as Prover
 from tests.server import CHEAP, GRANTS, ISSUER, App, Browser, ServerCase, ok
 from tests.specs.holders import Holder
 from tests.specs.tokens import verified
+from tests.web.lane import listening
 from tests.wire import Answer
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -168,6 +172,21 @@ class RequestTests(ExchangeCase):
         self.refused(await self.exchange(token, by=narrow), "invalid_target")
         for name, value in (("resource", "https://x.example"), ("audience", "app"), ("resource", f"{FILES}#x")):
             self.refused(await self.exchange(token, None, ACCESS_TOKEN, **{name: value}), "invalid_target")
+
+    async def test_what_memory_lacks(self) -> None:
+        """Nobody is refused, or given less, for what memory does not know of yet."""
+        cache = self.server.application.world.cache
+        listening(self, self.server)
+        token = (await self.signed_in())["access_token"]
+        cache.prove(self.server.clock.seconds())
+        ok(await self.exchange(token))
+        cache.entries[naming.key(SCOPES)].value = Scopes()
+        told = await self.told(await self.exchange(token, scope=None))
+        self.assertEqual(told["scope"], "openid read write")
+        cache.entries[naming.key(RESOURCES)].value = {}
+        forms: tuple[dict[str, Any], ...] = ({}, {"resource": None, "audience": "files"})
+        for form in forms:
+            self.assertEqual((await self.told(await self.exchange(token, **form)))["aud"], FILES)
 
     async def test_targets_never_widen(self) -> None:
         """What was issued for one resource is for that alone, unless the rule names another."""
