@@ -107,9 +107,7 @@ class ClientConfiguration:
                 raise CONFLICT("the client was changed by somebody else in this moment; try again")
             return replace(self.registration.changed(client, wanted), registration=kinds.digest(token))
 
-        client = await self.clients.update(before.client_id, change)
-        if loses_scope(before, client, await self.scopes.all()) or loses_details(before, client):
-            await self.tokens.end_all_of_client(client.client_id)
+        client = await self._changed(before, change)
         secret = None
         if self._lacks_secret(client):
             client, secret = await self.clients.rotate_secret(client.client_id, 0)  # RFC 7592 section 2.2 allows it
@@ -118,6 +116,20 @@ class ClientConfiguration:
         if body.get(STATEMENT) is not None:
             answer[STATEMENT] = body[STATEMENT]
         return json_response(answer)
+
+    async def _changed(self, before: Client, change: Callable[[Client], Client]) -> Client:
+        """Change the record, and end the tokens that carry what it no longer has."""
+        client_id, known, ends = before.client_id, await self.scopes.all(), False
+        now = await self.clients.find(client_id)
+        if now is not None:
+            after = change(now)
+            ends = loses_scope(now, after, known) or loses_details(now, after)
+        if ends:
+            await self.tokens.end_all_of_client(client_id)  # once more below: if that is lost, little is left alive
+        client = await self.clients.update(client_id, change)
+        if ends:
+            await self.tokens.end_all_of_client(client_id)  # after the record: nothing issued in between survives
+        return client
 
     def _lacks_secret(self, client: Client) -> bool:
         """Does it need a secret that it does not have, or have one that does not do?"""

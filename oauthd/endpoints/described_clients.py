@@ -351,6 +351,9 @@ class DescribedClients:
         ends = before.auth_method != wanted.auth_method or before.client_type != wanted.client_type
         ends = ends or loses_scope(before, wanted, known) or loses_details(before, wanted)
         try:
+            if ends and (now := await self.clients.find(client_id)) is not None:
+                change(now)
+                await self.tokens.end_all_of_client(client_id)  # once more below: nobody sees then that it is to be
             await self.clients.update(client_id, change)
         except _Overtaken:
             return

@@ -17,6 +17,7 @@ from oauthd.fetcher import FetchRefused
 from oauthd.fetcher.refusal import BUSY
 from oauthd.protocol.client_documents import Hosts
 from oauthd.protocol.records import Client
+from oauthd.stores.interface import StoreUnavailable
 from tests.proofs.signing import b64, claims, form, key, key_set
 from tests.server import CHEAP, ISSUER, REDIRECT, VERIFIER, App, form_of, ok
 from tests.specs.describing import HERE, DescribedCase, described
@@ -418,6 +419,25 @@ class ChangeTests(DescribedCase):
         app = self.publish(scope="openid read")
         tokens = await self.server.signed_in(app, self.alice, scope="openid read")
         self.publish(scope="openid")
+        await self.begin(app)
+        self.assertFalse(await self.server.active(tokens["access_token"]))
+
+    async def test_scope_and_a_store_that_fails(self) -> None:
+        """Such tokens are dead, too, where the store fails as soon as the record says what the document says."""
+        app = self.publish(scope="openid read")
+        tokens = await self.server.signed_in(app, self.alice, scope="openid read")
+        self.publish(scope="openid")
+        raise_generation = self.server.store.raise_generation
+
+        async def lost(subject: str) -> int:
+            record = await self.record()
+            if record is not None and record.scopes == ("openid",):
+                raise StoreUnavailable("away")
+            return await raise_generation(subject)
+
+        patched = self.patch(self.server.store, "raise_generation", lost)
+        self.assertEqual((await self.begin(app)).status, 503)
+        patched.restore()
         await self.begin(app)
         self.assertFalse(await self.server.active(tokens["access_token"]))
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from oauthd.admin.client_members import ClientMembers
 from oauthd.protocol import opaque
 from oauthd.protocol.records import Client
+from oauthd.stores.interface import StoreUnavailable
 from tests.server import ISSUER, REDIRECT, App, together
 from tests.specs.registering import KEY, PATH, RegisteringCase, public
 from tests.wire import Answer
@@ -193,6 +194,24 @@ class UpdateTests(ConfigurationCase):
         await self.replaced(scope="openid read")
         self.assertTrue(await self.server.active(token))
         await self.replaced(scope="openid")
+        self.assertFalse(await self.server.active(token))
+
+    async def test_scope_taken_away_and_a_store_that_fails(self) -> None:
+        """They are dead, too, where the store fails as soon as the record is changed."""
+        alice = await self.server.user("alice")
+        app = App(await self.record(self.told), self.told["client_secret"])
+        token = (await self.server.signed_in(app, alice, scope="openid read"))["access_token"]
+        raise_generation = self.server.store.raise_generation
+
+        async def lost(subject: str) -> int:
+            if (await self.record(self.told)).scopes == ("openid",):
+                raise StoreUnavailable("away")
+            return await raise_generation(subject)
+
+        patched = self.patch(self.server.store, "raise_generation", lost)
+        body = {"client_id": self.client_id, "redirect_uris": [REDIRECT], "scope": "openid"}
+        self.assertEqual((await self.call("PUT", body)).status, 503)
+        patched.restore()
         self.assertFalse(await self.server.active(token))
 
 
