@@ -24,7 +24,7 @@ from oauthd.protocol.claims_request import requested
 from oauthd.protocol.confirmation import confirmation
 from oauthd.protocol.frozen import Frozen
 from oauthd.protocol.jose import Signer, at_hash
-from oauthd.protocol.logout import sid
+from oauthd.protocol.logout import sid, tells_sid
 from oauthd.protocol.records import UNBOUND, AccessToken, Binding, Client, Generations, Grant, RefreshToken, User
 from oauthd.protocol.token_policy import Claim, TokenPolicy, told
 from oauthd.stateless_tokens import TYPE as ACCESS_TOKEN_TYPE
@@ -309,7 +309,8 @@ class Minting:
             claims |= {"auth_time": grant.auth_time, "acr": context, "amr": list(AMR.get(context, ()))}
         if nonce:
             claims["nonce"] = nonce
-        if grant.session:
+        strict = profile.is_strict(client, self.settings.server.profile)
+        if grant.session and tells_sid(client, strict):
             # Back-Channel Logout section 2.1: all id tokens have it, where logout tokens can
             claims["sid"] = sid(grant.session, client.client_id)
         return claims

@@ -80,6 +80,18 @@ class MintingTests(ServerCase):
             token = await self.minting.id_token(client, self.grant, "token", "")
             self.assertEqual(jose.peek(token)[0]["alg"], signs, registered)
 
+    async def test_the_name_of_the_session(self) -> None:
+        """Id tokens have `sid`; those of a client under FAPI 2.0 where it has to do with logout."""
+        grant = replace(self.grant, session="s1")
+        for members, told in (
+            ({}, True),
+            ({"profile": "fapi2"}, False),
+            ({"profile": "fapi2", "backchannel_logout_uri": "https://app.example/b"}, True),
+        ):
+            client = replace(self.app.record, **members)
+            token = await self.minting.id_token(client, grant, "token", "")
+            self.assertEqual("sid" in jose.peek(token)[1], told, members)
+
     async def test_all_that_is_signed_for_a_client_under_fapi(self) -> None:
         """Neither its access tokens nor its id tokens are signed by what is outside of its profile."""
         settings = self.minting.settings

@@ -33,6 +33,21 @@ def sid(session: str, client_id: str) -> str:
     return base64.urlsafe_b64encode(told).rstrip(b"=").decode()
 
 
+def tells_sid(client: Client, strict: bool) -> bool:
+    """Do a client's id tokens have a `sid`?
+
+    Under FAPI 2.0 they say what was asked for, and only who has to do with logout has asked for this one.
+
+    :param strict: is the client held to FAPI 2.0?
+    """
+    return not strict or bool(
+        client.backchannel_logout_uri
+        or client.frontchannel_logout_uri
+        or client.post_logout_redirect_uris
+        or client.logout_ends_tokens
+    )
+
+
 def is_of_session(hint: object, session: Session, client: Client) -> bool:
     """May a hint with this `sid` mean this session? Any may where the session has no name, being from an older program.
 
