@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import frozen
@@ -27,14 +28,14 @@ from oauthd.protocol.ciba import POLL, Wanted
 from oauthd.protocol.errors import INVALID_REQUEST, OAuthError
 from oauthd.protocol.grant_types import CIBA
 from oauthd.protocol.lockout import canonical_name
-from oauthd.protocol.records import UNBOUND, BackchannelRequest, Binding, Client, Grant, Tally, User
+from oauthd.protocol.records import UNBOUND, BackchannelRequest, Binding, Client, Tally, User
 from oauthd.protocol.seals import Seals
 from oauthd.stores import kinds, tallies
 from oauthd.stores.clients import Clients
 from oauthd.stores.interface import IStore, Page, Ref, Stored, Write
 from oauthd.stores.outbox import Note, Outbox
 from oauthd.stores.scopes import ScopeCatalogue
-from oauthd.stores.swap import readings, swap
+from oauthd.stores.swap import give, readings, swap
 from oauthd.stores.users import is_administrator
 
 KNOWN_FOR = 600
@@ -43,6 +44,11 @@ PURPOSE = "backchannel request"
 _CALLED = re.compile(r"([0-9A-Za-z]{14})\.([A-Za-z0-9_-]{43})")
 
 Waiting = Stored[BackchannelRequest]
+Step = Callable[[IStore, Ref[BackchannelRequest], Waiting, BackchannelRequest], Awaitable[bool]]
+
+
+async def _goes_on() -> None:
+    """What is approved in no session ends with none."""
 
 
 @frozen
@@ -135,12 +141,21 @@ class CibaRequests:
         rules.granted(" ".join(request.scope), client, await self.scopes.all(), is_administrator(user))
         self.details.still(request.details, client)
 
-    async def approve(self, found: Waiting, by: SignedIn, flow: bytes = b"", **facts: str | None) -> bool:
+    async def approve(
+        self,
+        found: Waiting,
+        by: SignedIn,
+        flow: bytes = b"",
+        still: Callable[[], Awaitable[None]] = _goes_on,
+        /,
+        **facts: str | None,
+    ) -> bool:
         """Approve a request; False when it was answered, or ended, before.
 
         :param flow: digest of the browser flow, empty for none.
+        :param still: makes sure, after the step, that the session goes on; what was given is taken back if it raises.
         :param facts: who did it, for the log.
-        :raises OAuthError: as `client` and `may_be_given` do.
+        :raises OAuthError: as `client`, `may_be_given` and `still` do.
         """
         request, now = found.record, int(self.clock())
         # The client's before it is read, the user's from before: what is taken from them meanwhile must not live on.
@@ -160,32 +175,36 @@ class CibaRequests:
             details=request.details,
         )
         write = Write(kinds.grant(found.ref.slot), grant)
-        return await self._settle(found, "approved", flow, write, **facts)
-
-    async def withdraw(self, found: Waiting) -> None:
-        """Take back what was given by an approval, tokens included."""
-        await self.store.forget(kinds.grant(found.ref.slot))
+        return await self._settle(found, "approved", flow, partial(give, given=write, still=still), **facts)
 
     async def deny(self, found: Waiting, flow: bytes = b"", **facts: str | None) -> bool:
         """Deny a request; False when it was answered, or ended, before."""
         return await self._settle(found, "denied", flow, **facts)
 
     async def _settle(
-        self, found: Waiting, status: str, flow: bytes, *more: Write[Grant], **facts: str | None
+        self, found: Waiting, status: str, flow: bytes, step: Step = swap, /, **facts: str | None
     ) -> bool:
         """Write the decision, once; polls change the record meanwhile, decisions do not mix."""
         async for now in readings(self.store, found.ref):
             if now is None or now.record.status != "pending" or now.record.usable_until <= self.clock():
                 return False
             settled = replace(now.record, status=status, settled_in=flow)
-            if await swap(self.store, found.ref, now, settled, *more):
-                await self._uncount(settled)
+            try:
+                done = await step(self.store, found.ref, now, settled)
+            except OAuthError:  # taken back: it had its answer all the same
+                await self._answered(found.ref, settled)
+                raise
+            if done:
                 about = {"request": request_id(found.ref), "user_id": settled.user_id, **facts}
                 told = "ciba.approved" if status == "approved" else "ciba.denied"
                 self.events.tell(told, client_id=settled.client_id, **about)
-                await self.tell(found.ref, settled)
+                await self._answered(found.ref, settled)
                 return True
         return False
+
+    async def _answered(self, ref: Ref[BackchannelRequest], settled: BackchannelRequest) -> None:
+        await self._uncount(settled)
+        await self.tell(ref, settled)
 
     async def tell(self, ref: Ref[BackchannelRequest], settled: BackchannelRequest) -> None:
         """Have the client told of a decision, where it wants to be; it may be told twice."""

@@ -110,10 +110,14 @@ class Browser:
         frames = await self.sign_out.end(self.session_cookie.read(request), client_id)
         return self.front_channel(frames, target).adding(self.session_cookie.drop())
 
-    async def still(self, request: Request, session: Session) -> bool:
-        """Does the session go on, after something was given in it? Who ended it meanwhile has not seen that."""
+    async def still(self, request: Request, session: Session) -> None:
+        """Make sure that the session goes on, after something was given in it: who ended it has not seen that.
+
+        :raises OAuthError: `invalid_request` when it has ended.
+        """
         now = await self.sessions.find(self.session_cookie.read(request))
-        return now is not None and now.sid == session.sid
+        if now is None or now.sid != session.sid:
+            raise INVALID_REQUEST(SIGNED_OUT)
 
     async def save(self, flow: Flow, changed: Interaction) -> bool:
         """Write down what a page learned; False when something else was written since the flow was read."""

@@ -8,6 +8,7 @@ to be allowed. A sign-in of long ago is not enough to allow; to deny it is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from attrs import frozen
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from oauthd.ciba import CibaRequests, Waiting, request_id
 from oauthd.config import Settings
-from oauthd.pages.browser import SIGNED_OUT, Browser, Flow
+from oauthd.pages.browser import Browser, Flow
 from oauthd.pages.client_links import shown_as
 from oauthd.pages.scope_list import described
 from oauthd.protocol.beginning import by_session
@@ -102,10 +103,8 @@ class CibaPage:
             return await self._sign_in_again(flow, found)
         else:
             await self.browser.joined(request, session, client)
-            done = await self.ciba.approve(found, by_session(user, session), mine)
-            if done and not await self.browser.still(request, session):
-                await self.ciba.withdraw(found)
-                raise INVALID_REQUEST(SIGNED_OUT)
+            still = partial(self.browser.still, request, session)
+            await self.ciba.approve(found, by_session(user, session), mine, still)
         return _one(flow, found)
 
     def _as_shown(self, request: Request, user: User, client: Client) -> bool:

@@ -6,8 +6,8 @@ One signs in first, then enters the code, then sees which application asks for w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from attrs import frozen
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from oauthd.config import Settings
 from oauthd.events import Events
 from oauthd.guessing import Guessing
-from oauthd.pages.browser import SIGNED_OUT, Browser, Flow
+from oauthd.pages.browser import Browser, Flow
 from oauthd.pages.client_links import shown_as
 from oauthd.pages.scope_list import described
 from oauthd.protocol import scopes as rules
@@ -30,10 +30,12 @@ from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
 from oauthd.stores.interface import IStore, Ref, Stored, Write
 from oauthd.stores.scopes import ScopeCatalogue
-from oauthd.stores.swap import readings, swap
+from oauthd.stores.swap import give, readings, swap
 from oauthd.stores.users import is_administrator
 
 WRONG = "This code is not known, or it has expired. Compare it with the one on your device."
+
+Step = Callable[[IStore, Ref[DeviceCode], Stored[DeviceCode], DeviceCode], Awaitable[bool]]
 
 
 @frozen
@@ -175,21 +177,19 @@ class DevicePage:
         )
         await self.browser.joined(request, session, client)
         approved = replace(device, status="approved", user_id=user.user_id, auth_time=session.auth_time)
-        done = await self._settle(found, approved, Write(kinds.grant(found.ref.slot), grant))
-        if done and not await self.browser.still(request, session):
-            await self.store.forget(kinds.grant(found.ref.slot))
-            raise INVALID_REQUEST(SIGNED_OUT)
+        given, still = Write(kinds.grant(found.ref.slot), grant), partial(self.browser.still, request, session)
+        done = await self._settle(found, approved, partial(give, given=given, still=still))
         if done:
             self.events.tell("device.approved", client_id=device.client_id, user_id=user.user_id)
         return done
 
-    async def _settle(self, found: Stored[DeviceCode], settled: DeviceCode, *more: Write[Any]) -> bool:
+    async def _settle(self, found: Stored[DeviceCode], settled: DeviceCode, step: Step = swap) -> bool:
         """Write the decision, once; polls of the device change the record meanwhile, decisions do not mix."""
         async for now in readings(self.store, found.ref):
             if now is None or now.record.status != "pending":
                 return False
             settled = replace(settled, polled_at=now.record.polled_at, interval=now.record.interval)
-            if await swap(self.store, found.ref, now, settled, *more):
+            if await step(self.store, found.ref, now, settled):
                 await self.store.forget(kinds.user_code(settled.user_code))
                 return True
         return False

@@ -9,12 +9,14 @@ Who decides walks over the readings, and leaves when the step was carried out or
             return
     raise CONFLICT("it is being changed by others; try again")
 
+What is given in a session is given by `give`, which takes it back where the session has ended in the same moment.
+
 Left to the caller: what to say when others were faster each time, and steps over several records (`IStore.commit`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from oauthd.stores.interface import Commit, IStore, Ref, Stored, Write
@@ -51,3 +53,36 @@ async def swap(store: IStore, ref: Ref[R], stored: Stored[R] | None, record: R |
             forgets=(ref,) if record is None else (),
         )
     )
+
+
+async def give(
+    store: IStore,
+    ref: Ref[R],
+    stored: Stored[R],
+    record: R,
+    *,
+    given: Write[Any],
+    still: Callable[[], Awaitable[None]],
+) -> bool:
+    """As `swap`, and something is given in the same step, for as long as something else goes on.
+
+    Who ended that meanwhile has not seen what was given: it is taken back where that has ended or nobody knows.
+
+    :param still: raises where it has ended; asked before anything else that may fail.
+    :raises StoreUnavailable: when nobody knows whether it was done, or whether it goes on; whatever `still` raises.
+    """
+    done = True
+    try:
+        done = await swap(store, ref, stored, record, given)
+    finally:  # where nobody knows whether it was done, it may have been
+        if done:
+            await _kept_while(store, given.ref, still)
+    return done
+
+
+async def _kept_while(store: IStore, ref: Ref[Any], still: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await still()
+    except Exception:
+        await store.forget(ref)
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from joserfc import jwe, jwt
@@ -491,6 +492,29 @@ class RaceTests(ElsewhereCase):
                 self.assertEqual(len(grants), 1, (app.client_id, known))  # that of the other browser
                 self.first = await self.tokens(self.ending)
             await self.out()
+
+    async def test_before_an_approval_and_a_store_that_fails(self) -> None:
+        """Nor where the store fails right after the approval, so that nobody learns whether the session goes on."""
+        for begun in (self.ciba, self.device):
+            self.first = await self.tokens(self.ending)
+            app, _ = await begun(logout_ends_tokens=True)
+            failed: list[Any] = []
+            self.before_press(partial(self.out_and_away, failed))
+            with self.assertRaises(AssertionError):
+                await begun(app)
+            grants = [key for key in await self.server.keys() if key.startswith(b"g:")]
+            self.assertEqual((len(grants), len(failed)), (1, 1), app.client_id)  # that of the other browser
+
+    async def out_and_away(self, failed: list[Any]) -> None:
+        """Sign out, and let the store fail at what is read next."""
+        await self.out()
+
+        async def lost(*refs: Any) -> Any:
+            patched.restore()
+            failed.append(refs)
+            raise StoreUnavailable("away")
+
+        patched = self.patch(self.server.store, "get", lost)
 
     def before_press(self, happening: Callable[[], Awaitable[Any]]) -> None:
         """Let something happen between the look of the next approval and its step."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 
 from oauthd.protocol.records import Tally
 from oauthd.stores import kinds
-from oauthd.stores.interface import Stored, Write
-from oauthd.stores.swap import TRIES, readings, swap
+from oauthd.stores.interface import Commit, Stored, StoreUnavailable, Write
+from oauthd.stores.swap import TRIES, give, readings, swap
 from tests.stores.case import NOW, StoreCase
 
 REF = kinds.TALLY.at("count")
@@ -65,6 +67,72 @@ class SwapTests(TallyCase):
         (stored,) = await self.store.get(grant)
         assert stored is not None
         self.assertEqual(stored.record.count, 1)
+
+
+class GiveTests(TallyCase):
+    """A step that gives something in what may have ended meanwhile."""
+
+    grant = kinds.TALLY.at("grant", "slot")
+    code = kinds.TALLY.at("code", "slot")
+
+    async def going_on(self) -> None:
+        """It goes on."""
+
+    async def ended(self) -> None:
+        """It has ended."""
+        raise RuntimeError
+
+    async def unknown(self) -> None:
+        """Nobody knows."""
+        raise StoreUnavailable("away")
+
+    async def give(self, still: Callable[[], Awaitable[None]]) -> bool:
+        """Take the step on a record as it is now."""
+        await self.store.put(Write(self.code, tally(1)))
+        await self.store.forget(self.grant)
+        (stored,) = await self.store.get(self.code)
+        assert stored is not None
+        return await give(self.store, self.code, stored, tally(2), given=Write(self.grant, tally(1)), still=still)
+
+    async def given(self) -> bool:
+        """Does what was given stand?"""
+        (stored,) = await self.store.get(self.grant)
+        return stored is not None
+
+    async def test_still(self) -> None:
+        """What is given stays where it goes on, and nowhere else; what is raised is told."""
+        self.assertTrue(await self.give(self.going_on))
+        self.assertTrue(await self.given())
+        for still, error in ((self.ended, RuntimeError), (self.unknown, StoreUnavailable)):
+            with self.assertRaises(error):
+                await self.give(still)
+            self.assertFalse(await self.given())
+
+    async def test_no_reply(self) -> None:
+        """Where nobody knows whether it was done, it is likewise."""
+        commit = self.store.commit
+
+        async def lost(step: Commit) -> bool:
+            await commit(step)
+            raise StoreUnavailable("away")
+
+        self.patch(self.store, "commit", lost)
+        for still, stays in ((self.going_on, True), (self.ended, False), (self.unknown, False)):
+            with self.assertRaises((StoreUnavailable, RuntimeError)):
+                await self.give(still)
+            self.assertEqual(await self.given(), stays)
+
+    async def test_somebody_was_faster(self) -> None:
+        """What another one has given in the same place is left to him."""
+        commit = self.store.commit
+
+        async def late(step: Commit) -> bool:
+            await self.store.put(Write(self.code, tally(9)), Write(self.grant, tally(9)))
+            return await commit(step)
+
+        self.patch(self.store, "commit", late)
+        self.assertFalse(await self.give(self.ended))
+        self.assertTrue(await self.given())
 
 
 class ReadingsTests(TallyCase):
