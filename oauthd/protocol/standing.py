@@ -24,6 +24,7 @@ MOST_NUMBERS: Final = 128
 ACCESS_TOKEN: Final = b"a:"
 REVOKED: Final = b"v:"
 GRANT: Final = b"g:"
+DIGEST: Final = 32  # octets of SHA-256
 
 
 Issued = AccessToken | StatusEntry
@@ -52,9 +53,12 @@ class Standing(Frozen, frozen=True):
         if issued.audience:
             numbers += tuple(of_resources(issued.audience, issued.resource_generations))
         there: tuple[bytes, ...] = (GRANT + issued.grant.encode(),) if issued.grant else ()
-        if not (name or issued.parents or issued.under):
+        parents = issued.parents
+        if isinstance(issued, AccessToken) and issued.parent:
+            parents = (*parents, _earlier(issued.parent))
+        if not (name or parents or issued.under):
             return cls(numbers, there)
-        names = (*issued.parents, name) if name else issued.parents
+        names = (*parents, name) if name else parents
         gone = tuple([one for one in names if one[:2] == REVOKED])
         there += tuple([one for one in names if one[:2] != REVOKED])
         return cls((*numbers, *issued.under), there, gone)
@@ -120,6 +124,11 @@ def of_resources(audience: tuple[str, ...], generations: tuple[int, ...]) -> Ite
 def needs_beginning(subject: str) -> bool:
     """Is a subject that has no generation nobody, or is it at 0?"""
     return SUBJECTS[subject.partition(":")[0]]
+
+
+def _earlier(parent: bytes) -> bytes:
+    """The name of what an earlier version calls a token's parent: a digest, or a `jti`, which is shorter."""
+    return (ACCESS_TOKEN if len(parent) == DIGEST else REVOKED) + parent
 
 
 def _numbers(issued: Generations, client_id: str, user_id: str) -> tuple[tuple[str, int | None], ...]:

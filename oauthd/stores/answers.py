@@ -217,7 +217,8 @@ class Answers:
                 issued = record.generations
                 shared = (
                     record.client_id, record.user_id, record.grant, issued.world, issued.client, issued.user,
-                    record.audience, record.resource_generations, record.under, record.parents, signed,
+                    record.audience, record.resource_generations, record.under, record.parents, record.parent,
+                    signed,
                 )  # fmt: skip
                 if None not in shared:  # issued under generations of nobody it was dead from the beginning
                     records[digest] = record, shared

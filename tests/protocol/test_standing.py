@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from oauthd.protocol.records import AccessToken, Generations, StatusEntry
 from oauthd.protocol.standing import MOST_NAMES, NOWHERE, SUBJECTS, Standing, needs_beginning
+from oauthd.stores.codec import codec
 from tests.stores.case import access
 
 _SUBJECTS = st.sampled_from(["world", "client:a", "client:b", "user:u", "resource:https://a", "resource:https://b"])
@@ -54,6 +55,15 @@ class StandingTests(SynchronousTestCase):
         names = get_type_hints(StatusEntry).keys() & get_type_hints(AccessToken).keys() - {"secret"}
         entry = StatusEntry(**{name: getattr(WHOLE, name) for name in names})
         self.assertEqual(Standing.of(entry), Standing.of(WHOLE))
+
+    def test_of_an_earlier_version(self) -> None:
+        """What says in the earlier form what it was exchanged for stands on that: on a digest, or on a `jti`."""
+        written, jti = bytes(range(32)), b"V1StGXR8Z5jdHi6BmyTa22"
+        for parent, there, gone in ((written, (b"a:" + written,), ()), (jti, (), (b"v:" + jti,))):
+            record = codec(AccessToken).decode(codec(AccessToken).encode(replace(access(), parent=parent)))
+            for name in (b"", b"a:own"):
+                standing = Standing.of(record, name)
+                self.assertEqual((set(standing.there), standing.gone), ({*there, *filter(None, [name])}, gone))
 
     def test_of_a_machine(self) -> None:
         """Where there is no user there is none to stand on, whoever the token names."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, gatherResults
 
 from oauthd.protocol.introspection import INACTIVE, active
-from oauthd.protocol.records import AccessToken, Generations, User
+from oauthd.protocol.records import AccessToken, Generations, Revoked, User
 from oauthd.protocol.seals import Seals
 from oauthd.stores import answers as module
 from oauthd.stores import kinds, naming
@@ -348,6 +349,47 @@ class TombstoneTests(AnswersCase):
             self.assertEqual((await late).value, INACTIVE)
         await early
         self.assertEqual(self.other.kept(digest), INACTIVE)
+
+
+class EarlierVersionTests(AnswersCase):
+    """Tokens that were exchanged before tokens said all that they stand on: their records have `pt` alone."""
+
+    async def exchanged(self, name: str, parent: bytes) -> bytes:
+        """Store one as it was stored then; its digest."""
+        pt = base64.b64encode(parent).decode()
+        record = (
+            f'{{"c":"app","s":["read"],"i":{NOW},"e":{NOW + 1800},"j":"jti of {name}","g":{{"w":1,"c":1}},"pt":"{pt}"}}'
+        )
+        ref = kinds.access_token(name)
+        await self.command("SET", naming.key(ref), b"\x02" + record.encode(), "EX", 3000)
+        return kinds.digest(name)
+
+    async def test_parent_revoked(self) -> None:
+        """One of them ends with the token that it was exchanged for, and with no other, for all who ask."""
+        await self.put("parent", access())
+        await self.put("another", access())
+        child = await self.exchanged("child", kinds.digest("parent"))
+        spared = await self.exchanged("spared", kinds.digest("another"))
+        nodes = (self.one, self.other)
+        for node in nodes:
+            told = await gatherResults([ensureDeferred(node.alive(one)) for one in (child, spared)])
+            self.assertEqual(told, [True, True])
+        await self.tokens.end_access("parent")
+        await self.other.heard()
+        for node in (*nodes, await self.node(hears=False)):
+            told = await gatherResults([ensureDeferred(node.alive(one)) for one in (child, spared)])
+            self.assertEqual(told, [False, True])
+        self.assertIsNone(await self.tokens.find_access("child"))
+        self.assertIsNotNone(await self.tokens.find_access("spared"))
+
+    async def test_parent_that_was_not_written_down(self) -> None:
+        """As it does where that one is known by its `jti`."""
+        child = await self.exchanged("child", b"V1StGXR8Z5jdHi6BmyTa22")
+        self.assertTrue(await self.one.alive(child))
+        grave = kinds.revoked("V1StGXR8Z5jdHi6BmyTa22")
+        await self.one.store.plain.bury(Write(grave, Revoked(NOW + 1800)))
+        self.assertFalse(await self.one.alive(child))
+        self.assertIsNone(await self.tokens.find_access("child"))
 
 
 class GrantTests(AnswersCase):

@@ -110,6 +110,8 @@ class AccessToken(Record, frozen=True):
     :ivar resource_generations: of each resource in `audience`, in its order; () where all are 0.
     :ivar under: further generations that it stands on, and `parents`: names (`oauthd.protocol.standing`), as those
         tokens did that it was exchanged for.
+    :ivar parent: in place of both, in records of an earlier version: the digest of the access token that it was
+        exchanged for, or the `jti` of one that was not written down; never written any more.
     """
 
     client_id: str = field(name="c")
@@ -134,6 +136,7 @@ class AccessToken(Record, frozen=True):
     resource_generations: tuple[int, ...] = field(name="rg", default=())
     under: tuple[tuple[str, int], ...] = field(name="un", default=())
     parents: tuple[bytes, ...] = field(name="pa", default=())
+    parent: bytes = field(name="pt", default=b"")
 
 
 class RefreshToken(Record, frozen=True):
