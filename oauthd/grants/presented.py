@@ -185,9 +185,11 @@ class PresentedTokens:
         if claims.get("aud") != audience or "iat" not in claims or until is None or not until > ask.now:
             return None
         person = await self.people.active(subject) if isinstance(subject, str) else None
+        under = (await self.store.generations(client.client_id)).client  # before the session: what ends from now counts
         session = await self._session(person, client, claims.get("sid")) if person else None
-        if person is None or session is None:
+        if person is None or session is None or under is None:
             return None
+        numbers = (f"user:{person.user.user_id}", person.generation), (f"client:{client.client_id}", under)
         return Presented(
             kind="id_token",
             source=client.client_id,
@@ -197,7 +199,7 @@ class PresentedTokens:
             acr=str(claims.get("acr", "")),
             session=session.record.sid,
             person=person,
-            standing=Standing(((f"user:{person.user.user_id}", person.generation),)),
+            standing=Standing(numbers),
             again=partial(self._is_there, session.ref),
         )
 

@@ -19,6 +19,7 @@ from oauthd.stores.clients import RESOURCES
 from oauthd.stores.interface import Write
 from oauthd.stores.resources import ResourceGenerations
 from oauthd.stores.scopes import SCOPES
+from oauthd.stores.sessions import Sessions
 from tests.possession import Holder as Prover
 from tests.server import CHEAP, GRANTS, ISSUER, App, Browser, ServerCase, ok
 from tests.specs.holders import Holder
@@ -337,6 +338,37 @@ class ResponseTests(ExchangeCase):
         self.refused(await self.exchange(token, by=reader, kind=ID_TOKEN), "invalid_request")
         grants = [key for key in await self.server.keys() if key[:2] == b"g:"]
         self.assertEqual(len(grants), 1)  # the front end's own
+
+    async def test_section_3_id_tokens_and_their_client(self) -> None:
+        """All that the client of an id token has is ended: what was exchanged for it is dead, that of others is not."""
+        reader = await self.exchanger("reader", RULE | {"from": "*", "tokens": ["id_token"], "scope": ["read"]})
+        other = await self.server.client("other")
+        tokens = (
+            (await self.signed_in())["id_token"],
+            (await self.server.signed_in(other, self.alice, scope="openid read"))["id_token"],
+        )
+        mine, spared = [await self.exchange(token, by=reader, kind=ID_TOKEN) for token in tokens]
+        self.assertTrue((await self.told(mine))["active"])
+        await self.server.application.tokens.end_all_of_client("app")
+        self.assertFalse((await self.told(mine))["active"])
+        self.assertTrue((await self.told(spared))["active"])
+
+    async def test_section_3_id_tokens_whose_client_ended_meanwhile(self) -> None:
+        """So it is where that happens while the session is looked at, and while the answer is written."""
+        reader = await self.exchanger("reader", RULE | {"tokens": ["id_token"], "scope": ["read"]})
+        token = (await self.signed_in())["id_token"]
+        end, page = partial(self.server.application.tokens.end_all_of_client, "app"), Sessions.page
+
+        async def ended(sessions: Sessions, *what: Any) -> Any:
+            patched.restore()
+            await end()
+            return await page(sessions, *what)
+
+        patched = self.patch(Sessions, "page", ended)
+        self.assertFalse((await self.told(await self.exchange(token, by=reader, kind=ID_TOKEN)))["active"])
+        self.overtaken(end)
+        self.assertFalse((await self.told(await self.exchange(token, by=reader, kind=ID_TOKEN)))["active"])
+        self.assertTrue((await self.told(await self.exchange(token, by=reader, kind=ID_TOKEN)))["active"])
 
     async def test_section_3_id_tokens_by_secret(self) -> None:
         """An id token that its client could have made, by the secret that both know, vouches for nobody."""
