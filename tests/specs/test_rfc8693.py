@@ -825,3 +825,19 @@ class StatelessTests(ExchangeCase):
         subject = ok(await self.server.token(app, "client_credentials", scope="read"))["access_token"]
         self.overtaken(lambda: self.server.application.tokens.end_access(subject))
         self.assertEqual(await self.told(await self.exchange(subject, gateway)), {"active": False})
+
+    async def test_forged_with_a_leaked_key(self) -> None:
+        """What was exchanged for one that a thief of our key made ends with all of the client that exchanged it."""
+        app = await self.server.client("signed", stateless=True)
+        gateway = await self.exchanger("by", {"from": "signed", "act": "both", "audience": ["files"]})
+        genuine = ok(await self.server.token(app, "client_credentials", scope="read"))["access_token"]
+        claims = jose.peek(genuine)[1]
+        keys = self.server.application.keys
+        leaked = keys.signer("ES256", "at+jwt")
+        forged = leaked.sign(claims | {"gen": [10**9, 10**9, 0], "jti": "forged"})
+        answer = await self.exchange(forged, gateway)
+        self.assertTrue((await self.told(answer))["active"])
+        await keys.drop(leaked.kid)
+        self.refused(await self.exchange(forged, gateway), "invalid_request")
+        await self.server.application.tokens.end_all_of_client("by")
+        self.assertFalse((await self.told(answer))["active"])
