@@ -90,7 +90,7 @@ class Users:
             old, now = stored.record, int(self.clock())
             new = replace(change(old), updated_at=now)
             if old.is_active and not new.is_active:
-                new = replace(new, vouched_after=now)  # what counts for nothing does not come back with the user
+                new = _vouched_until(new, now)  # what counts for nothing does not come back with the user
             await self._take_name(new)
             try:
                 if is_administrator(old) and not is_administrator(new):
@@ -124,7 +124,7 @@ class Users:
         """
         now = int(self.clock())
         async for stored in readings(self.store, kinds.user(user_id)):
-            if stored is None or await swap(self.store, stored.ref, stored, replace(stored.record, vouched_after=now)):
+            if stored is None or await swap(self.store, stored.ref, stored, _vouched_until(stored.record, now)):
                 return
         raise CONFLICT("the user is being changed by others; try again")
 
@@ -170,6 +170,11 @@ class Users:
             if await swap(self.store, ref, stored, table):
                 return
         raise CONFLICT("the administrators are being changed by others; try again")
+
+
+def _vouched_until(user: User, now: int) -> User:
+    """What others have vouched for until now counts for nothing; never less than did already: clocks may differ."""
+    return replace(user, vouched_after=max(user.vouched_after, now))
 
 
 def _name(username: str) -> Any:

@@ -179,6 +179,19 @@ class VouchedTests(Case):
         self.server.clock.advance(60)
         ok(await self.grant(self.vouched()))
 
+    async def test_clocks_of_ours_that_differ(self) -> None:
+        """What ended once stays so where it is ended again, or the user deactivated, by a clock that is behind."""
+        users, user_id = self.server.application.users, self.alice.user_id
+        now, behind = self.server.clock.seconds(), self.server.clock.seconds() - 100
+        late = evolve(users, clock=lambda: behind)
+        await users.end_vouchers(user_id)
+        await late.end_vouchers(user_id)
+        self.refused(await self.grant(self.vouched()), "invalid_grant")
+        await late.deactivate(user_id)
+        user = await late.update(user_id, lambda user: replace(user, is_active=True))
+        self.assertEqual(user.vouched_after, int(now))
+        self.refused(await self.grant(self.vouched()), "invalid_grant")
+
     async def test_by_an_administrator(self) -> None:
         """Revoked by the admin API all of a user ends in the same way."""
         console = await self.server.client("console", scopes=("admin",), grant_types=("client_credentials",))
