@@ -123,7 +123,7 @@ class CibaAuthentication:
             error = MISSING_USER_CODE("this person is asked by clients alone that send the person's user_code")
         else:
             try:
-                if await self.codes.fits(user, client.client_id, code):
+                if await self.codes.fits(user, client, code):
                     return user
                 error = INVALID_USER_CODE("the user_code is wrong")
             except OAuthError as refused:

@@ -1037,14 +1037,21 @@ class UserCodeTests(CibaCase):
         self.server.clock.advance(3600)
         await self.begun(user_code=self.code)
 
-    async def test_guessing_by_many(self) -> None:
-        """All clients together have four times as many tries."""
-        for number in range(4):
-            name = f"app{number}"
-            app = await self.server.client(name, grant_types=(CIBA,), ciba_mode="poll", ciba_user_code=True)
+    async def test_guessing_by_strangers(self) -> None:
+        """Clients that registered themselves have their tries together, and lock out nobody but each other."""
+        strangers = [await self.asking(f"app{number}", registration=bytes(32)) for number in range(8)]
+        for number, stranger in enumerate(strangers):
             for _ in range(2):
-                self.refused_plainly(await self.asked(app, user_code="wrong"), "invalid_user_code")
-        self.refused_plainly(await self.asked(user_code=self.code), "too_many_requests", 429)
+                error, status = ("too_many_requests", 429) if number else ("invalid_user_code", 400)
+                self.refused_plainly(await self.asked(stranger, user_code="wrong"), error, status)
+        self.refused_plainly(await self.asked(strangers[-1], user_code=self.code), "too_many_requests", 429)
+        await self.begun(user_code=self.code)
+        self.assertEqual(len(addresses((await self.signed_in())[1])), 1)
+
+    async def asking(self, name: str, **fields: Any) -> App:
+        """Another client that sends user codes."""
+        fields |= {"grant_types": (CIBA,), "ciba_mode": "poll", "ciba_user_code": True}
+        return await self.server.client(name, **fields)
 
     async def test_guessing_at_once(self) -> None:
         """Guesses at once share one count."""
