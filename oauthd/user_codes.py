@@ -2,8 +2,8 @@
 
 It keeps requests that nobody wants off people's devices; it signs nobody in. (The user codes of RFC 8628 are others:
 `oauthd.guessing`.) It is kept as a password is, checked at the same cost for who has none, and tries are counted before
-they are made: of each client about each person. Clients that registered themselves count as one: whoever makes many of
-them has no more tries by that, and keeps out none but them.
+they are made: of each client about each name, whether somebody has it or not. Clients that registered themselves count
+as one: whoever makes many of them has no more tries by that, and keeps out none but them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import frozen
+from msgspec.structs import replace
 
 from oauthd.passwords import Passwords
-from oauthd.protocol.errors import OAuthError
+from oauthd.protocol.errors import TEMPORARILY_UNAVAILABLE, TOO_MANY_REQUESTS, OAuthError
+from oauthd.protocol.lockout import canonical_name
 from oauthd.protocol.records import Client, Tally, User
 from oauthd.protocol.seals import Seals
-from oauthd.stores import kinds, tallies
+from oauthd.stores import kinds
 from oauthd.stores.interface import IStore, Ref
+from oauthd.stores.swap import readings, swap
 
 HOUR = 3600  # seconds
+ROUNDS = 200  # how often others may be faster: one of them has come through each time
 
 
 @frozen
@@ -35,33 +39,50 @@ class UserCodes:
     tries: int
     clock: Callable[[], float]
 
-    async def fits(self, user: User | None, client: Client, code: str) -> bool:
+    async def fits(self, user: User | None, name: str, client: Client, code: str) -> bool:
         """May a client that sends this code ask for this person? Whoever has none is asked by any; nobody, by none.
 
-        :raises OAuthError: `too_many_requests` with Retry-After.
-        """
-        if user is None or not user.user_code:
-            await self.passwords.verify("", code)
-            return user is not None
-        ref = self._tally(client, user.user_id)
-        try:
-            await self._change(ref, 1, self.tries)
-        except OAuthError:
-            await self.passwords.verify("", code)  # nobody sees by the time that it was not looked at
-            raise
-        try:
-            fits = await self.passwords.verify(user.user_code, code)
-        except OAuthError:  # no verdict: the try does not count
-            await self._change(ref, -1, None)
-            raise
-        if fits:
-            await self._change(ref, -1, None)
-        return fits
+        A name that nobody has takes the same steps as one whose owner has no code, or another one: no client sees by
+        the time whether there is such a person.
 
-    def _tally(self, client: Client, person: str) -> Ref[Tally]:
-        name = f"{'' if client.registered_itself else client.client_id}\x00{person}"
+        :param name: that of the person, in any spelling, or what the client takes for one.
+        :raises OAuthError: `too_many_requests` with Retry-After; `temporarily_unavailable` where too many try at once.
+        """
+        open_to_all = user is not None and not user.user_code
+        ref = self._tally(client, canonical_name(name))
+        wait = await self._count(ref, 1)
+        if wait:
+            if open_to_all:
+                return True
+            raise TOO_MANY_REQUESTS("too many wrong user codes of this person were sent", headers=_after(wait))
+        try:
+            fits = await self.passwords.verify(user.user_code if user else "", code)
+        except OAuthError:  # no verdict: the try does not count
+            await self._count(ref, -1)
+            raise
+        await self._count(ref, -1 if fits else 0)
+        return fits or open_to_all
+
+    def _tally(self, client: Client, name: str) -> Ref[Tally]:
+        name = f"{'' if client.registered_itself else client.client_id}\x00{name}"
         return kinds.TALLY.at(self.seals.digest("user code", name.encode("utf-8", "surrogatepass"))[:16])
 
-    async def _change(self, ref: Ref[Tally], by: int, limit: int | None) -> None:
-        what = "wrong user codes of this person were sent"
-        await tallies.change(self.store, ref, by, limit, int(self.clock()), what, HOUR)
+    async def _count(self, ref: Ref[Tally], by: int) -> int:
+        """Count a try, give it back (-1), or write what stands there (0); the seconds to wait, where none is left.
+
+        Whatever comes of it, it is one reading and one writing. Who was slower than others all the time is told so:
+        that is no sign of wrong codes.
+        """
+        async for stored in readings(self.store, ref, ROUNDS):
+            now = int(self.clock())
+            if stored is None and by <= 0:
+                return 0
+            tally = stored.record if stored else Tally(0, now + HOUR)
+            full = by > 0 and tally.count >= self.tries
+            if await swap(self.store, ref, stored, replace(tally, count=max(0, tally.count + (0 if full else by)))):
+                return max(1, tally.expires_at - now) if full else 0
+        raise TEMPORARILY_UNAVAILABLE("too many user codes are sent at once; try again", headers=_after(1))
+
+
+def _after(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}

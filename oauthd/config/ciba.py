@@ -53,8 +53,8 @@ class CibaSettings:
     )
     user_code_tries: int = setting(
         5,
-        help="How many wrong user codes one client may send of one person in an hour; clients that registered themselves "
-        "count as one. Then none of theirs is looked at until the hour is over.",
+        help="How many wrong user codes one client may send of one person in an hour; clients that registered "
+        "themselves count as one. Then none of theirs is looked at until the hour is over.",
         unit="tries",
         spec="CIBA Core section 7.1.2",
         between=(1, 1000),

@@ -31,7 +31,7 @@ from oauthd.protocol.errors import (
 )
 from oauthd.protocol.messages import Request, Response, json_response
 from oauthd.protocol.records import UNBOUND, Client, User
-from oauthd.sign_in import LONGEST_NAME
+from oauthd.sign_in import LONGEST_NAME, NOBODY
 from oauthd.stores.clients import Clients
 from oauthd.stores.scopes import ScopeCatalogue
 from oauthd.stores.users import Users
@@ -101,7 +101,8 @@ class CibaAuthentication:
             user = await self.users.find(self._hinted(wanted.value, client))
         else:
             known = len(wanted.value) <= LONGEST_NAME
-            user = await self.users.find_by_name(wanted.value) if known else None
+            # Nobody is looked for as anybody is: the time does not tell who has an account.
+            user = await self.users.find(await self.users.id_of(wanted.value) or NOBODY) if known else None
         if user is not None and user.is_active:
             return user
         if self.settings.ciba.tells_unknown or wanted.hint == "id_token_hint" or len(wanted.value) > LONGEST_NAME:
@@ -123,7 +124,7 @@ class CibaAuthentication:
             error = MISSING_USER_CODE("this person is asked by clients alone that send the person's user_code")
         else:
             try:
-                if await self.codes.fits(user, client, code):
+                if await self.codes.fits(user, user.username if user else wanted.value, client, code):
                     return user
                 error = INVALID_USER_CODE("the user_code is wrong")
             except OAuthError as refused:

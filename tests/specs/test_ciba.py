@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from typing import Any
 
 from msgspec.structs import replace
@@ -1100,6 +1101,39 @@ class SilentUserCodeTests(UserCodeTests):
         for code in (None, "wrong", self.code):
             told = [set(ok(await self.asked(login_hint=hint, user_code=code))) for hint in ("alice", "nobody")]
             self.assertEqual(told[0], told[1])
+
+    async def test_steps(self) -> None:
+        """A name that nobody has costs what others cost, in the store and in checks of passwords, locked out or not."""
+        await self.server.user("bob")
+        costs = {}
+        for name in ("nobody", "bob", "alice"):
+            costs[name] = [await self.cost(name) for _ in range(4)]
+        self.assertEqual(costs["nobody"], costs["bob"])
+        self.assertEqual(costs["nobody"], costs["alice"])
+        self.assertEqual([one["verify"] for one in costs["nobody"]], [1, 1, 0, 0])
+
+    async def cost(self, name: str) -> Counter[str]:
+        """How often the store is asked and a code checked, when a wrong one is sent."""
+        counted: Counter[str] = Counter()
+        codes = self.server.application.ciba_authentication.codes
+
+        def counting(owner: type, verb: str) -> None:
+            usual = getattr(owner, verb)
+
+            def called(*arguments: Any) -> Any:
+                counted[verb] += 1
+                return usual(*arguments)
+
+            patches.append(self.patch(owner, verb, called))
+
+        patches: list[Any] = []
+        counting(type(codes.passwords), "verify")
+        for verb in ("get", "commit", "put"):
+            counting(type(codes.store), verb)
+        ok(await self.asked(login_hint=name, user_code="wrong"))
+        for patch in patches:
+            patch.restore()
+        return counted
 
 
 class SilentTests(CibaCase):
