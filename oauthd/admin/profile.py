@@ -1,8 +1,9 @@
 """A user's own profile, password and user code, by the user's own token.
 
 A new password, as a new user code, wants the current password, which is counted like a sign-in (RFC 6819 section 4.3.5
-on stolen tokens: who holds one is not thereby the person). A new password ends every token and session, the one of this
-request included. Roles, the username and what somebody else verified are for administrators.
+on stolen tokens: who holds one is not thereby the person). Neither may be the other one: applications see user codes
+(CIBA Core section 7.1.2). A new password ends every token and session, the one of this request included. Roles, the
+username and what somebody else verified are for administrators.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Who, 
 from oauthd.admin.users import SHOWN, USER_CODE, PasswordRule, replace_password, replace_user_code, shown
 from oauthd.events import Events
 from oauthd.passwords import Passwords
-from oauthd.protocol.errors import FORBIDDEN
+from oauthd.protocol.errors import CONFLICT, FORBIDDEN
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import User
 from oauthd.protocol.schemas import Member, Members, Text
@@ -93,6 +94,8 @@ class ProfileResource:
     async def password(self, call: Call) -> Response:
         """Replace the caller's password."""
         user = await self._known(call)
+        if user.user_code and await self.passwords.verify(user.user_code, call.body["password"]):
+            raise CONFLICT("the password is the user code", fields={"password": "is the user code"})
         await replace_password(self.users, self.sign_out, self.passwords, user, call.body["password"])
         self.events.tell("user.password_changed", user_id=user.user_id, **call.caller.facts)
         return NO_CONTENT
@@ -111,6 +114,8 @@ class ProfileResource:
     async def user_code(self, call: Call) -> Response:
         """Replace the caller's user code."""
         user = await self._known(call)
+        if call.body["user_code"] == call.body["current_password"]:
+            raise CONFLICT("the user code is the password", fields={"user_code": "is the password"})
         await replace_user_code(self.users, self.passwords, user, call.body["user_code"])
         self.events.tell("user.user_code_changed", user_id=user.user_id, **call.caller.facts)
         return NO_CONTENT

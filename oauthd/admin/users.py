@@ -22,7 +22,7 @@ from oauthd.admin.declarations import NO_CONTENT, Answer, Call, Operation, Param
 from oauthd.events import Events
 from oauthd.passwords import Passwords
 from oauthd.protocol.client_metadata import LINE
-from oauthd.protocol.errors import CONFLICT, NOT_FOUND
+from oauthd.protocol.errors import NOT_FOUND
 from oauthd.protocol.messages import Response, json_response
 from oauthd.protocol.records import User
 from oauthd.protocol.schemas import Flag, Listing, Member, Members, Nullable, Text, Whole
@@ -271,6 +271,7 @@ class UsersResource:
     async def user_code(self, call: Call) -> Response:
         """Replace the user code."""
         user = await self._active(call)
+        # Never compared with the password: whoever may write users would try out passwords by it, uncounted.
         await replace_user_code(self.users, self.passwords, user, call.body["user_code"])
         self.events.tell("user.user_code_changed", user_id=user.user_id, **call.caller.facts)
         return NO_CONTENT
@@ -300,12 +301,7 @@ async def replace_password(users: Users, sign_out: SignOut, passwords: Passwords
 
 
 async def replace_user_code(users: Users, passwords: Passwords, user: User, code: str | None) -> None:
-    """Give a user another user code, or (None) none.
-
-    :raises OAuthError: `conflict` for the password: applications see user codes (CIBA Core section 7.1.2).
-    """
-    if code is not None and await passwords.verify(user.password, code):
-        raise CONFLICT("the user code is the password", fields={"user_code": "is the password"})
+    """Give a user another user code, or (None) none."""
     hashed = "" if code is None else await passwords.hash(code)
     await users.update(user.user_id, lambda user: replace(user, user_code=hashed))
 

@@ -72,8 +72,17 @@ class UserCodeTests(AdminCase):
             body = {"current_password": PASSWORD, "user_code": code}
             self.assertEqual((await self.call("PUT", path, body, bearer=token)).status, 204)
             self.assertIs((await self.done("GET", PROFILE, bearer=token))["has_user_code"], has)
-        body = {"current_password": PASSWORD, "user_code": PASSWORD}
-        self.refused(await self.call("PUT", path, body, bearer=token), "conflict", 409)
+
+    async def test_never_the_password(self) -> None:
+        """Neither becomes the other: applications see user codes."""
+        token = await self.token_of(await self.server.user(), "account")
+        known, code = {"current_password": PASSWORD}, "the 2nd thing she knows"
+        path = f"{PROFILE}/user-code"
+        self.refused(await self.call("PUT", path, known | {"user_code": PASSWORD}, bearer=token), "conflict", 409)
+        self.assertEqual((await self.call("PUT", path, known | {"user_code": code}, bearer=token)).status, 204)
+        path = f"{PROFILE}/password"
+        self.refused(await self.call("PUT", path, known | {"password": code}, bearer=token), "conflict", 409)
+        self.assertEqual((await self.call("PUT", path, known | {"password": f"{code}!"}, bearer=token)).status, 204)
 
 
 class StrictProfileTests(AdminCase):
