@@ -31,7 +31,7 @@ from oauthd.protocol import logout, opaque, profile
 from oauthd.protocol.records import Client, Session
 from oauthd.stores import kinds
 from oauthd.stores.clients import Clients
-from oauthd.stores.interface import IStore, Ref
+from oauthd.stores.interface import IStore, Ref, Stored
 from oauthd.stores.outbox import Note, Outbox
 from oauthd.stores.sessions import Sessions
 from oauthd.stores.swap import readings, swap
@@ -162,9 +162,24 @@ class SignOut:
             ended = [one for one in page.items if today is None or one.record.user_generation < today]
             notes = [_notes(one.record, await self._clients(one.record)) for one in ended]
             await self.outbox.add(*chain(*notes))  # before they are gone, for whoever asks again after a failure
-            await self.store.forget(*(one.ref for one in ended))
+            for one in ended:
+                if not await swap(self.store, one.ref, one, None):
+                    await self._tell_others(one)
+            await self.store.forget(*(one.ref for one in ended))  # which has to be confirmed
             cursor = page.cursor
             if cursor is None:
+                return
+
+    async def _tell_others(self, former: Stored[Session]) -> None:
+        """End a session that has changed since it was read; those clients are told that got something in it since."""
+        told = set(former.record.clients)
+        async for stored in readings(self.store, former.ref):
+            if stored is None:
+                return
+            known = [client for client in await self._clients(stored.record) if client.client_id not in told]
+            await self.outbox.add(*_notes(stored.record, known))
+            told.update(stored.record.clients)
+            if await swap(self.store, stored.ref, stored, None):
                 return
 
     async def _clients(self, session: Session) -> Sequence[Client]:
