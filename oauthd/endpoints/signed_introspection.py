@@ -95,10 +95,11 @@ class SignedAnswers:
         kept = self._kept.get((caller, body))
         if kept is None or self.monotonic() >= kept.aged:
             return None
-        with suppress(NoSigningKey):
-            if kept.signer is None or kept.signer is self.nested.keys.signer(algorithm, TYPE):
-                return kept.token
-        return None
+        try:
+            signs_still = kept.signer is None or kept.signer is self.nested.keys.signer(algorithm, TYPE)
+        except NoSigningKey:
+            return None
+        return kept.token if signs_still else None
 
     async def answer(self, caller: Caller, body: bytes, again: Callable[[], Awaitable[bytes]]) -> bytes:
         """The signed form of what a caller is told.
