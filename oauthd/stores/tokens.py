@@ -200,14 +200,17 @@ class Tokens:
             await self.statuses.ended(record)
 
     async def end_rest(self, token: str) -> None:
-        """End what an end of this access token that failed midway has left, and confirm it.
+        """End what is left of this access token, and confirm it.
 
         To be asked by whoever is told that there is no such token (any more): it may be the repeat of a revocation
-        that was answered 503.
+        that was answered 503. Or something that it stands on has ended, which this process is still to hear of: who
+        was told that the token is revoked must not find it in memory here.
         """
-        unwritten = self.unwritten_of(token)
+        ref, unwritten = kinds.access_token(token), self.unwritten_of(token)
         if unwritten is not None and (await self.store.get(kinds.revoked(unwritten.jti)))[0] is not None:
             await self._end_unwritten(unwritten)
+        if unwritten is None and (await self.store.get(ref))[0] is not None:
+            await self.store.forget(ref)
         await self.confirm()
 
     async def _end_unwritten(self, record: AccessToken) -> None:

@@ -39,6 +39,7 @@ class Known:
     """A token. Times are monotonic seconds.
 
     :ivar ending: when its end was asked for; `ended`: when that was answered 200; `by`: who answered.
+    :ivar born: when it was asked for.
     """
 
     value: str = field(repr=False)
@@ -48,6 +49,7 @@ class Known:
     ending: float = math.inf
     ended: float = math.inf
     by: Daemon | None = None
+    born: float = math.inf
 
 
 @define(eq=False)
@@ -56,6 +58,7 @@ class Fleet:
 
     nodes: tuple[Daemon, ...]
     tokens: list[Known] = field(factory=list)
+    resources: dict[str, float] = field(factory=dict)  # when each was revoked last
     faults: list[str] = field(factory=list)
     counts: Counter[str] = field(factory=Counter)
     over: threading.Event = field(factory=threading.Event)
@@ -78,7 +81,9 @@ class Fleet:
             late = asked - one.ended
             if said["active"] and (late > STALENESS or (late > 0 and one.by is node)):
                 self.faults.append(f"active {late:.3f} s after its end, where it was ended: {one.by is node}")
-            if not said["active"] and told < one.ending:
+            # Who has not heard yet that a resource was revoked issues under its former number: dead, never live.
+            stillborn = one.born < self.resources.get(one.resource, -math.inf) + STALENESS
+            if not said["active"] and told < one.ending and not stillborn:
                 self.faults.append("inactive, and nobody had ended it")
 
     def end(self, by: Daemon, ended: Callable[[Known], bool], send: Callable[[], Answer]) -> None:
@@ -187,6 +192,7 @@ class FleetTests(OutageCase):
 
     def given(self, node: Daemon, app: App, form: dict[str, str], known: Known) -> dict[str, Any] | None:
         """A token answer; None where there is none now."""
+        known.born = time.monotonic()
         answer = node.http.post("/oauth2/token", form, basic_auth=app.auth)
         if answer.status != 200:
             self.fleet.counts[f"token requests answered {answer.status}"] += 1
@@ -217,5 +223,9 @@ class FleetTests(OutageCase):
             "resource": (lambda one: one.resource == resource, all_of("resource", resource)),
         }
         if way in ways and exchanged.family == number and exchanged.resource:
+            if way == "resource":
+                self.fleet.resources[resource] = math.inf
             self.fleet.end(node, *ways[way])
+            if way == "resource":
+                self.fleet.resources[resource] = time.monotonic()
             self.fleet.counts[way] += 1

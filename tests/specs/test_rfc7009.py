@@ -49,6 +49,14 @@ class RevocationTests(ServerCase):
         self.done(await self.revoke(self.tokens["refresh_token"]))
         self.assertFalse(await self.server.active(new["access_token"]))
 
+    async def test_dead_already(self) -> None:
+        """Of a token that something else has ended nothing is left: no process finds it that has not heard of that."""
+        kept = [key for key in await self.server.keys() if key.startswith(b"a:")]
+        self.assertEqual(len(kept), 1)
+        await self.server.store.raise_generation(f"user:{self.alice.user_id}")
+        self.done(await self.revoke(self.tokens["access_token"]))
+        self.assertFalse(set(kept) & set(await self.server.keys()))
+
     async def test_section_2_2_unknown(self) -> None:
         """Section 2.2: an unknown, dead or malformed token is answered like a known one, again and again."""
         for token in ("x", "ort_x", "\u00e4", "x" * 20000, self.tokens["id_token"]):
